@@ -1,0 +1,132 @@
+//! What is mounted where in a container, besides its root.
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub source: Source,
+    /// Absolute path in the container; never `/`.
+    pub target: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A path of the host.
+    Bind {
+        path: String,
+        propagation: Option<String>,
+        create: bool,
+    },
+    /// A named volume, made when it does not exist.
+    Volume { name: String },
+    Tmpfs {
+        size_bytes: Option<u64>,
+        mode: Option<u32>,
+        options: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMount {
+    #[error("mount target `{0}` is not an absolute path")]
+    TargetNotAbsolute(String),
+    #[error("mount target `{0}` is the container's root")]
+    TargetIsRoot(String),
+    #[error("mount target `{0}` is given twice")]
+    TargetTwice(String),
+    #[error("bind source `{0}` is not an absolute path")]
+    SourceNotAbsolute(String),
+    #[error(
+        "`{0}` cannot be a volume's name; it starts with a letter or digit and goes on with letters, digits, `_`, `.` or `-`"
+    )]
+    VolumeName(String),
+    #[error("`{0}` is not a mount; write `SOURCE:TARGET` or `SOURCE:TARGET:ro`")]
+    Form(String),
+    #[error("mount option `{0}` is not known")]
+    UnknownOption(String),
+}
+
+/// A volume's name: as a container's, 1 to 255 bytes.
+pub fn is_volume_name(name: &str) -> bool {
+    let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    (1..=255).contains(&name.len()) && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(rest)
+}
+
+impl Mount {
+    /// Parses the short form `SOURCE:TARGET[:OPTIONS]` of `-v`: a source with a
+    /// leading `/` is a path of the host, any other a volume. Options: `ro`,
+    /// `rw`, the propagation words, and `z`, `Z`, `nocopy`, which need nothing here.
+    pub fn parse(text: &str) -> Result<Self, InvalidMount> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let (source, target, options) = match parts[..] {
+            [source, target] => (source, target, ""),
+            [source, target, options] => (source, target, options),
+            _ => return Err(InvalidMount::Form(text.to_owned())),
+        };
+        let mut read_only = false;
+        let mut propagation = None;
+        for option in options.split(',').filter(|o| !o.is_empty()) {
+            match option {
+                "ro" => read_only = true,
+                "rw" | "z" | "Z" | "nocopy" => {}
+                "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
+                    propagation = Some(option.to_owned())
+                }
+                _ => return Err(InvalidMount::UnknownOption(option.to_owned())),
+            }
+        }
+        let source = if source.starts_with('/') {
+            Source::Bind {
+                path: source.to_owned(),
+                propagation,
+                create: true,
+            }
+        } else if is_volume_name(source) {
+            Source::Volume {
+                name: source.to_owned(),
+            }
+        } else {
+            return Err(InvalidMount::VolumeName(source.to_owned()));
+        };
+        let mount = Self {
+            source,
+            target: target.to_owned(),
+            read_only,
+        };
+        mount.check()?;
+        Ok(mount)
+    }
+
+    pub fn check(&self) -> Result<(), InvalidMount> {
+        if !self.target.starts_with('/') {
+            return Err(InvalidMount::TargetNotAbsolute(self.target.clone()));
+        }
+        if self.target.split('/').all(|part| part.is_empty() || part == ".") {
+            return Err(InvalidMount::TargetIsRoot(self.target.clone()));
+        }
+        match &self.source {
+            Source::Bind { path, .. } if !path.starts_with('/') => Err(InvalidMount::SourceNotAbsolute(path.clone())),
+            Source::Volume { name } if !is_volume_name(name) => Err(InvalidMount::VolumeName(name.clone())),
+            Source::Bind { .. } | Source::Volume { .. } | Source::Tmpfs { .. } => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_bound_and_a_word_is_a_volume() {
+        let bind = Mount::parse("/srv/web:/usr/share/web:ro").expect("valid");
+        assert!(bind.read_only && matches!(bind.source, Source::Bind { .. }));
+        let volume = Mount::parse("data:/var/lib/data").expect("valid");
+        assert_eq!(volume.source, Source::Volume { name: "data".into() });
+    }
+
+    #[test]
+    fn mounts_that_cannot_be_are_refused() {
+        for text in ["", "/a", "/a:b", "/a:/", "/a:/./", "../a:/b", "a:/b:what", "a:b:c:d"] {
+            assert!(Mount::parse(text).is_err(), "{text}");
+        }
+    }
+}
