@@ -53,21 +53,18 @@ impl Signal {
             "CLD" => Some(17),
             "POLL" => Some(29),
             "IOT" => Some(6),
-            _ if name.starts_with("RTMIN") && !name[5..].starts_with('-') => {
-                offset(&name[5..]).and_then(|o| RTMIN.checked_add(o))
-            }
-            _ if name.starts_with("RTMAX") && !name[5..].starts_with('+') => {
-                offset(&name[5..]).and_then(|o| RTMAX.checked_sub(o))
-            }
+            _ if name.starts_with("RTMIN") && !name[5..].starts_with('-') => offset(&name[5..])
+                .and_then(|o| RTMIN.checked_add(o))
+                .filter(|n| *n <= RTMAX),
+            _ if name.starts_with("RTMAX") && !name[5..].starts_with('+') => offset(&name[5..])
+                .and_then(|o| RTMAX.checked_sub(o))
+                .filter(|n| *n >= RTMIN),
             _ => (1u8..)
                 .zip(NAMES)
                 .find(|(_, known)| *known == name)
                 .map(|(number, _)| number),
         };
-        match number {
-            Some(n) if n < 32 || (RTMIN..=RTMAX).contains(&n) => Ok(Self(n)),
-            _ => Err(unknown()),
-        }
+        number.map(Self).ok_or_else(unknown)
     }
 }
 
