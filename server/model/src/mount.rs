@@ -69,7 +69,7 @@ impl Mount {
                 "ro" => read_only = true,
                 "rw" | "z" | "Z" | "nocopy" => {}
                 "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
-                    propagation = Some(option.to_owned())
+                    propagation = Some(option.to_owned());
                 }
                 _ => return Err(InvalidMount::UnknownOption(option.to_owned())),
             }

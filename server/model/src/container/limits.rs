@@ -151,7 +151,7 @@ impl Limits {
         }
         match (self.memory.memory_and_swap, memory) {
             (Some(Ceiling::At(both)), Some(memory)) if both < memory => {
-                found.push(InvalidLimit::SwapBelowMemory { both, memory })
+                found.push(InvalidLimit::SwapBelowMemory { both, memory });
             }
             (Some(Ceiling::At(_)), None) => found.push(InvalidLimit::SwapWithoutMemory),
             _ => {}

@@ -1,0 +1,123 @@
+use crate::StoreError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, Sqlite};
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// A transaction that writes. Dropped without commit, it never happened.
+pub type Transaction = sqlx::Transaction<'static, Sqlite>;
+
+/// The one database of a server: a writing connection and a few that read.
+#[derive(Debug, Clone)]
+pub struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+/// `gantry token` writes beside a running server; both wait this long for the other.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const READERS: u32 = 4;
+
+impl Database {
+    /// Opens or makes the file and brings it up to date.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let open = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(open)?;
+        migrate(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .min_connections(0)
+            .max_connections(READERS)
+            .connect_lazy_with(options.read_only(true).create_if_missing(false));
+        Ok(Self { writer, readers })
+    }
+
+    /// Waits for the writing connection; there is one, so keep it short.
+    pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        // IMMEDIATE takes the write lock now: a later upgrade could fail with SQLITE_BUSY at once.
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A connection that only reads, and sees what was committed.
+    pub async fn read(&self) -> Result<sqlx::pool::PoolConnection<Sqlite>, StoreError> {
+        Ok(self.readers.acquire().await?)
+    }
+
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(version, title, sql)| {
+            Migration::new(
+                *version,
+                Cow::Borrowed(*title),
+                MigrationType::Simple,
+                AssertSqlSafe(*sql).into_sql_str(),
+                false,
+            )
+        })
+        .collect();
+    match Migrator::with_migrations(migrations).run(pool).await {
+        Err(sqlx::migrate::MigrateError::VersionMissing(version)) => Err(StoreError::Newer(version)),
+        other => Ok(other?),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A database of one test's own; the folder goes with the guard.
+    pub(crate) async fn scratch() -> (tempfile::TempDir, Database) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = Database::open(&folder.path().join("gantry.db")).await.expect("opens");
+        (folder, database)
+    }
+
+    #[tokio::test]
+    async fn opening_twice_changes_nothing() {
+        let (folder, first) = scratch().await;
+        first.close().await;
+        Database::open(&folder.path().join("gantry.db"))
+            .await
+            .expect("opens again");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_is_refused_in_words() {
+        let (folder, database) = scratch().await;
+        let mut tx = database.begin().await.expect("begins");
+        sqlx::query("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', 1, x'00', 0)")
+            .execute(&mut *tx)
+            .await
+            .expect("inserts");
+        tx.commit().await.expect("commits");
+        database.close().await;
+        let refused = Database::open(&folder.path().join("gantry.db"))
+            .await
+            .expect_err("is newer");
+        assert!(matches!(refused, StoreError::Newer(9999)), "{refused}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The JSON that some columns hold. Fields may be added with a default; a
+//! change of meaning needs a migration.
+
+pub(crate) mod endpoint;
+pub(crate) mod limits;
+pub(crate) mod mount;
+pub(crate) mod ports;
+pub(crate) mod spec;
