@@ -1,1 +1,19 @@
+//! Who may do what: users with a role, browser sessions, and tokens for programs.
+//!
+//! Passwords are kept as argon2id, secrets of sessions and tokens as their
+//! SHA-256: what lies in the database opens nothing. Time is passed in.
 #![forbid(unsafe_code)]
+
+mod accounts;
+mod attempts;
+mod error;
+mod password;
+mod role;
+mod secret;
+
+pub use accounts::{Access, Identity, NewToken, SESSION_LIFETIME, SignedIn};
+pub use error::AccessError;
+pub use role::{Permission, Role};
+pub use secret::Secret;
+pub use store::tokens::Token;
+pub use store::users::User;

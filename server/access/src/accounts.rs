@@ -1,0 +1,419 @@
+use crate::attempts::Attempts;
+use crate::{AccessError, Permission, Role, Secret, password};
+use model::Timestamp;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use store::sessions::{self, Session};
+use store::tokens::{self, Token};
+use store::users::{self, User};
+use store::{Database, StoreError};
+
+/// How long a browser stays signed in.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
+/// A token's last use is noted at most this often, so that reading stays reading.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Whoever stands behind a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub user_id: String,
+    pub user_name: String,
+    pub role: Role,
+    /// The token's name, where it was one.
+    pub token: Option<String>,
+}
+
+impl Identity {
+    pub fn may(&self, permission: Permission) -> bool {
+        self.role.may(permission)
+    }
+}
+
+/// A browser that has just signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub secret: Secret,
+    pub identity: Identity,
+    pub expires: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    pub name: String,
+    pub role: Role,
+    pub lifetime: Option<Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Access {
+    database: Database,
+    attempts: Arc<Mutex<Attempts>>,
+}
+
+impl Access {
+    pub fn new(database: Database) -> Self {
+        Self {
+            database,
+            attempts: Arc::default(),
+        }
+    }
+
+    /// Whether there is a user yet.
+    pub async fn is_set_up(&self) -> Result<bool, AccessError> {
+        Ok(users::count(&mut *self.database.read().await?).await? > 0)
+    }
+
+    /// Makes the first user, an administrator; refused once there is one.
+    pub async fn set_up(&self, name: &str, password: &str, now: Timestamp) -> Result<User, AccessError> {
+        let user = new_user(name, password, Role::Admin, now).await?;
+        let mut tx = self.database.begin().await?;
+        if users::count(&mut tx).await? > 0 {
+            return Err(AccessError::AlreadySetUp);
+        }
+        users::insert(&mut tx, &user).await?;
+        commit(tx).await?;
+        Ok(user)
+    }
+
+    pub async fn create_user(
+        &self,
+        name: &str,
+        password: &str,
+        role: Role,
+        now: Timestamp,
+    ) -> Result<User, AccessError> {
+        let user = new_user(name, password, role, now).await?;
+        let mut tx = self.database.begin().await?;
+        users::insert(&mut tx, &user).await?;
+        commit(tx).await?;
+        Ok(user)
+    }
+
+    pub async fn list_users(&self) -> Result<Vec<User>, AccessError> {
+        Ok(users::list(&mut *self.database.read().await?).await?)
+    }
+
+    pub async fn remove_user(&self, name: &str) -> Result<(), AccessError> {
+        let mut tx = self.database.begin().await?;
+        let user = users::find_by_name(&mut tx, name)
+            .await?
+            .ok_or_else(|| AccessError::UnknownUser(name.to_owned()))?;
+        let admins = users::list(&mut tx)
+            .await?
+            .iter()
+            .filter(|u| u.role == Role::Admin.word())
+            .count();
+        if user.role == Role::Admin.word() && admins == 1 {
+            return Err(AccessError::LastAdmin(name.to_owned()));
+        }
+        users::remove(&mut tx, &user.id).await?;
+        commit(tx).await
+    }
+
+    /// Changes a password and ends every session of its user.
+    pub async fn change_password(&self, user_id: &str, old: &str, new: &str) -> Result<(), AccessError> {
+        let user = users::find(&mut *self.database.read().await?, user_id).await?;
+        if !password::verify(old, user.as_ref().map(|u| u.password_hash.as_str())).await? {
+            return Err(AccessError::WrongCredentials);
+        }
+        let hash = password::hash(new).await?;
+        let mut tx = self.database.begin().await?;
+        users::set_password(&mut tx, user_id, &hash).await?;
+        sessions::remove_of_user(&mut tx, user_id).await?;
+        commit(tx).await
+    }
+
+    /// `from` is the client's address; guessing is slowed down by it and by name.
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: &str,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<SignedIn, AccessError> {
+        let keys = [&*format!("name {name}"), &*format!("from {from}")];
+        if let Some(wait) = self.attempts().wait(&keys, now) {
+            return Err(AccessError::TooManyAttempts(wait));
+        }
+        let user = users::find_by_name(&mut *self.database.read().await?, name).await?;
+        let right = password::verify(password, user.as_ref().map(|u| u.password_hash.as_str())).await?;
+        let Some(user) = user.filter(|_| right) else {
+            self.attempts().failed(&keys, now);
+            return Err(AccessError::WrongCredentials);
+        };
+        self.attempts().succeeded(&keys);
+        let secret = Secret::random();
+        let expires = after(now, SESSION_LIFETIME);
+        let mut tx = self.database.begin().await?;
+        sessions::remove_expired(&mut tx, now).await?;
+        let session = Session {
+            secret_hash: secret.hash(),
+            user_id: user.id.clone(),
+            created: now,
+            expires,
+        };
+        sessions::insert(&mut tx, &session).await?;
+        commit(tx).await?;
+        Ok(SignedIn {
+            secret,
+            identity: identity(&user)?,
+            expires,
+        })
+    }
+
+    pub async fn sign_out(&self, secret: &Secret) -> Result<(), AccessError> {
+        let mut tx = self.database.begin().await?;
+        sessions::remove(&mut tx, &secret.hash()).await?;
+        commit(tx).await
+    }
+
+    /// Who a session's secret stands for, if anyone.
+    pub async fn by_session(&self, secret: &Secret, now: Timestamp) -> Result<Option<Identity>, AccessError> {
+        let mut db = self.database.read().await?;
+        let Some(session) = sessions::find(&mut db, &secret.hash(), now).await? else {
+            return Ok(None);
+        };
+        users::find(&mut db, &session.user_id)
+            .await?
+            .as_ref()
+            .map(identity)
+            .transpose()
+    }
+
+    /// Who a token's secret stands for, if anyone.
+    pub async fn by_token(&self, secret: &Secret, now: Timestamp) -> Result<Option<Identity>, AccessError> {
+        let mut db = self.database.read().await?;
+        let Some(token) = tokens::find_by_secret(&mut db, &secret.hash(), now).await? else {
+            return Ok(None);
+        };
+        let Some(user) = users::find(&mut db, &token.user_id).await? else {
+            return Ok(None);
+        };
+        drop(db);
+        if token.last_used.is_none_or(|last| now.since(last) >= USE_NOTED_EVERY) {
+            let mut tx = self.database.begin().await?;
+            tokens::record_use(&mut tx, &token.id, now).await?;
+            commit(tx).await?;
+        }
+        let owner = identity(&user)?;
+        Ok(Some(Identity {
+            role: role(&token.role)?.min(owner.role),
+            token: Some(token.name),
+            ..owner
+        }))
+    }
+
+    pub async fn create_token(
+        &self,
+        user_name: &str,
+        new: NewToken,
+        now: Timestamp,
+    ) -> Result<(Token, Secret), AccessError> {
+        let mut tx = self.database.begin().await?;
+        let user = users::find_by_name(&mut tx, user_name)
+            .await?
+            .ok_or_else(|| AccessError::UnknownUser(user_name.to_owned()))?;
+        if new.role > role(&user.role)? {
+            return Err(AccessError::RoleAboveOwner {
+                asked: new.role.word(),
+                owner: user.role,
+            });
+        }
+        let secret = Secret::random();
+        let token = Token {
+            id: uuid::Uuid::now_v7().to_string(),
+            secret_hash: secret.hash(),
+            user_id: user.id,
+            name: new.name,
+            role: new.role.word().to_owned(),
+            created: now,
+            expires: new.lifetime.map(|lifetime| after(now, lifetime)),
+            last_used: None,
+        };
+        tokens::insert(&mut tx, &token).await?;
+        commit(tx).await?;
+        Ok((token, secret))
+    }
+
+    pub async fn list_tokens(&self, user_id: &str) -> Result<Vec<Token>, AccessError> {
+        Ok(tokens::list_of_user(&mut *self.database.read().await?, user_id).await?)
+    }
+
+    pub async fn remove_token(&self, id: &str, user_id: &str) -> Result<(), AccessError> {
+        let mut tx = self.database.begin().await?;
+        if !tokens::remove(&mut tx, id, user_id).await? {
+            return Err(AccessError::UnknownToken(id.to_owned()));
+        }
+        commit(tx).await
+    }
+
+    fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+async fn new_user(name: &str, password: &str, role: Role, now: Timestamp) -> Result<User, AccessError> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'@' | b'-');
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(letter) {
+        return Err(AccessError::UserName(name.to_owned()));
+    }
+    Ok(User {
+        id: uuid::Uuid::now_v7().to_string(),
+        name: name.to_owned(),
+        password_hash: password::hash(password).await?,
+        role: role.word().to_owned(),
+        created: now,
+    })
+}
+
+async fn commit(tx: store::Transaction) -> Result<(), AccessError> {
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(())
+}
+
+fn role(word: &str) -> Result<Role, AccessError> {
+    Role::parse(word).ok_or_else(|| AccessError::UnknownRole(word.to_owned()))
+}
+
+fn identity(user: &User) -> Result<Identity, AccessError> {
+    Ok(Identity {
+        user_id: user.id.clone(),
+        user_name: user.name.clone(),
+        role: role(&user.role)?,
+        token: None,
+    })
+}
+
+fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    let nanos = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_nanos(now.as_unix_nanos().saturating_add(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_nanos(seconds * 1_000_000_000)
+    }
+
+    async fn scratch() -> (tempfile::TempDir, Access) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = Database::open(&folder.path().join("gantry.db")).await.expect("opens");
+        let access = Access::new(database);
+        access.set_up("admin", "correct horse", at(0)).await.expect("sets up");
+        (folder, access)
+    }
+
+    #[tokio::test]
+    async fn a_session_opens_until_it_is_ended() {
+        let (_folder, access) = scratch().await;
+        let signed_in = access
+            .sign_in("admin", "correct horse", "::1", at(1))
+            .await
+            .expect("signs in");
+        let found = access.by_session(&signed_in.secret, at(2)).await.expect("looks up");
+        assert_eq!(found.map(|i| i.role), Some(Role::Admin));
+        assert_eq!(
+            access
+                .by_session(&signed_in.secret, after(at(1), SESSION_LIFETIME))
+                .await
+                .expect("looks up"),
+            None
+        );
+        access.sign_out(&signed_in.secret).await.expect("signs out");
+        assert_eq!(
+            access.by_session(&signed_in.secret, at(2)).await.expect("looks up"),
+            None
+        );
+    }
+
+    #[tokio::test]
+    async fn wrong_name_and_wrong_password_get_one_answer_and_then_a_wait() {
+        let (_folder, access) = scratch().await;
+        for name in ["admin", "nobody", "admin", "admin", "admin"] {
+            let refused = access
+                .sign_in(name, "wrong password", "::1", at(1))
+                .await
+                .expect_err("is wrong");
+            assert!(matches!(refused, AccessError::WrongCredentials));
+        }
+        let refused = access
+            .sign_in("admin", "correct horse", "::1", at(1))
+            .await
+            .expect_err("must wait");
+        assert!(matches!(refused, AccessError::TooManyAttempts(_)));
+        access
+            .sign_in("admin", "correct horse", "::1", at(10))
+            .await
+            .expect("signs in later");
+    }
+
+    #[tokio::test]
+    async fn a_token_has_at_most_its_role() {
+        let (_folder, access) = scratch().await;
+        access
+            .create_user("eve", "another password", Role::Viewer, at(0))
+            .await
+            .expect("creates");
+        let new = |role| NewToken {
+            name: "ci".into(),
+            role,
+            lifetime: Some(Duration::from_secs(10)),
+        };
+        assert!(matches!(
+            access.create_token("eve", new(Role::Admin), at(0)).await,
+            Err(AccessError::RoleAboveOwner { .. })
+        ));
+        let (token, secret) = access
+            .create_token("admin", new(Role::Operator), at(0))
+            .await
+            .expect("creates");
+        let identity = access
+            .by_token(&secret, at(5))
+            .await
+            .expect("looks up")
+            .expect("is known");
+        assert_eq!((identity.role, identity.token.as_deref()), (Role::Operator, Some("ci")));
+        assert_eq!(access.by_token(&secret, at(10)).await.expect("looks up"), None);
+        access
+            .remove_token(&token.id, &identity.user_id)
+            .await
+            .expect("removes");
+        assert_eq!(access.by_token(&secret, at(5)).await.expect("looks up"), None);
+    }
+
+    #[tokio::test]
+    async fn the_last_administrator_stays_and_set_up_happens_once() {
+        let (_folder, access) = scratch().await;
+        assert!(matches!(
+            access.remove_user("admin").await,
+            Err(AccessError::LastAdmin(_))
+        ));
+        assert!(matches!(
+            access.set_up("two", "another password", at(0)).await,
+            Err(AccessError::AlreadySetUp)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_new_password_ends_all_sessions() {
+        let (_folder, access) = scratch().await;
+        let signed_in = access
+            .sign_in("admin", "correct horse", "::1", at(1))
+            .await
+            .expect("signs in");
+        access
+            .change_password(&signed_in.identity.user_id, "correct horse", "battery staple")
+            .await
+            .expect("changes");
+        assert_eq!(
+            access.by_session(&signed_in.secret, at(2)).await.expect("looks up"),
+            None
+        );
+        access
+            .sign_in("admin", "battery staple", "::1", at(1))
+            .await
+            .expect("signs in anew");
+    }
+}
