@@ -1,3 +1,47 @@
+//! The project's own commands: `cargo xtask run` and `cargo xtask test` do
+//! everything on a fresh Debian or Ubuntu machine; the others are their parts.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod deny;
+mod packages;
+mod process;
+mod programs;
+mod test;
+mod ui;
+mod wasm;
+mod workspace;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  run [ARGUMENTS]   build the panel, gantry-runtime and the server, and start it;
+                    the arguments go to `gantry serve`
+  test [FILTER]     formatting, lints and every test: unit, integration, container, browser;
+                    with FILTER only test files whose name contains it, without lints
+  build             the two programs for a host, in target/release
+  ui [--dev]        only the panel, in web/dist
+  deny              licences and advisories of all dependencies (needs the network)
+
+Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &arguments[..]),
+    };
+    match command {
+        "run" => programs::run(rest),
+        "test" => test::run_tests(rest.first().map(String::as_str)),
+        "build" => programs::build_release(),
+        "ui" => ui::build(rest.iter().any(|a| a == "--dev")),
+        "deny" => deny::run_deny(),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no command `{other}`\n\n{USAGE}"),
+    }
+}

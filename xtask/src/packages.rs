@@ -1,0 +1,142 @@
+//! The system packages that building and testing need: one list, each with what
+//! it is for. As root the missing ones are installed and named; otherwise the
+//! line to type is printed.
+
+use crate::process::{self, command, run};
+use crate::workspace;
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+
+pub(crate) struct Package {
+    /// Debian's and Ubuntu's name.
+    pub(crate) name: &'static str,
+    /// A program or file that shows it is there.
+    provides: &'static str,
+    purpose: &'static str,
+}
+
+const fn package(name: &'static str, provides: &'static str, purpose: &'static str) -> Package {
+    Package {
+        name,
+        provides,
+        purpose,
+    }
+}
+
+/// To build and run the server.
+pub(crate) const TO_RUN: &[Package] = &[
+    package("gcc", "cc", "compiles SQLite, zstd and ring"),
+    package(
+        "libc6-dev",
+        "/usr/include/stdlib.h",
+        "C headers, and the static C library of gantry-runtime",
+    ),
+    package("npm", "npm", "brings xterm.js, the panel's terminal"),
+    package("nftables", "nft", "lays down the firewall table of published ports"),
+];
+
+/// Beyond those, to test.
+pub(crate) const TO_TEST: &[Package] = &[
+    package("chromium", "chromium", "the browser of the panel's tests"),
+    package("chromium-driver", "chromedriver", "drives that browser"),
+    package(
+        "busybox-static",
+        "/usr/share/doc/busybox-static",
+        "what the test images are made of",
+    ),
+    package("iproute2", "ip", "looks at devices and namespaces from outside"),
+];
+
+/// Packages that start a service or change the firewall when installed: they
+/// are unpacked below the target folder instead.
+pub(crate) const UNPACKED: &[Package] = &[
+    package(
+        "docker-registry",
+        "usr/bin/docker-registry",
+        "the registry that tests pull from",
+    ),
+    package(
+        "docker.io",
+        "usr/bin/docker",
+        "the command line that tests drive the Docker door with",
+    ),
+];
+
+pub(crate) fn install(packages: &[Package]) -> Result<()> {
+    let present = |p: &&Package| {
+        if p.provides.starts_with('/') {
+            Path::new(p.provides).exists()
+        } else {
+            process::exists(p.provides)
+        }
+    };
+    let missing: Vec<&Package> = packages.iter().filter(|p| !present(p)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = missing
+        .iter()
+        .map(|p| format!("  {:<18} {}", p.name, p.purpose))
+        .collect();
+    eprintln!("Missing system packages:\n{}", list.join("\n"));
+    apt_install(&missing.iter().map(|p| p.name).collect::<Vec<_>>())
+}
+
+/// Installs packages by name, or says which line would.
+pub(crate) fn apt_install(names: &[&str]) -> Result<()> {
+    let line = format!(
+        "apt-get update && apt-get install -y --no-install-recommends {}",
+        names.join(" ")
+    );
+    if !is_root() || std::env::var_os("XTASK_NO_INSTALL").is_some() || !process::exists("apt-get") {
+        bail!("install them and try again:\n  {line}");
+    }
+    eprintln!("Installing them: {line}");
+    run(command("apt-get").args(["-qq", "update"]))?;
+    let mut install = command("apt-get");
+    install
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(["-qq", "install", "-y", "--no-install-recommends"])
+        .args(names);
+    run(&mut install)
+}
+
+/// Unpacks `package` below the target folder, once, and gives the path of its program.
+pub(crate) fn unpack(package: &Package) -> Result<PathBuf> {
+    let folder = workspace::target().join("peers").join(package.name);
+    let program = folder.join(package.provides);
+    if program.exists() {
+        return Ok(program);
+    }
+    let downloads = workspace::target().join("peers/downloads");
+    std::fs::create_dir_all(&downloads)?;
+    eprintln!("Unpacking {}: {}", package.name, package.purpose);
+    let download = || {
+        run(command("apt-get")
+            .args(["-qq", "download", package.name])
+            .current_dir(&downloads))
+    };
+    if download().is_err() {
+        run(command("apt-get").args(["-qq", "update"]))?;
+        download()?;
+    }
+    let start = format!("{}_", package.name);
+    let file = std::fs::read_dir(&downloads)?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(&start))
+        })
+        .with_context(|| format!("apt-get left no package file of {}", package.name))?;
+    // Unpacked under another name and renamed when whole, so that what is seen is complete.
+    let new = folder.with_extension("new");
+    let _ = std::fs::remove_dir_all(&new);
+    run(command("dpkg-deb").arg("-x").arg(&file).arg(&new))?;
+    std::fs::rename(&new, &folder)?;
+    Ok(program)
+}
+
+pub(crate) fn is_root() -> bool {
+    process::output(command("id").arg("-u")).is_some_and(|uid| uid == "0")
+}
