@@ -1,0 +1,3 @@
+//! Images: brought here, named, shown, removed.
+
+pub(crate) mod view;

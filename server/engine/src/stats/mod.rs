@@ -1,0 +1,3 @@
+//! What containers and the host use.
+
+pub(crate) mod sample;
