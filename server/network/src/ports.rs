@@ -1,0 +1,229 @@
+//! Published ports: held on the host, so that nobody else takes them, and led to
+//! their container by the firewall.
+
+use crate::firewall::{Element, Firewall, FirewallError, Key};
+use model::container::ContainerId;
+use model::network::{PortMapping, Protocol};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use sys::host_port::{self, Transport};
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("port {port}/{} of the host is in use by {}", protocol.word(), match owner {
+        Some(owner) => format!("container `{}`", owner.short()),
+        None => "another program; stop it, or publish another port".to_owned(),
+    })]
+    InUse {
+        port: u16,
+        protocol: Protocol,
+        /// The container that has it, when it is one of ours.
+        owner: Option<ContainerId>,
+    },
+    #[error("port {port}/{} of the host is published twice by one container", protocol.word())]
+    Twice { port: u16, protocol: Protocol },
+    #[error("`{0}` is not an address of this host; `ip -br address` lists them")]
+    NotOurs(Ipv4Addr),
+    #[error("`{0}`: ports cannot be published on IPv6 addresses yet; name an IPv4 address or none")]
+    Ipv6(IpAddr),
+    #[error("cannot hold port {port}/{} of the host: {source}", protocol.word())]
+    Hold {
+        port: u16,
+        protocol: Protocol,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Firewall(#[from] FirewallError),
+}
+
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) firewall: Firewall,
+    published: HashMap<ContainerId, Published>,
+}
+
+#[derive(Debug)]
+struct Published {
+    address: Ipv4Addr,
+    ports: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    mapping: PortMapping,
+    /// Closed, it gives the port back.
+    _socket: OwnedFd,
+}
+
+impl Ports {
+    pub(crate) fn new(firewall: Firewall) -> Self {
+        Self {
+            firewall,
+            published: HashMap::new(),
+        }
+    }
+
+    /// Publishes all or none. What the container had published before is replaced, unless it is
+    /// just this.
+    pub(crate) fn publish(
+        &mut self,
+        id: &ContainerId,
+        address: Ipv4Addr,
+        wanted: &[PortMapping],
+    ) -> Result<Vec<PortMapping>, PublishError> {
+        if let Some(already) = self.published.get(id) {
+            if already.answers(address, wanted) {
+                return Ok(already.mappings());
+            }
+            self.unpublish(id)?;
+        }
+        let mut ports: Vec<Held> = Vec::with_capacity(wanted.len());
+        for mapping in wanted {
+            if ports.iter().any(|held| held.mapping == *mapping) {
+                continue;
+            }
+            ports.push(self.hold(mapping, &ports)?);
+        }
+        let published = Published { address, ports };
+        let mappings = published.mappings();
+        let add = published.elements(id);
+        let stale = self.keys_of(id);
+        self.firewall.change(&stale, &add)?;
+        if !published.ports.is_empty() {
+            self.published.insert(id.clone(), published);
+        }
+        Ok(mappings)
+    }
+
+    pub(crate) fn unpublish(&mut self, id: &ContainerId) -> Result<(), FirewallError> {
+        let keys = self.keys_of(id);
+        self.firewall.change(&keys, &HashMap::new())?;
+        self.published.remove(id);
+        Ok(())
+    }
+
+    /// Takes back what belongs to no container in `keep`; answers how many ports.
+    pub(crate) fn sweep(&mut self, keep: &[ContainerId]) -> Result<usize, FirewallError> {
+        let stale: Vec<Key> = self
+            .firewall
+            .elements()
+            .iter()
+            .filter(|(_, element)| !element.container.as_ref().is_some_and(|id| keep.contains(id)))
+            .map(|(key, _)| *key)
+            .collect();
+        self.firewall.change(&stale, &HashMap::new())?;
+        self.published.retain(|id, _| keep.contains(id));
+        Ok(stale.len())
+    }
+
+    fn keys_of(&self, id: &ContainerId) -> Vec<Key> {
+        self.firewall
+            .elements()
+            .iter()
+            .filter(|(_, element)| element.container.as_ref() == Some(id))
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
+    fn hold(&self, mapping: &PortMapping, beside: &[Held]) -> Result<Held, PublishError> {
+        let address = match mapping.host_address {
+            None => Ipv4Addr::UNSPECIFIED,
+            Some(IpAddr::V4(address)) => address,
+            Some(address @ IpAddr::V6(_)) => return Err(PublishError::Ipv6(address)),
+        };
+        let transport = match mapping.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+        };
+        let (port, protocol) = (mapping.host_port, mapping.protocol);
+        match host_port::hold(SocketAddrV4::new(address, port), transport) {
+            Ok((socket, bound)) => Ok(Held {
+                mapping: PortMapping {
+                    host_port: bound.port(),
+                    ..*mapping
+                },
+                _socket: socket,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                if beside.iter().any(|held| held.collides_with(mapping)) {
+                    return Err(PublishError::Twice { port, protocol });
+                }
+                Err(PublishError::InUse {
+                    port,
+                    protocol,
+                    owner: self.owner(mapping).cloned(),
+                })
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Err(PublishError::NotOurs(address)),
+            Err(source) => Err(PublishError::Hold { port, protocol, source }),
+        }
+    }
+
+    fn owner(&self, mapping: &PortMapping) -> Option<&ContainerId> {
+        self.published
+            .iter()
+            .find(|(_, published)| published.ports.iter().any(|held| held.collides_with(mapping)))
+            .map(|(id, _)| id)
+    }
+}
+
+impl Published {
+    /// Whether this is what is asked for; 0 asks for any port.
+    fn answers(&self, address: Ipv4Addr, wanted: &[PortMapping]) -> bool {
+        self.address == address
+            && self.ports.len() == wanted.len()
+            && self.ports.iter().zip(wanted).all(|(held, wanted)| {
+                let port = if wanted.host_port == 0 {
+                    held.mapping.host_port
+                } else {
+                    wanted.host_port
+                };
+                held.mapping
+                    == PortMapping {
+                        host_port: port,
+                        ..*wanted
+                    }
+            })
+    }
+
+    fn mappings(&self) -> Vec<PortMapping> {
+        self.ports.iter().map(|held| held.mapping).collect()
+    }
+
+    fn elements(&self, id: &ContainerId) -> HashMap<Key, Element> {
+        self.ports
+            .iter()
+            .map(|held| {
+                let element = Element {
+                    target: SocketAddrV4::new(self.address, held.mapping.container_port),
+                    container: Some(id.clone()),
+                };
+                (held.key(), element)
+            })
+            .collect()
+    }
+}
+
+impl Held {
+    fn key(&self) -> Key {
+        let address = match self.mapping.host_address {
+            Some(IpAddr::V4(address)) if !address.is_unspecified() => Some(address),
+            _ => None,
+        };
+        Key {
+            address,
+            protocol: self.mapping.protocol,
+            port: self.mapping.host_port,
+        }
+    }
+
+    fn collides_with(&self, other: &PortMapping) -> bool {
+        let any = |address: Option<IpAddr>| address.is_none_or(|address| address.is_unspecified());
+        let (mine, theirs) = (self.mapping.host_address, other.host_address);
+        self.mapping.protocol == other.protocol
+            && self.mapping.host_port == other.host_port
+            && (mine == theirs || any(mine) || any(theirs))
+    }
+}
