@@ -1,0 +1,50 @@
+//! Segment files: names, and finding them.
+
+use crate::LogError;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Numbers are padded so that names sort as numbers do.
+pub(crate) fn log_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.log"))
+}
+
+pub(crate) fn index_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.index"))
+}
+
+/// The first numbers of all segments, ascending. A log that was never written has none.
+pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, LogError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(LogError::file("read", dir)(error)),
+    };
+    let mut firsts = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(LogError::file("read", dir))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
+        // Names that are no numbers are somebody else's files.
+        firsts.extend(
+            number
+                .and_then(|number| number.parse::<u64>().ok())
+                .filter(|first| *first > 0),
+        );
+    }
+    firsts.sort_unstable();
+    firsts.dedup();
+    Ok(firsts)
+}
+
+/// Removes a segment. Nothing is wrong when it is gone already.
+pub(crate) fn remove(dir: &Path, first: u64) -> Result<(), LogError> {
+    for path in [index_path(dir, first), log_path(dir, first)] {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LogError::file("remove", path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
