@@ -3,6 +3,12 @@
 //! names its man page. Where rustix or nix already has a safe, typed function,
 //! the file re-exports it by name.
 
+pub mod fd_passing;
+pub mod host;
 pub mod host_port;
+pub mod lock_file;
 pub mod netlink;
 pub mod network_namespace;
+pub mod pidfd;
+pub mod sealed_file;
+pub mod user;

@@ -1,0 +1,47 @@
+//! What the kernel says of the host: space on disks, its name and age.
+
+use std::io;
+use std::path::Path;
+
+/// Bytes of a file system. statvfs(3)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    pub total_bytes: u64,
+    /// What an ordinary user could still write.
+    pub free_bytes: u64,
+}
+
+pub fn space(path: &Path) -> io::Result<Space> {
+    let status = rustix::fs::statvfs(path)?;
+    Ok(Space {
+        total_bytes: status.f_blocks * status.f_frsize,
+        free_bytes: status.f_bavail * status.f_frsize,
+    })
+}
+
+/// Name and kernel release. uname(2)
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    pub node: String,
+    pub release: String,
+    pub machine: String,
+}
+
+pub fn name() -> Name {
+    let uname = rustix::system::uname();
+    Name {
+        node: uname.nodename().to_string_lossy().into_owned(),
+        release: uname.release().to_string_lossy().into_owned(),
+        machine: uname.machine().to_string_lossy().into_owned(),
+    }
+}
+
+/// Clock ticks a second, the unit of times in /proc/PID/stat. sysconf(3)
+pub fn clock_ticks() -> u64 {
+    rustix::param::clock_ticks_per_second()
+}
+
+/// Bytes of a page. sysconf(3)
+pub fn page_bytes() -> u64 {
+    rustix::param::page_size() as u64
+}

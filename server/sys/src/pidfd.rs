@@ -1,0 +1,87 @@
+//! Handles to processes, which never come to mean another process. pidfd_open(2)
+
+use rustix::process::{Pid, PidfdFlags};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Opens a handle to process `pid`.
+///
+/// # Errors
+/// `ESRCH` when there is no such process.
+pub fn open(pid: i32) -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Opens a handle to `pid` if it is still the process that started at
+/// `start_ticks`; `None` when that one is gone. The time is read after the handle
+/// is taken, so the number cannot be reused in between.
+pub fn open_if_same(pid: i32, start_ticks: u64) -> io::Result<Option<OwnedFd>> {
+    let handle = match open(pid) {
+        Ok(handle) => handle,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(self::start_ticks(pid)
+        .is_ok_and(|ticks| ticks == start_ticks)
+        .then_some(handle))
+}
+
+/// pidfd_send_signal(2)
+///
+/// # Errors
+/// `ESRCH` when the process has ended, `EINVAL` for a number that is no signal.
+pub fn send_signal(handle: impl AsFd, signal: i32) -> io::Result<()> {
+    // rustix's `Signal` leaves out the real-time signals that the C library keeps.
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&handle.as_fd());
+    // SAFETY: the descriptor is borrowed for the call, and a null siginfo is allowed.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd,
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Clock ticks after boot at which `pid` started: field 22 of /proc/PID/stat, proc(5).
+pub fn start_ticks(pid: i32) -> io::Result<u64> {
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    // The name in the second field may hold anything, spaces and `)` too: count from its end.
+    let after_name = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
+    std::str::from_utf8(&stat[after_name..])
+        .ok()
+        .and_then(|rest| rest.split_ascii_whitespace().nth(19))
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("/proc/{pid}/stat has no start time"),
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_from_another_by_its_start_time() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        let ticks = start_ticks(own).unwrap();
+        assert!(open_if_same(own, ticks).unwrap().is_some());
+        assert!(open_if_same(own, ticks + 1).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_none() {
+        assert!(open_if_same(i32::MAX - 1, 1).unwrap().is_none());
+    }
+}
