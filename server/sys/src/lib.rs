@@ -3,6 +3,9 @@
 //! names its man page. Where rustix or nix already has a safe, typed function,
 //! the file re-exports it by name.
 
+pub mod allocator;
+pub mod children;
+pub mod epoll;
 pub mod fd_passing;
 pub mod host;
 pub mod host_port;
@@ -10,5 +13,9 @@ pub mod lock_file;
 pub mod netlink;
 pub mod network_namespace;
 pub mod pidfd;
+pub mod pipe;
 pub mod sealed_file;
+pub mod session;
+pub mod terminal;
+pub mod unix_socket;
 pub mod user;

@@ -1,0 +1,18 @@
+//! Pipes, and descriptors that do not block. pipe(7), fcntl(2)
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A pipe, reading end first, both closed on exec and blocking.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC)?)
+}
+
+/// Reading and writing answer `WouldBlock` instead of waiting. The setting
+/// belongs to the open file: whoever shares it is concerned too.
+pub fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(&descriptor)?;
+    Ok(fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?)
+}
