@@ -1,1 +1,74 @@
+//! The JSON of the native API, as both sides compile it.
+//!
+//! Sizes are bytes, times RFC 3339 in UTC, names snake_case. In requests an
+//! absent field means unchanged or default, `null` clears, and an unknown field
+//! is refused; answers may grow fields, so readers ignore what they do not know.
+//!
+//! # Routes under `/api/v1`
+//!
+//! | method and path | request | answer |
+//! | --- | --- | --- |
+//! | `GET /setup` | | [`session::Setup`] |
+//! | `POST /setup` | [`session::SetupRequest`] | [`session::Me`] and the cookie |
+//! | `POST /session` | [`session::SignIn`] | [`session::Me`] and the cookie |
+//! | `GET /session` | | [`session::Me`] |
+//! | `DELETE /session` | | 204 |
+//! | `GET /sessions`, `DELETE /sessions/{id}` | | [`list::List`] of [`session::Session`], 204 |
+//! | `POST /account/password` | [`session::PasswordChange`] | 204 |
+//! | `GET /users`, `POST /users`, `PATCH /users/{id}`, `DELETE /users/{id}` | [`user::NewUser`], [`user::UserChange`] | [`user::User`] |
+//! | `GET /tokens`, `POST /tokens`, `DELETE /tokens/{id}` | [`user::NewToken`] | [`user::Token`], [`user::FreshToken`] |
+//! | `GET /containers?limit&cursor&state&q&label` | | [`list::List`] of [`container::Container`] |
+//! | `POST /containers` | [`create::NewContainer`] | 201 [`create::Created`] |
+//! | `POST /containers/check` | [`create::NewContainer`] | [`problem::Mistakes`], empty when it could be created |
+//! | `GET /containers/{id}` | | [`container::Details`] |
+//! | `PATCH /containers/{id}` | [`container::Change`] | [`container::Details`] |
+//! | `DELETE /containers/{id}?force&volumes` | | 204 |
+//! | `POST /containers/{id}/start`, `/stop?timeout&signal`, `/restart?timeout`, `/kill?signal`, `/pause`, `/unpause` | | 204 |
+//! | `GET /containers/{id}/limits`, `PATCH …` | [`limits::Limits`] | [`limits::Limits`] as read back |
+//! | `GET /containers/{id}/processes` | | [`list::List`] of [`container::Process`] |
+//! | `GET /containers/{id}/stats` | | [`stats::Stats`] |
+//! | `GET /containers/{id}/stats/history?seconds` | | [`stats::History`] |
+//! | `GET /containers/{id}/logs?from&max` or `?tail` | | [`logs::Page`] |
+//! | `GET /containers/{id}/logs/search?q&regex&case&stream&max` | | [`logs::Hits`] |
+//! | `GET /containers/{id}/logs/at?time` | | [`logs::Position`] |
+//! | `GET /containers/{id}/logs/download?format=text\|json` | | the log as a file |
+//! | `GET /containers/{id}/logs/follow?from` | | JSON lines of [`logs::Line`], for `curl -N` |
+//! | `POST /containers/{id}/execs` | [`exec::NewExec`] | 201 [`exec::ExecCreated`] |
+//! | `GET /execs/{id}` | | [`exec::Exec`] |
+//! | `GET /images`, `GET /images/{id}` | | [`list::List`] of [`image::Image`], [`image::Details`] |
+//! | `POST /images/pull` | [`image::Pull`] | 202 [`task::Task`] |
+//! | `POST /images/load` | an archive as body | 202 [`task::Task`] |
+//! | `POST /images/import?reference` | a root file system as tar | 202 [`task::Task`] |
+//! | `POST /images/{id}/tag` | [`image::NewTag`] | 204 |
+//! | `DELETE /images/{id-or-reference}?force` | | [`image::Removed`] |
+//! | `GET /tasks`, `GET /tasks/{id}`, `POST /tasks/{id}/cancel` | | [`list::List`] of [`task::Task`], [`task::Task`], 202 |
+//! | `GET /volumes`, `POST /volumes`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
+//! | `GET /networks` | | [`list::List`] of [`network::Network`] |
+//! | `GET /events?from&limit&subject` | | [`list::List`] of [`event::Event`], oldest first |
+//! | `GET /system` | | [`system::System`] |
+//! | `GET /system/check` | | [`system::Check`] |
+//! | `GET /system/stats`, `GET /system/stats/history?seconds` | | [`stats::HostStats`], [`stats::HostHistory`] |
+//! | `GET /system/usage` | | [`system::Usage`] |
+//! | `GET /socket` | | WebSocket, see [`socket`] |
+//!
+//! `{id}` of a container is its id, its name or a unique beginning of the id.
+//! Errors are [`problem::Problem`] documents.
 #![forbid(unsafe_code)]
+
+pub mod container;
+pub mod create;
+pub mod event;
+pub mod exec;
+pub mod image;
+pub mod limits;
+pub mod list;
+pub mod logs;
+pub mod network;
+pub mod problem;
+pub mod session;
+pub mod socket;
+pub mod stats;
+pub mod system;
+pub mod task;
+pub mod user;
+pub mod volume;

@@ -1,0 +1,177 @@
+//! Containers, as they are shown.
+
+use crate::create::{Device, EnvEntry, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit};
+use crate::limits::Limits;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A container in a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Container {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    pub name: String,
+    /// The reference in short form: `nginx:1.27`.
+    pub image: String,
+    /// `sha256:…` of the image's config.
+    pub image_id: String,
+    /// The argument list as one line.
+    pub command: String,
+    pub created: String,
+    pub state: State,
+    pub ports: Vec<Port>,
+    /// Address on the default network, while it has one.
+    #[serde(default)]
+    pub address: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub restart_count: u32,
+    /// The memory limit in bytes, for the bar in lists.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
+    /// The CPU limit in billionths of a processor.
+    #[serde(default)]
+    pub nano_cpus: Option<u64>,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct State {
+    pub status: Status,
+    /// When it came to be so.
+    pub since: String,
+    #[serde(default)]
+    pub pid: Option<i32>,
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    #[serde(default)]
+    pub signal: Option<String>,
+    #[serde(default)]
+    pub oom_killed: bool,
+    /// Why a start failed, or why nobody knows how it ended.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// When the run that ended had begun.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// A restart waits for its moment.
+    #[serde(default)]
+    pub restarting: bool,
+    #[serde(default)]
+    pub health: Option<Health>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Created,
+    Running,
+    Paused,
+    Exited,
+    /// The start failed before the command ran.
+    Failed,
+    /// Nobody knows how it ended.
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+/// A port of the host that leads into the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Port {
+    /// `null` is every address of the host.
+    #[serde(default)]
+    pub host_address: Option<String>,
+    /// 0 until a free one was chosen at a start.
+    pub host_port: u16,
+    pub container_port: u16,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+}
+
+/// Everything about one container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Details {
+    #[serde(flatten)]
+    pub container: Container,
+    /// How many times it was started.
+    pub run: u64,
+    pub entrypoint: Vec<String>,
+    pub arguments: Vec<String>,
+    pub env: Vec<EnvEntry>,
+    pub working_dir: String,
+    pub user: String,
+    pub hostname: String,
+    pub terminal: bool,
+    pub stdin_open: bool,
+    pub init: bool,
+    pub network: NetworkMode,
+    #[serde(default)]
+    pub gateway: Option<String>,
+    #[serde(default)]
+    pub mac: Option<String>,
+    pub dns: Vec<String>,
+    pub extra_hosts: Vec<String>,
+    pub mounts: Vec<Mount>,
+    pub limits: Limits,
+    pub restart: Restart,
+    pub auto_remove: bool,
+    pub stop_signal: String,
+    /// Seconds; `null` waits without end.
+    pub stop_timeout: Option<u64>,
+    pub read_only_root: bool,
+    pub privileged: bool,
+    pub cap_add: Vec<String>,
+    pub cap_drop: Vec<String>,
+    pub no_new_privileges: bool,
+    /// `default`, `unconfined` or `profile`.
+    pub seccomp: String,
+    pub rlimits: Vec<Rlimit>,
+    pub sysctls: BTreeMap<String, String>,
+    pub devices: Vec<Device>,
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
+    pub log: LogOptions,
+}
+
+/// Changes that need no new container.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Change {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
+}
+
+/// A process of a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Process {
+    /// As the host numbers it.
+    pub pid: i32,
+    /// As the container numbers it.
+    pub container_pid: i32,
+    /// The parent, as the host numbers it.
+    pub parent: i32,
+    pub user: String,
+    /// One letter, proc(5).
+    pub state: String,
+    pub threads: u32,
+    pub cpu_percent: f64,
+    pub memory_bytes: u64,
+    pub started: String,
+    pub command: String,
+}

@@ -1,0 +1,110 @@
+//! Images.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Image {
+    /// `sha256:…` of the config.
+    pub id: String,
+    /// References in short form: `nginx:1.27`.
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub created: Option<String>,
+    /// When it came to this host.
+    #[serde(default)]
+    pub pulled: Option<String>,
+    /// Unpacked, all layers together.
+    pub size_bytes: u64,
+    /// Of layers that other images use too.
+    #[serde(default)]
+    pub shared_bytes: u64,
+    pub layer_count: u32,
+    /// `linux/amd64`.
+    pub platform: String,
+    pub used_by: Vec<UsedBy>,
+}
+
+/// A container made from an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct UsedBy {
+    pub id: String,
+    pub name: String,
+    pub running: bool,
+}
+
+/// Everything about one image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Details {
+    #[serde(flatten)]
+    pub image: Image,
+    pub manifest: String,
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub env: Vec<String>,
+    pub working_dir: String,
+    pub user: String,
+    pub exposed_ports: Vec<String>,
+    pub volumes: Vec<String>,
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub stop_signal: Option<String>,
+    pub layers: Vec<Layer>,
+    pub history: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Layer {
+    pub digest: String,
+    pub size_bytes: u64,
+    /// Other images that have it too.
+    #[serde(default)]
+    pub shared_with: u32,
+}
+
+/// A step of the image's making.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Step {
+    #[serde(default)]
+    pub created: Option<String>,
+    pub instruction: String,
+    /// It made no layer.
+    pub empty: bool,
+    #[serde(default)]
+    pub size_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Pull {
+    pub reference: String,
+    /// `linux/arm64`; absent is the host's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NewTag {
+    pub reference: String,
+}
+
+/// What removing did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Removed {
+    pub untagged: Vec<String>,
+    pub deleted: Vec<String>,
+    pub freed_bytes: u64,
+}

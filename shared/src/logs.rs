@@ -1,0 +1,76 @@
+//! Logs, read by line number.
+
+use serde::{Deserialize, Serialize};
+
+/// One line. Numbers only grow, over all runs of the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Line {
+    pub seq: u64,
+    pub time: String,
+    pub stream: Stream,
+    /// Invalid UTF-8 is replaced.
+    pub text: String,
+    /// The line was cut here; the next record goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+    /// A sentence of the engine about the log: lines dropped.
+    Marker,
+}
+
+/// Some lines, with the bounds of what is kept and the runs that wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Page {
+    pub lines: Vec<Line>,
+    /// The number of the oldest line kept.
+    pub first: u64,
+    /// The number the next line will get.
+    pub next: u64,
+    /// Oldest first; only where they began within what is kept.
+    #[serde(default)]
+    pub runs: Vec<Run>,
+}
+
+/// One run of the container: where in the log it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Run {
+    /// 1 is the first start.
+    pub number: u64,
+    pub first_seq: u64,
+    pub started: String,
+    #[serde(default)]
+    pub ended: Option<String>,
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    #[serde(default)]
+    pub oom_killed: bool,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Hits {
+    /// Line numbers, ascending, at most `max` of them.
+    pub seqs: Vec<u64>,
+    pub total: u64,
+    /// The search stopped at a time limit before the end.
+    #[serde(default)]
+    pub incomplete: bool,
+}
+
+/// Where in the log a moment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Position {
+    pub seq: u64,
+}

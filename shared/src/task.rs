@@ -1,0 +1,77 @@
+//! Long work, which belongs to the server.
+
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Task {
+    pub id: String,
+    pub kind: TaskKind,
+    /// For people: `Pull nginx:1.27`.
+    pub title: String,
+    pub owner: String,
+    pub state: TaskState,
+    pub started: String,
+    #[serde(default)]
+    pub ended: Option<String>,
+    #[serde(default)]
+    pub progress: Option<Progress>,
+    /// What it made: image ids.
+    #[serde(default)]
+    pub result: Vec<String>,
+    #[serde(default)]
+    pub problem: Option<Problem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TaskKind {
+    Pull,
+    Load,
+    Import,
+    Other,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Progress {
+    /// What is done now, in a word: `resolve`, `download`, `unpack`.
+    pub phase: String,
+    pub bytes_done: u64,
+    /// 0 while unknown.
+    pub bytes_total: u64,
+    pub layers: Vec<LayerProgress>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct LayerProgress {
+    pub digest: String,
+    pub state: LayerState,
+    pub bytes_done: u64,
+    pub bytes_total: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LayerState {
+    Waiting,
+    Downloading,
+    Verifying,
+    Extracting,
+    Done,
+    AlreadyHere,
+}
