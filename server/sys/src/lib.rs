@@ -4,7 +4,9 @@
 //! the file re-exports it by name.
 
 pub mod allocator;
+pub mod beneath;
 pub mod children;
+pub mod copy_tree;
 pub mod epoll;
 pub mod fd_passing;
 pub mod host;
@@ -12,6 +14,7 @@ pub mod host_port;
 pub mod lock_file;
 pub mod netlink;
 pub mod network_namespace;
+pub mod overlay;
 pub mod pidfd;
 pub mod pipe;
 pub mod sealed_file;
