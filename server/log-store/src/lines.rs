@@ -32,6 +32,11 @@ impl Lines {
         }
     }
 
+    /// The beginning of a line whose end has not come yet.
+    pub fn unfinished(&self) -> &[u8] {
+        &self.unfinished
+    }
+
     /// The stream has ended: gives what is left, as a piece, since no newline came.
     pub fn finish(&mut self, mut take: impl FnMut(&[u8], bool)) {
         if !self.unfinished.is_empty() {

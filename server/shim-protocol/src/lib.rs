@@ -24,8 +24,7 @@
 //! The descriptor, when [`Launch::network_namespace`] says there is one, comes
 //! with the first byte of the frame. After `Failed` the shim has undone what it
 //! made and ends. After `Created` the launch channel is a control connection like
-//! any other. If the server goes away before `Created` could be said, the shim
-//! undoes everything and ends: nobody has heard of the container yet.
+//! any other.
 //!
 //! # Control connections
 //!
@@ -51,19 +50,29 @@
 //!   With `stdin_once` leaving altogether closes init's input too.
 //!
 //! The shim closes the connection when the process has ended and all its output
-//! has been sent. Who attaches before [`Command::Start`] gets every byte. A
-//! reader for whom more than [`READER_BUFFER_BYTES`] wait is cut off: it never
-//! delays the container, its log or other readers. A `detach`ed exec's connection
-//! is closed after the reply; its output is thrown away, unless someone attaches.
+//! has been sent; [`Event::Exited`] or [`Event::ExecExited`] is sent before. Who
+//! attaches before [`Command::Start`] gets every byte.
+//!
+//! A reader for whom more than [`READER_BUFFER_BYTES`] wait never delays the
+//! container, its log or other readers. One attached to init is served from the
+//! log until it has caught up; it is cut off only when records it has not seen
+//! were dropped or rotated away. One attached to an exec that it did not begin is
+//! cut off. The client that began an exec is waited for: what it asked to run may
+//! be a pipeline's first half.
+//!
+//! A `detach`ed exec's connection is closed after the reply; its output is thrown
+//! away, unless someone attaches.
 //!
 //! # The end
 //!
 //! When init has ended the shim kills what is left in the container's cgroup,
 //! reads the pipes to their end (at most two seconds), closes the log, reads the
-//! OOM counter, removes the cgroup, writes [`ExitRecord`] to `exit.json` in
-//! [`Launch::bundle_dir`] durably, and only then pushes [`Event::Exited`]. It
-//! ends when [`Command::Release`] is asked, or when no control connection is
-//! open: the record says it all. A container whose `Start` failed ends the same
+//! OOM counter, writes [`ExitRecord`] to `exit.json` in [`Launch::bundle_dir`]
+//! durably, removes the cgroup, and only then pushes [`Event::Exited`]. It ends
+//! when [`Command::Release`] is asked, or when no control connection is open: the
+//! record says it all. Raw connections that still read get up to the end first;
+//! one that takes nothing for ten seconds is cut off. `shim.sock` and `shim.json`
+//! are gone then. A container whose `Start` failed ends the same
 //! way, with [`ExitRecord::failure`] set.
 //!
 //! If the server goes before `Start`, the created container is kept for

@@ -4,6 +4,7 @@
 use rustix::process::{getpid, set_child_subreaper, setsid};
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// Leaves the caller's session and terminal; nothing happens to a process that
 /// already leads one. setsid(2)
@@ -12,6 +13,15 @@ pub fn leave() -> io::Result<()> {
         Ok(_) | Err(rustix::io::Errno::PERM) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Takes over the standard input, which becomes /dev/null, so that it is closed
+/// when the returned descriptor is.
+pub fn take_stdin() -> io::Result<OwnedFd> {
+    let taken = io::stdin().as_fd().try_clone_to_owned()?;
+    let null = fs::File::open("/dev/null")?;
+    nix::unistd::dup2_stdin(&null)?;
+    Ok(taken)
 }
 
 /// Orphaned descendants become this process's children. `PR_SET_CHILD_SUBREAPER`
