@@ -1,0 +1,6 @@
+//! The only place that speaks to the server: requests over HTTP, everything
+//! live over one WebSocket.
+
+pub mod http;
+pub mod socket;
+pub mod upload;

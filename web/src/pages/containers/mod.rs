@@ -1,0 +1,5 @@
+//! Containers: the list, one of them, a new one.
+
+pub mod describe;
+pub mod detail;
+pub mod list;

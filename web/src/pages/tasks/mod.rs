@@ -1,0 +1,152 @@
+//! Long work: one row for the tray and for the page, with a bar for each layer.
+
+use super::frame::Head;
+use crate::client::http::sentence;
+use crate::components::icon::icon;
+use crate::components::meter::Meter;
+use crate::components::notice::{Empty, note};
+use crate::components::status_chip::{Status, Tone, status_chip};
+use crate::format::{size, time};
+use crate::state::App;
+use leptos::prelude::*;
+use shared::task::{LayerProgress, LayerState, Progress, Task, TaskState};
+
+fn status(task: &Task) -> Status {
+    match task.state {
+        TaskState::Running => Status::new("Running", Tone::Info, "s-starting"),
+        TaskState::Done => Status::new("Done", Tone::Ok, "check"),
+        TaskState::Failed => Status::new("Failed", Tone::Bad, "s-failed"),
+        TaskState::Cancelled => Status::new("Cancelled", Tone::Neutral, "s-stopped"),
+    }
+}
+
+fn share(done: u64, total: u64) -> Option<f64> {
+    (total > 0).then(|| done as f64 / total as f64)
+}
+
+/// One task with its progress.
+pub fn task_row(task: Task) -> AnyView {
+    let app = App::get();
+    let id = task.id.clone();
+    let running = task.state == TaskState::Running;
+    let began = time::parse(&task.started);
+    let ended = task.ended.as_deref().and_then(time::parse);
+    let elapsed = move || match (began, ended) {
+        (Some(began), Some(ended)) => time::duration((ended - began) / 1000.0),
+        (Some(began), None) => time::duration((app.now.get() - began) / 1000.0),
+        (None, _) => String::new(),
+    };
+    view! {
+        <article class="task" data-testid="tasks.task.row">
+            <div class="row">
+                {status_chip(status(&task))}
+                <strong class="grow truncate">{task.title.clone()}</strong>
+                <span class="muted nowrap">{elapsed}</span>
+                {running
+                    .then(|| {
+                        view! {
+                            <button
+                                type="button"
+                                class="button button--small"
+                                data-testid="tasks.task.cancel"
+                                on:click=move |_| app.tasks.cancel(id.clone())
+                            >
+                                "Cancel"
+                            </button>
+                        }
+                    })}
+            </div>
+            {task.progress.clone().filter(|_| running).map(progress)}
+            {task.problem.as_ref().map(|problem| note("bad", sentence(&problem.detail)))}
+            <p class="muted">{["by ", &task.owner].concat()}</p>
+        </article>
+    }
+    .into_any()
+}
+
+/// The overall bar and a row for each layer.
+pub fn progress(progress: Progress) -> AnyView {
+    let whole = share(progress.bytes_done, progress.bytes_total);
+    let words = if progress.bytes_total > 0 {
+        [size(progress.bytes_done), size(progress.bytes_total)].join(" of ")
+    } else {
+        sentence(&progress.phase)
+    };
+    view! {
+        <div class="progress">
+            <div class="row">
+                <div class="grow">
+                    <Meter share=Signal::stored(whole) label="Progress"/>
+                </div>
+                <span class="muted nowrap">{words}</span>
+            </div>
+            {(!progress.layers.is_empty())
+                .then(|| {
+                    view! { <ul class="progress__layers">{progress.layers.into_iter().map(layer).collect_view()}</ul> }
+                })}
+        </div>
+    }
+    .into_any()
+}
+
+fn layer(layer: LayerProgress) -> AnyView {
+    let digest = layer.digest.strip_prefix("sha256:").unwrap_or(&layer.digest);
+    let short: String = digest.chars().take(12).collect();
+    let (word, bar) = match layer.state {
+        LayerState::Waiting => ("Waiting".to_owned(), Some(0.0)),
+        LayerState::Downloading => (
+            [size(layer.bytes_done), size(layer.bytes_total)].join(" of "),
+            share(layer.bytes_done, layer.bytes_total),
+        ),
+        LayerState::Verifying => ("Verifying".to_owned(), Some(1.0)),
+        LayerState::Extracting => ("Extracting".to_owned(), share(layer.bytes_done, layer.bytes_total)),
+        LayerState::Done => ("Done".to_owned(), Some(1.0)),
+        LayerState::AlreadyHere => ("Already here".to_owned(), Some(1.0)),
+    };
+    let finished = matches!(layer.state, LayerState::Done | LayerState::AlreadyHere);
+    view! {
+        <li class="progress__layer" class:progress__layer--done=finished>
+            <code>{short}</code>
+            <Meter share=Signal::stored(bar) label="Layer"/>
+            <span class="muted nowrap">{word}</span>
+        </li>
+    }
+    .into_any()
+}
+
+/// All tasks the server remembers.
+#[component]
+pub fn Tasks() -> impl IntoView {
+    let app = App::get();
+    view! {
+        <div class="page">
+            <Head title="Tasks"/>
+            <Show
+                when=move || !app.tasks.items.with(Vec::is_empty)
+                fallback=|| {
+                    view! {
+                        <section class="card">
+                            <Empty icon="task" text="No tasks. Pulls, uploads and other long work appear here."/>
+                        </section>
+                    }
+                }
+            >
+                <div class="stack">
+                    {move || app.tasks.items.get().into_iter().map(task_row).collect_view()}
+                </div>
+            </Show>
+        </div>
+    }
+}
+
+/// A link to a page that waits on a task.
+pub fn open_tray_button() -> AnyView {
+    let app = App::get();
+    view! {
+        <button type="button" class="button" data-testid="tasks.tray.open" on:click=move |_| app.tasks.open.set(true)>
+            {icon("task")}
+            "Tasks"
+        </button>
+    }
+    .into_any()
+}

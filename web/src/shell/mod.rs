@@ -1,0 +1,64 @@
+//! The frame around every page: rail, top bar, palette, task tray, keys.
+
+mod keys;
+mod palette;
+mod rail;
+mod tasks;
+mod top_bar;
+
+pub use self::keys::is_typing;
+use crate::pages;
+use crate::state::App;
+use leptos::prelude::*;
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::path;
+use palette::Palette;
+use rail::{BottomBar, Rail};
+use tasks::TaskTray;
+use top_bar::TopBar;
+
+/// What is open over the page.
+#[derive(Clone, Copy)]
+pub struct Layers {
+    pub palette: RwSignal<bool>,
+    pub keys: RwSignal<bool>,
+}
+
+/// The panel of someone who is signed in.
+#[component]
+pub fn Panel() -> impl IntoView {
+    let app = App::get();
+    app.containers.start();
+    app.tasks.start();
+    on_cleanup(move || {
+        app.containers.stop();
+        app.tasks.stop();
+    });
+    let layers = Layers {
+        palette: RwSignal::new(false),
+        keys: RwSignal::new(false),
+    };
+    provide_context(layers);
+    view! {
+        <Router>
+            <a class="skip-link" href="#content">"Skip to content"</a>
+            <div class="shell" class:shell--narrow=move || app.preferences.narrow_rail.get()>
+                <Rail/>
+                <TopBar layers/>
+                <main class="shell__content" id="content" tabindex="-1">
+                    <Routes fallback=pages::not_found::NotFound transition=false>
+                        <Route path=path!("/") view=pages::overview::Overview/>
+                        <Route path=path!("/containers") view=pages::containers::list::List/>
+                        <Route path=path!("/events") view=pages::events::Events/>
+                        <Route path=path!("/tasks") view=pages::tasks::Tasks/>
+                        <Route path=path!("/containers/:id/:tab?") view=pages::containers::detail::Detail/>
+                    </Routes>
+                </main>
+                <BottomBar/>
+            </div>
+            <TaskTray/>
+            <Palette layers/>
+            <keys::Keys layers/>
+        </Router>
+    }
+}

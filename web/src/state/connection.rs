@@ -1,0 +1,53 @@
+//! Whether what is shown is the truth of now.
+
+use crate::client::socket;
+use crate::format::time;
+use leptos::prelude::*;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Link {
+    /// Not connected yet, or nobody is signed in.
+    Idle,
+    Open,
+    /// Cut since this moment (milliseconds since 1970).
+    Cut(f64),
+}
+
+#[derive(Clone, Copy)]
+pub struct Connection {
+    pub link: RwSignal<Link>,
+    /// Grows with each new connection: what cannot resume reads itself anew.
+    pub epoch: RwSignal<u32>,
+}
+
+impl Default for Connection {
+    fn default() -> Self {
+        let connection = Self {
+            link: RwSignal::new(Link::Idle),
+            epoch: RwSignal::new(0),
+        };
+        socket::on_change(move |open| {
+            if open {
+                connection.link.set(Link::Open);
+                connection.epoch.update(|epoch| *epoch += 1);
+            } else if !matches!(connection.link.get_untracked(), Link::Cut(_)) {
+                connection.link.set(Link::Cut(time::now()));
+            }
+        });
+        let _ = window_event_listener_untyped("online", |_| socket::retry_now());
+        let _ = window_event_listener_untyped("visibilitychange", |_| socket::retry_now());
+        connection
+    }
+}
+
+impl Connection {
+    /// `open`, `retrying`, `offline` or `idle`: for tests and style.
+    pub fn word(self, now: f64) -> &'static str {
+        match self.link.get() {
+            Link::Idle => "idle",
+            Link::Open => "open",
+            Link::Cut(since) if now - since > 10_000.0 => "offline",
+            Link::Cut(_) => "retrying",
+        }
+    }
+}
