@@ -125,6 +125,9 @@ impl Writer {
     /// writer stays usable: the next batch is tried again.
     pub fn commit(&mut self) -> Result<(), LogError> {
         self.mark();
+        self.write_batch()?;
+        // Drops that were reported after the batch's records are marked after them.
+        self.mark();
         self.write_batch()
     }
 

@@ -251,6 +251,11 @@ fn dropped_records_are_counted_and_marked_in_place() {
     assert_eq!(records[1].text, b"5 log records dropped: the buffer was full");
     assert!(records[2].partial);
     assert_eq!(writer.dropped(), 5);
+    writer.append(at(4), Stream::Stdout, b"last", false);
+    writer.drop_records(2, at(5), "the buffer was full");
+    writer.finish().unwrap();
+    let last = Reader::open(dir.path()).unwrap().tail(1).unwrap();
+    assert_eq!(last[0].dropped, Some(2));
 }
 
 #[test]
