@@ -30,6 +30,19 @@ pub fn free_subnet() -> Result<Option<Subnet>, HostError> {
     Ok(Subnet::candidates().find(|candidate| !taken.iter().any(|taken| taken.meets(*candidate))))
 }
 
+/// The host's IPv4 addresses.
+pub(crate) fn addresses() -> Result<Vec<Ipv4Addr>, HostError> {
+    let mut netlink = Connection::open(Family::Route).map_err(|error| HostError::Read(error.into()))?;
+    let addresses = device::addresses(&mut netlink).map_err(HostError::Read)?;
+    let all = addresses.into_iter().flat_map(|message| message.attributes);
+    Ok(all
+        .filter_map(|attribute| match attribute {
+            AddressAttribute::Local(IpAddr::V4(address)) => Some(address),
+            _ => None,
+        })
+        .collect())
+}
+
 /// The MTU of the device that leads to the default gateway: what containers send must fit.
 pub(crate) fn uplink_mtu(netlink: &mut Connection) -> Result<Option<u32>, HostError> {
     let routes = device::routes(netlink).map_err(HostError::Read)?;

@@ -1,7 +1,8 @@
 //! Published ports: held on the host, so that nobody else takes them, and led to
 //! their container by the firewall.
 
-use crate::firewall::{Element, Firewall, FirewallError, Key};
+use crate::firewall::{Element, Firewall, FirewallError, Key, flows};
+use crate::host;
 use model::container::ContainerId;
 use model::network::{PortMapping, Protocol};
 use std::collections::HashMap;
@@ -91,6 +92,7 @@ impl Ports {
         let add = published.elements(id);
         let stale = self.keys_of(id);
         self.firewall.change(&stale, &add)?;
+        self.forget_stale_flows(&add);
         if !published.ports.is_empty() {
             self.published.insert(id.clone(), published);
         }
@@ -116,6 +118,19 @@ impl Ports {
         self.firewall.change(&stale, &HashMap::new())?;
         self.published.retain(|id, _| keep.contains(id));
         Ok(stale.len())
+    }
+
+    /// Old flows are a nuisance, not a failure: they end when they fall silent.
+    fn forget_stale_flows(&self, published: &HashMap<Key, Element>) {
+        if !published.keys().any(|key| key.protocol == Protocol::Udp) {
+            return;
+        }
+        let forgotten = host::addresses().map_err(|error| error.to_string()).and_then(|local| {
+            flows::forget_stale(published, self.firewall.subnet(), &local).map_err(|error| error.to_string())
+        });
+        if let Err(reason) = forgotten {
+            tracing::warn!(reason, "datagrams of old flows may go where their port led before");
+        }
     }
 
     fn keys_of(&self, id: &ContainerId) -> Vec<Key> {

@@ -241,6 +241,37 @@ fn datagrams_are_led_too() {
 }
 
 #[test]
+fn a_flow_that_began_before_the_port_was_published_is_led_too() {
+    on_a_host(|| {
+        let outside = neighbour();
+        let network = open();
+        let syslog = network.attach(&id(1), address(2)).expect("attached");
+        let server = within(&syslog.namespace, || {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 514)).expect("free")
+        });
+        server.set_read_timeout(Some(SOON)).expect("a time");
+        let client = within(&outside, || {
+            let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("free");
+            client.connect((Ipv4Addr::new(192, 0, 2, 2), 514)).expect("an address");
+            client
+        });
+        // On the host a listener gets the first datagram: now the kernel knows the flow.
+        let before = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 514)).expect("free");
+        before.set_read_timeout(Some(SOON)).expect("a time");
+        client.send(b"one").expect("sent");
+        let mut buffer = [0; 16];
+        before.recv(&mut buffer).expect("arrives");
+        drop(before);
+        network
+            .publish(&id(1), &syslog.endpoint, &ports("514:514/udp"))
+            .expect("published");
+        client.send(b"two").expect("sent");
+        let (length, _) = server.recv_from(&mut buffer).expect("led to the container");
+        assert_eq!(&buffer[..length], b"two");
+    });
+}
+
+#[test]
 fn a_port_in_use_names_its_owner() {
     on_a_host(|| {
         let network = open();

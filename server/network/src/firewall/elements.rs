@@ -26,7 +26,7 @@ const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
 
 const FAMILY_UNSPECIFIED: u8 = 0;
-const FAMILY_IPV4: u8 = 2;
+pub(super) const FAMILY_IPV4: u8 = 2;
 
 const TABLE_NAME: u16 = 1;
 const LIST_TABLE: u16 = 1;
@@ -93,6 +93,10 @@ impl Firewall {
         table::lay(&firewall.table, &firewall.bridge, subnet)?;
         firewall.elements = firewall.read()?;
         Ok(firewall)
+    }
+
+    pub(crate) fn subnet(&self) -> Subnet {
+        self.subnet
     }
 
     pub(crate) fn elements(&self) -> &HashMap<Key, Element> {
@@ -274,7 +278,7 @@ fn write_bound(bytes: &mut Vec<u8>, kind: u16, sequence: u32) {
     write_message(bytes, kind, REQUEST, sequence, FAMILY_UNSPECIFIED, |_| {});
 }
 
-fn write_message(
+pub(super) fn write_message(
     bytes: &mut Vec<u8>,
     kind: u16,
     flags: u16,
@@ -371,7 +375,7 @@ fn read_comment(bytes: &[u8]) -> Option<ContainerId> {
     ContainerId::parse(std::str::from_utf8(text).ok()?).ok()
 }
 
-fn protocol_number(protocol: Protocol) -> u8 {
+pub(super) fn protocol_number(protocol: Protocol) -> u8 {
     match protocol {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,

@@ -5,6 +5,7 @@
 //! since a call of the program costs three milliseconds and a message well below one.
 
 pub(crate) mod elements;
+pub(crate) mod flows;
 pub(crate) mod table;
 
 pub use elements::FirewallError;
