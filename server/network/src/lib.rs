@@ -23,6 +23,7 @@ mod firewall;
 mod host;
 mod namespace;
 mod netlink;
+mod port_owner;
 mod ports;
 
 pub use firewall::{FirewallError, table::TableError};

@@ -2,7 +2,7 @@
 //! their container by the firewall.
 
 use crate::firewall::{Element, Firewall, FirewallError, Key, flows};
-use crate::host;
+use crate::{host, port_owner};
 use model::container::ContainerId;
 use model::network::{PortMapping, Protocol};
 use std::collections::HashMap;
@@ -13,15 +13,21 @@ use sys::host_port::{self, Transport};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    #[error("port {port}/{} of the host is in use by {}", protocol.word(), match owner {
-        Some(owner) => format!("container `{}`", owner.short()),
-        None => "another program; stop it, or publish another port".to_owned(),
-    })]
+    #[error("port {port}/{} of the host is in use by container `{}`", protocol.word(), owner.short())]
     InUse {
         port: u16,
         protocol: Protocol,
-        /// The container that has it, when it is one of ours.
-        owner: Option<ContainerId>,
+        owner: ContainerId,
+    },
+    #[error("port {port}/{} of the host is in use by {}; stop it, or publish another port", protocol.word(), match program {
+        Some((name, pid)) => format!("`{name}` (process {pid})"),
+        None => "another program".to_owned(),
+    })]
+    InUseByProgram {
+        port: u16,
+        protocol: Protocol,
+        /// Its name and number, where they can be seen.
+        program: Option<(String, u32)>,
     },
     #[error("port {port}/{} of the host is published twice by one container", protocol.word())]
     Twice { port: u16, protocol: Protocol },
@@ -165,10 +171,13 @@ impl Ports {
                 if beside.iter().any(|held| held.collides_with(mapping)) {
                     return Err(PublishError::Twice { port, protocol });
                 }
-                Err(PublishError::InUse {
-                    port,
-                    protocol,
-                    owner: self.owner(mapping).cloned(),
+                Err(match self.owner(mapping).cloned() {
+                    Some(owner) => PublishError::InUse { port, protocol, owner },
+                    None => PublishError::InUseByProgram {
+                        port,
+                        protocol,
+                        program: port_owner::find(port, protocol),
+                    },
                 })
             }
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => Err(PublishError::NotOurs(address)),

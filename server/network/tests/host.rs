@@ -288,7 +288,11 @@ fn a_port_in_use_names_its_owner() {
         let refused = network
             .publish(&id(2), &two.endpoint, &ports("8081:80"))
             .expect_err("in use");
-        assert!(matches!(refused, PublishError::InUse { owner: None, .. }), "{refused}");
+        assert!(matches!(refused, PublishError::InUseByProgram { .. }), "{refused}");
+        assert!(
+            refused.to_string().contains(&std::process::id().to_string()),
+            "{refused}"
+        );
         drop(foreign);
         assert!(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).is_err(), "held");
         let refused = network
