@@ -221,8 +221,15 @@ impl Network {
     }
 
     /// Removes a container's cable. One that is gone is no failure: it goes with the namespace.
+    ///
+    /// The kernel takes its time over it, up to tens of milliseconds, so others
+    /// are not kept waiting for the connection meanwhile.
     pub fn detach(&self, endpoint: &Endpoint) -> Result<(), NetworkError> {
-        self.remove_device(&endpoint.host_device)
+        let mut netlink = Connection::open(Family::Route).map_err(NetworkError::Open)?;
+        device::remove(&mut netlink, &endpoint.host_device).map_err(|source| NetworkError::Remove {
+            device: endpoint.host_device.clone(),
+            source,
+        })
     }
 
     /// `None` when the device is gone.
