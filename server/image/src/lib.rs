@@ -1,1 +1,63 @@
+//! Images on this host: fetched from registries and archives, checked, unpacked.
+//!
+//! ```text
+//! content/blobs/sha256/<hex>   verified, never changed      content/ingest/<random>   not yet verified
+//! snapshots/<chain hex>/fs     an unpacked layer            snapshots/.new-<random>/  being unpacked
+//! ```
+//!
+//! What can be seen is complete: bytes are hashed while they are written, and only
+//! what has the promised digest and size gets its name. What is half made is swept
+//! at the next [`Store::open`]. The crate knows no container and no database: which
+//! image is known by which name, and what must be kept, is the engine's.
 #![forbid(unsafe_code)]
+
+mod archive;
+mod config;
+mod content;
+mod error;
+mod layer;
+mod manifest;
+mod progress;
+mod pull;
+mod registry;
+mod store;
+
+pub use archive::import::ImportOptions;
+pub use config::{History, ParsedConfig};
+pub use error::ImageError;
+pub use progress::{LayerProgress, LayerState, Phase, Progress};
+pub use pull::{Platform, PullOptions};
+pub use registry::Login;
+pub use store::{Collected, Store};
+
+use model::Timestamp;
+use model::image::{Digest, ImageConfig};
+
+/// An image whose layers are all unpacked here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Digest of the config.
+    pub id: Digest,
+    pub manifest: Digest,
+    pub config: ImageConfig,
+    /// When it was built, where the config says so.
+    pub created: Option<Timestamp>,
+    /// Lowest first.
+    pub layers: Vec<Layer>,
+    /// All layers as the registry sent them.
+    pub size_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// Of the bytes as they came.
+    pub digest: Digest,
+    /// Of the bytes unpacked: image-spec, config.md, "Layer DiffID".
+    pub diff_id: Digest,
+    /// Of this layer on those below: image-spec, config.md, "Layer ChainID".
+    pub chain_id: Digest,
+    /// As they came.
+    pub size_bytes: u64,
+    /// Files of the unpacked layer.
+    pub unpacked_bytes: u64,
+}

@@ -21,4 +21,5 @@ pub mod sealed_file;
 pub mod session;
 pub mod terminal;
 pub mod unix_socket;
+pub mod unpack;
 pub mod user;

@@ -1,0 +1,194 @@
+//! Blobs: bytes by the digest of their content.
+
+use crate::ImageError;
+use crate::manifest::Descriptor;
+use model::image::Digest;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    blobs: PathBuf,
+    ingest: PathBuf,
+}
+
+impl Content {
+    /// Makes the directories; what an earlier run left half done is removed.
+    pub(crate) fn open(dir: &Path) -> Result<Self, ImageError> {
+        let content = Self {
+            blobs: dir.join("blobs/sha256"),
+            ingest: dir.join("ingest"),
+        };
+        match fs::remove_dir_all(&content.ingest) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(ImageError::file("remove", &content.ingest)(error));
+            }
+            _ => {}
+        }
+        for dir in [&content.blobs, &content.ingest] {
+            fs::create_dir_all(dir).map_err(ImageError::file("make", dir))?;
+        }
+        Ok(content)
+    }
+
+    pub(crate) fn path(&self, digest: &Digest) -> PathBuf {
+        self.blobs.join(digest.hex())
+    }
+
+    pub(crate) fn has(&self, digest: &Digest) -> bool {
+        self.path(digest).is_file()
+    }
+
+    pub(crate) fn read(&self, digest: &Digest) -> Result<Vec<u8>, ImageError> {
+        let path = self.path(digest);
+        fs::read(&path).map_err(ImageError::file("read", path))
+    }
+
+    pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File, ImageError> {
+        let path = self.path(digest);
+        File::open(&path).map_err(ImageError::file("open", path))
+    }
+
+    /// Begins a blob that nobody sees before [`Ingest::commit`].
+    pub(crate) fn begin(&self) -> Result<Ingest, ImageError> {
+        let path = self.ingest.join(random_name());
+        let file = File::options()
+            .create_new(true)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(ImageError::file("make", &path))?;
+        Ok(Ingest {
+            path,
+            file: Some(file),
+            hash: Sha256::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Keeps a small document under the digest it has.
+    pub(crate) fn put(&self, bytes: &[u8]) -> Result<Digest, ImageError> {
+        let mut ingest = self.begin()?;
+        ingest.write(bytes)?;
+        ingest.commit(self, None, "a document").map(|(digest, _)| digest)
+    }
+
+    pub(crate) fn list(&self) -> io::Result<Vec<(Digest, PathBuf)>> {
+        let mut blobs = Vec::new();
+        for entry in fs::read_dir(&self.blobs)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if let Some(digest) = name
+                .to_str()
+                .and_then(|hex| Digest::parse(&format!("sha256:{hex}")).ok())
+            {
+                blobs.push((digest, entry.path()));
+            }
+        }
+        Ok(blobs)
+    }
+}
+
+/// Bytes being written, hashed on the way. Dropped, they are gone.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    path: PathBuf,
+    file: Option<File>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Ingest {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.write_all(bytes).map_err(ImageError::file("write", &self.path))?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the bytes their name if they are what `expected` promises.
+    pub(crate) fn commit(
+        mut self,
+        content: &Content,
+        expected: Option<&Descriptor>,
+        what: &'static str,
+    ) -> Result<(Digest, u64), ImageError> {
+        let found = Digest::from_sha256(std::mem::take(&mut self.hash).finalize().into());
+        if let Some(expected) = expected {
+            if expected.size != self.bytes {
+                return Err(ImageError::Size {
+                    what,
+                    expected: expected.size,
+                    found: self.bytes,
+                });
+            }
+            if expected.digest != found {
+                return Err(ImageError::Digest {
+                    what,
+                    expected: expected.digest.clone(),
+                    found,
+                });
+            }
+        }
+        if let Some(file) = self.file.take() {
+            file.sync_data().map_err(ImageError::file("sync", &self.path))?;
+        }
+        let path = content.path(&found);
+        fs::rename(&self.path, &path).map_err(ImageError::file("name", path))?;
+        Ok((found, self.bytes))
+    }
+}
+
+impl Drop for Ingest {
+    fn drop(&mut self) {
+        // Renamed away after a commit; else nobody wants it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A name nobody else has.
+pub(crate) fn random_name() -> String {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    // Each `RandomState` has keys of its own.
+    let number = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", number(), number())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_what_was_promised_leaves_no_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = Content::open(dir.path()).unwrap();
+        let mut ingest = content.begin().unwrap();
+        ingest.write(b"hello").unwrap();
+        let promised = Descriptor {
+            digest: Digest::from_sha256([0; 32]),
+            size: 5,
+        };
+        let error = ingest.commit(&content, Some(&promised), "a layer").unwrap_err();
+        assert!(matches!(error, ImageError::Digest { .. }));
+        assert!(content.list().unwrap().is_empty());
+        assert_eq!(fs::read_dir(dir.path().join("ingest")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_document_is_found_by_its_digest() {
+        let dir = tempfile::tempdir().unwrap();
+        let content = Content::open(dir.path()).unwrap();
+        let digest = content.put(b"hello").unwrap();
+        assert!(digest.as_str().starts_with("sha256:2cf24dba5fb0a30e"));
+        assert_eq!(content.read(&digest).unwrap(), b"hello");
+    }
+}

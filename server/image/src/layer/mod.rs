@@ -1,0 +1,37 @@
+//! Layers: packed tars that become directories of an overlay.
+
+mod packing;
+mod unpack;
+
+pub(crate) use packing::Unpacked;
+pub(crate) use unpack::{Contents, unpack};
+
+use model::image::Digest;
+use sha2::{Digest as _, Sha256};
+
+/// The name of a layer on those below it: image-spec, config.md, "Layer ChainID".
+pub(crate) fn chain_ids(diff_ids: &[Digest]) -> Vec<Digest> {
+    let mut chain: Vec<Digest> = Vec::with_capacity(diff_ids.len());
+    for diff_id in diff_ids {
+        let next = match chain.last() {
+            None => diff_id.clone(),
+            Some(below) => Digest::from_sha256(Sha256::digest(format!("{below} {diff_id}")).into()),
+        };
+        chain.push(next);
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_chain_id_is_its_diff_id_and_each_depends_on_all_below() {
+        let id = |byte| Digest::from_sha256([byte; 32]);
+        let chain = chain_ids(&[id(1), id(2), id(3)]);
+        assert_eq!(chain[0], id(1));
+        let other = chain_ids(&[id(9), id(2), id(3)]);
+        assert_ne!(chain[2], other[2]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Where a registry may send us: never from outside into the host or its networks.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Whether `host` (a name or an address, perhaps with a port) is this host itself,
+/// for which plain HTTP is fine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let name = name_of(host);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether `host` is an address that only the inside should reach: loopback,
+/// private, link-local (cloud metadata too) and the like.
+pub(crate) fn is_inside(host: &str) -> bool {
+    let name = name_of(host);
+    if name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal") {
+        return true;
+    }
+    match name.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => is_inside_v4(address),
+        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+            Some(address) => is_inside_v4(address),
+            None => {
+                address.is_loopback()
+                    || address.is_unspecified()
+                    || address.is_unique_local()
+                    || address.is_unicast_link_local()
+            }
+        },
+        Err(_) => false,
+    }
+}
+
+fn is_inside_v4(address: Ipv4Addr) -> bool {
+    address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_unspecified()
+        || address.is_broadcast()
+        // Shared address space of carriers: 100.64.0.0/10.
+        || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
+}
+
+fn name_of(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or(rest);
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_inside_is_known_in_all_its_spellings() {
+        for host in [
+            "127.0.0.1:5000",
+            "localhost",
+            "[::1]:80",
+            "10.1.2.3",
+            "169.254.169.254",
+            "[::ffff:10.0.0.1]",
+            "metadata.google.internal",
+        ] {
+            assert!(is_inside(host), "{host}");
+        }
+        for host in ["registry-1.docker.io", "8.8.8.8", "[2606:4700::1]:443"] {
+            assert!(!is_inside(host), "{host}");
+        }
+        assert!(is_loopback("localhost:5000") && !is_loopback("10.0.0.1"));
+    }
+}

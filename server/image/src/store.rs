@@ -1,0 +1,206 @@
+use crate::config::{self, ParsedConfig};
+use crate::content::{Content, random_name};
+use crate::layer::{Contents, Unpacked, unpack};
+use crate::{Image, ImageError, registry};
+use model::image::{Digest, ImageConfig};
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
+
+/// Beside the unpacked files: how many bytes they have.
+const SIZE_FILE: &str = "size";
+
+/// All images of one data directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) content: Content,
+    snapshots: PathBuf,
+    pub(crate) client: reqwest::Client,
+}
+
+/// What [`Store::collect`] removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Collected {
+    pub blobs: usize,
+    pub snapshots: usize,
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens the store below `data_dir` and sweeps what an earlier run left half
+    /// made. One store a directory at a time.
+    pub fn open(data_dir: &Path) -> Result<Self, ImageError> {
+        let snapshots = data_dir.join("snapshots");
+        fs::create_dir_all(&snapshots).map_err(ImageError::file("make", &snapshots))?;
+        for entry in fs::read_dir(&snapshots).map_err(ImageError::file("read", &snapshots))? {
+            let path = entry.map_err(ImageError::file("read", &snapshots))?.path();
+            if path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            {
+                fs::remove_dir_all(&path).map_err(ImageError::file("remove", path))?;
+            }
+        }
+        Ok(Self {
+            content: Content::open(&data_dir.join("content"))?,
+            snapshots,
+            client: registry::client().map_err(|error| ImageError::Unreachable {
+                registry: "any".to_owned(),
+                reason: error.to_string(),
+            })?,
+        })
+    }
+
+    /// The directories of these layers, for an overlay: topmost first.
+    pub fn chain_paths(&self, chain_ids: &[Digest]) -> Vec<PathBuf> {
+        chain_ids
+            .iter()
+            .rev()
+            .map(|chain_id| self.snapshot(chain_id).join("fs"))
+            .collect()
+    }
+
+    /// The directories of an image's layers, topmost first.
+    pub fn layer_paths(&self, image: &Image) -> Vec<PathBuf> {
+        let chain: Vec<Digest> = image.layers.iter().map(|layer| layer.chain_id.clone()).collect();
+        self.chain_paths(&chain)
+    }
+
+    /// What an image says, and its text.
+    pub fn config(&self, id: &Digest) -> Result<(ImageConfig, Vec<u8>), ImageError> {
+        let json = self.content.read(id)?;
+        Ok((config::parse(&json)?.config, json))
+    }
+
+    /// Also the history of its build.
+    pub fn parsed_config(&self, id: &Digest) -> Result<ParsedConfig, ImageError> {
+        config::parse(&self.content.read(id)?)
+    }
+
+    /// The bytes of a manifest, a configuration or a layer as it came.
+    pub fn blob(&self, digest: &Digest) -> Result<File, ImageError> {
+        self.content.open_blob(digest)
+    }
+
+    /// Removes every blob and snapshot that no image of `keep` needs. Nothing may be
+    /// brought meanwhile.
+    pub fn collect(&self, keep: &[Image]) -> Result<Collected, ImageError> {
+        let mut blobs: HashSet<&Digest> = HashSet::new();
+        let mut chains: HashSet<&str> = HashSet::new();
+        for image in keep {
+            blobs.extend([&image.id, &image.manifest]);
+            for layer in &image.layers {
+                blobs.insert(&layer.digest);
+                chains.insert(layer.chain_id.hex());
+            }
+        }
+        let mut collected = Collected::default();
+        for (digest, path) in self.content.list().map_err(ImageError::file("read", "content"))? {
+            if !blobs.contains(&digest) {
+                collected.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                fs::remove_file(&path).map_err(ImageError::file("remove", path))?;
+                collected.blobs += 1;
+            }
+        }
+        for entry in fs::read_dir(&self.snapshots).map_err(ImageError::file("read", &self.snapshots))? {
+            let entry = entry.map_err(ImageError::file("read", &self.snapshots))?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| chains.contains(name)) {
+                collected.bytes += read_size(&entry.path()).unwrap_or(0);
+                self.remove_snapshot(&entry.path())?;
+                collected.snapshots += 1;
+            }
+        }
+        Ok(collected)
+    }
+
+    fn snapshot(&self, chain_id: &Digest) -> PathBuf {
+        self.snapshots.join(chain_id.hex())
+    }
+
+    /// The size of an unpacked layer; `None` when it is not here.
+    pub(crate) fn unpacked_bytes(&self, chain_id: &Digest) -> Option<u64> {
+        read_size(&self.snapshot(chain_id))
+    }
+
+    /// Unpacks a layer that is `bytes` long into its place, checking that what comes
+    /// out is `diff_id`. Another may have done it meanwhile. Blocks.
+    pub(crate) fn unpack_layer(
+        &self,
+        layer: &Digest,
+        packed: impl io::Read,
+        packed_bytes: u64,
+        diff_id: &Digest,
+        chain_id: &Digest,
+        cancel: &CancellationToken,
+    ) -> Result<u64, ImageError> {
+        let new = self.snapshots.join(format!(".new-{}", random_name()));
+        let outcome = unpack_into(&new, layer, packed, packed_bytes, diff_id, cancel);
+        let named = outcome.and_then(|bytes| {
+            let place = self.snapshot(chain_id);
+            match sys::unpack::rename_new(&new, &place) {
+                Ok(_) => Ok(bytes),
+                Err(error) => Err(ImageError::file("name", place)(error)),
+            }
+        });
+        // Still there when it failed or was not needed.
+        if let Err(error) = fs::remove_dir_all(&new)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %new.display(), "a half unpacked layer is left until the next start");
+        }
+        named
+    }
+
+    /// First out of sight, then away: what can be seen is whole.
+    fn remove_snapshot(&self, path: &Path) -> Result<(), ImageError> {
+        let hidden = self.snapshots.join(format!(".old-{}", random_name()));
+        fs::rename(path, &hidden).map_err(ImageError::file("hide", path))?;
+        fs::remove_dir_all(&hidden).map_err(ImageError::file("remove", hidden))
+    }
+}
+
+/// Unpacks into `new/fs` and notes how much it was.
+fn unpack_into(
+    new: &Path,
+    layer: &Digest,
+    packed: impl io::Read,
+    packed_bytes: u64,
+    diff_id: &Digest,
+    cancel: &CancellationToken,
+) -> Result<u64, ImageError> {
+    let root = new.join("fs");
+    fs::create_dir_all(&root).map_err(ImageError::file("make", &root))?;
+    open_to_all(&root).map_err(ImageError::file("open", &root))?;
+    let tar = Unpacked::new(packed, packed_bytes).map_err(ImageError::Read)?;
+    let unpacked = unpack(layer, tar, &root, cancel);
+    if cancel.is_cancelled() {
+        return Err(ImageError::Cancelled);
+    }
+    let Contents {
+        diff_id: found,
+        files_bytes,
+    } = unpacked?;
+    if found != *diff_id {
+        return Err(ImageError::Digest {
+            what: "an unpacked layer",
+            expected: diff_id.clone(),
+            found,
+        });
+    }
+    let size = new.join(SIZE_FILE);
+    fs::write(&size, format!("{files_bytes}\n")).map_err(ImageError::file("write", size))?;
+    Ok(files_bytes)
+}
+
+fn read_size(snapshot: &Path) -> Option<u64> {
+    fs::read_to_string(snapshot.join(SIZE_FILE)).ok()?.trim().parse().ok()
+}
+
+/// A layer that says nothing of its root means this.
+fn open_to_all(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
