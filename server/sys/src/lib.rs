@@ -5,9 +5,11 @@
 
 pub mod allocator;
 pub mod beneath;
+pub mod cgroup_device;
 pub mod children;
 pub mod copy_tree;
 pub mod epoll;
+pub mod errno;
 pub mod fd_passing;
 pub mod host;
 pub mod host_port;

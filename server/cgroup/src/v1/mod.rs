@@ -1,0 +1,8 @@
+//! The old interface: one hierarchy a controller. kernel, admin-guide/cgroup-v1
+
+pub(crate) mod blkio;
+pub(crate) mod cpu;
+pub(crate) mod cpuset;
+pub(crate) mod devices;
+pub(crate) mod memory;
+pub(crate) mod pids;

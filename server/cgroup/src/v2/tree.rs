@@ -1,0 +1,101 @@
+//! Making controllers available down the tree.
+
+use crate::control_file;
+use crate::error::CgroupError;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Where the processes go that stand at the root of a tree that is not the host's.
+const LEAF: &str = "leaf";
+
+/// Makes every group above `path` and lets it hand `controllers` down, from the top. The
+/// last group itself keeps its own, so that it may hold processes.
+pub(crate) fn enable_controllers(root: &Path, path: &Path, controllers: &[String]) -> Result<(), CgroupError> {
+    let Some(above) = path.parent() else {
+        return Ok(());
+    };
+    enable(root, controllers, true)?;
+    let mut dir = root.to_owned();
+    for part in above {
+        dir.push(part);
+        fs::create_dir_all(&dir).map_err(|source| CgroupError::Make {
+            dir: dir.clone(),
+            source,
+        })?;
+        enable(&dir, controllers, false)?;
+    }
+    Ok(())
+}
+
+fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Result<(), CgroupError> {
+    if controllers.is_empty() {
+        return Ok(());
+    }
+    let file = dir.join("cgroup.subtree_control");
+    let held = control_file::read(&file)?;
+    let held: BTreeSet<&str> = held.split_ascii_whitespace().collect();
+    let missing: Vec<String> = controllers
+        .iter()
+        .filter(|name| !held.contains(name.as_str()))
+        .map(|name| format!("+{name}"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    // One by one, where all at once are refused: a controller that cannot be handed down
+    // (`cpu` beside real-time processes) must not take the others with it. What is then
+    // missing is told when a limit needs it.
+    if control_file::write_raw(&file, &missing.join(" ")).is_ok() {
+        return Ok(());
+    }
+    if at_root {
+        empty_into_leaf(dir)?;
+    }
+    for name in &missing {
+        let _ = control_file::write_raw(&file, name);
+    }
+    Ok(())
+}
+
+/// A server inside a container stands, with its siblings, at the root of the tree it
+/// sees, and no group but the host's own root may hold both processes and groups with
+/// controllers: they move one down.
+fn empty_into_leaf(root: &Path) -> Result<(), CgroupError> {
+    // The host's own root is the one group without a type.
+    if !root.join("cgroup.type").exists() {
+        return Ok(());
+    }
+    let leaf = root.join(LEAF);
+    fs::create_dir_all(&leaf).map_err(|source| CgroupError::Make {
+        dir: leaf.clone(),
+        source,
+    })?;
+    let procs = control_file::read(&root.join("cgroup.procs"))?;
+    for pid in procs.lines().filter(|pid| *pid != "0") {
+        // One that ended meanwhile needs no move.
+        let _ = control_file::write_raw(&leaf.join("cgroup.procs"), pid);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controllers_are_handed_down_to_the_group_but_not_below_it() {
+        let root = tempfile::tempdir().unwrap();
+        let engine = root.path().join("gantry");
+        let own = engine.join("id");
+        for dir in [root.path(), &engine, &own] {
+            fs::create_dir_all(dir).unwrap();
+            fs::write(dir.join("cgroup.subtree_control"), "").unwrap();
+        }
+        enable_controllers(root.path(), Path::new("gantry/id"), &["cpu".into(), "pids".into()]).unwrap();
+        let held = |dir: &Path| fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap();
+        assert_eq!(held(root.path()), "+cpu +pids");
+        assert_eq!(held(&engine), "+cpu +pids");
+        assert_eq!(held(&own), "");
+    }
+}
