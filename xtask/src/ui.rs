@@ -30,7 +30,8 @@ pub(crate) fn build(dev: bool) -> Result<()> {
     let wasm_file = wasm::compile(if dev { "wasm-dev" } else { "wasm" })?;
     bring_vendor(&web)?;
     let styles = style_sheets(&web)?;
-    let scripts = files_below(&web.join("js"), "js")?;
+    let mut scripts = files_below(&web.join("js"), "js")?;
+    scripts.extend(files_below(&web.join("js"), "svg")?);
     let index = web.join("index.html");
 
     let mut hash = Sha256::new();

@@ -1,5 +1,6 @@
 //! Parts that know nothing of addresses or of the server.
 
+pub mod chart;
 pub mod dialog;
 pub mod icon;
 pub mod log_view;
@@ -9,5 +10,6 @@ pub mod notice;
 pub mod sparkline;
 pub mod status_chip;
 pub mod tabs;
+pub mod terminal;
 pub mod toast;
 pub mod watch;

@@ -272,7 +272,8 @@ impl Level {
         while !line.text.is_char_boundary(end) {
             end -= 1;
         }
-        line.text[..end]
+        // Colours stand before the word in many programs.
+        ansi::plain(&line.text[..end])
             .split(|c: char| !c.is_ascii_alphabetic())
             .find_map(|word| match word {
                 "ERROR" | "Error" | "error" | "ERR" | "FATAL" | "fatal" | "CRITICAL" | "PANIC" | "panic" | "emerg"

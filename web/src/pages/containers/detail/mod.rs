@@ -1,6 +1,12 @@
 //! One container, with tabs.
 
+mod config;
+pub mod console;
+mod events;
+pub mod limits;
 mod logs;
+mod processes;
+mod stats;
 mod summary;
 
 use super::super::frame::{Head, Loaded};
@@ -21,7 +27,16 @@ use shared::session::Role;
 use std::rc::Rc;
 
 /// Tabs in order: address part and word.
-const TABS: [(&str, &str); 2] = [("", "Overview"), ("logs", "Logs")];
+const TABS: [(&str, &str); 8] = [
+    ("", "Overview"),
+    ("logs", "Logs"),
+    ("console", "Console"),
+    ("stats", "Stats"),
+    ("processes", "Processes"),
+    ("limits", "Limits"),
+    ("events", "Events"),
+    ("config", "Config"),
+];
 
 /// What the tabs share of the container.
 #[derive(Clone, Copy)]
@@ -246,6 +261,12 @@ fn body(subject: Subject, tab: Memo<String>) -> AnyView {
     (move || match tab.get().as_str() {
         "" | "overview" => summary::summary(subject),
         "logs" => logs::logs(subject),
+        "console" => console::console(subject),
+        "stats" => stats::stats(subject),
+        "processes" => processes::processes(subject),
+        "limits" => limits::limits(subject),
+        "events" => events::events(subject),
+        "config" => config::config(subject),
         _ => view! { <Empty icon="search" text="There is no such tab."/> }.into_any(),
     })
     .into_any()
