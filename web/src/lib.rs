@@ -5,6 +5,10 @@
 //! page shares, `client` is the only place that speaks HTTP and WebSocket, and
 //! `format` decides how numbers are shown.
 #![forbid(unsafe_code)]
+#![expect(
+    unreachable_pub,
+    reason = "what Leptos' component macro writes is `pub` whatever the function says"
+)]
 
 mod app;
 mod client;

@@ -3,7 +3,12 @@
 pub mod containers;
 pub mod events;
 pub mod frame;
+pub mod images;
+pub mod networks;
 pub mod not_found;
 pub mod overview;
+pub mod settings;
 pub mod sign_in;
+pub mod system;
 pub mod tasks;
+pub mod volumes;

@@ -49,8 +49,17 @@ pub fn Panel() -> impl IntoView {
                     <Routes fallback=pages::not_found::NotFound transition=false>
                         <Route path=path!("/") view=pages::overview::Overview/>
                         <Route path=path!("/containers") view=pages::containers::list::List/>
+                        <Route path=path!("/images") view=pages::images::list::Images/>
+                        <Route path=path!("/images/pull") view=pages::images::pull::PullImage/>
+                        <Route path=path!("/images/:id") view=pages::images::detail::ImageDetail/>
+                        <Route path=path!("/volumes") view=pages::volumes::Volumes/>
+                        <Route path=path!("/networks") view=pages::networks::Networks/>
+                        <Route path=path!("/system") view=pages::system::SystemPage/>
+                        <Route path=path!("/settings/:section?") view=pages::settings::Settings/>
+                        <Route path=path!("/account") view=pages::settings::account::Account/>
                         <Route path=path!("/events") view=pages::events::Events/>
                         <Route path=path!("/tasks") view=pages::tasks::Tasks/>
+                        <Route path=path!("/containers/new") view=pages::containers::create::Create/>
                         <Route path=path!("/containers/:id/:tab?") view=pages::containers::detail::Detail/>
                     </Routes>
                 </main>

@@ -103,7 +103,6 @@ pub fn stats(subject: Subject) -> AnyView {
             vec![
                 series(samples, "all", 1, |sample| sample.cpu_cores),
                 series(samples, "system", 2, |sample| sample.cpu_system_cores),
-                series(samples, "throttled", 6, |sample| sample.throttled_share),
             ],
             None,
         )
