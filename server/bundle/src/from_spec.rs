@@ -1,0 +1,334 @@
+use crate::devices::{DeviceKind, DeviceNode, check_access, default_rules, node, rule};
+use crate::mounts::{mounts, root_propagation};
+use crate::{BundleError, annotation, capabilities, defaults, resources};
+use model::container::Spec;
+use model::container::spec::{NamespaceMode, Rlimit};
+use model::network::NetworkMode;
+use oci_spec::runtime;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// What a bundle needs besides the spec: where things lie on this host.
+#[derive(Debug, Clone)]
+pub struct Input {
+    pub id: String,
+    pub hostname: String,
+    /// Holds `hostname`, `hosts` and `resolv.conf`.
+    pub etc_dir: PathBuf,
+    pub rootfs: PathBuf,
+    /// Below every hierarchy's mount: `/gantry/<id>`.
+    pub cgroup_path: String,
+    /// Each volume of the spec and its directory.
+    pub volume_dirs: Vec<(String, PathBuf)>,
+    /// What the host has at each device's path, in the order of the spec's devices.
+    pub devices: Vec<DeviceNode>,
+    /// The filter as the engine resolved it; `None` filters nothing.
+    pub seccomp: Option<Value>,
+}
+
+/// The OCI configuration of a container.
+pub fn from_spec(spec: &Spec, input: &Input) -> Result<runtime::Spec, BundleError> {
+    let mut config = json!({
+        "ociVersion": "1.2.0",
+        "root": { "path": input.rootfs, "readonly": spec.read_only_root },
+        "process": process(spec, input)?,
+        "mounts": mounts(spec, input)?,
+        "linux": linux(spec, input)?,
+        "annotations": annotations(spec),
+    });
+    if spec.security.uts == NamespaceMode::Private {
+        config["hostname"] = input.hostname.clone().into();
+        if let Some(domain) = &spec.domainname {
+            config["domainname"] = domain.clone().into();
+        }
+    }
+    Ok(serde_json::from_value(config)?)
+}
+
+fn process(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
+    let capabilities = capabilities(&spec.security)?;
+    let mut process = json!({
+        "terminal": spec.process.terminal,
+        "user": { "uid": 0, "gid": 0 },
+        "args": spec.process.arguments(),
+        "env": env(spec, input),
+        "cwd": spec.process.working_dir,
+        // Inheritable and ambient stay empty: with them, programs started by other
+        // users would keep what they should not have (CVE-2022-24769).
+        "capabilities": {
+            "bounding": capabilities,
+            "effective": capabilities,
+            "permitted": capabilities,
+            "inheritable": [],
+            "ambient": [],
+        },
+        "noNewPrivileges": spec.security.no_new_privileges,
+    });
+    if !spec.process.user.is_empty() {
+        process["user"]["username"] = spec.process.user.clone().into();
+    }
+    if let Some(adjust) = spec.oom_score_adj {
+        process["oomScoreAdj"] = adjust.into();
+    }
+    if !spec.rlimits.is_empty() {
+        process["rlimits"] = spec.rlimits.iter().map(rlimit).collect::<Result<Vec<_>, _>>()?.into();
+    }
+    Ok(process)
+}
+
+/// `PATH` and the host's name first: what image and request say wins.
+fn env(spec: &Spec, input: &Input) -> Vec<String> {
+    let has = |name: &str| {
+        spec.process
+            .env
+            .iter()
+            .any(|entry| entry.split('=').next() == Some(name))
+    };
+    let mut env = Vec::new();
+    if !has("PATH") {
+        env.push(defaults::PATH.to_owned());
+    }
+    if !has("HOSTNAME") {
+        env.push(format!("HOSTNAME={}", input.hostname));
+    }
+    if spec.process.terminal && !has("TERM") {
+        env.push("TERM=xterm".to_owned());
+    }
+    env.extend(spec.process.env.iter().cloned());
+    env
+}
+
+fn rlimit(limit: &Rlimit) -> Result<Value, BundleError> {
+    const NAMES: [&str; 16] = [
+        "as",
+        "core",
+        "cpu",
+        "data",
+        "fsize",
+        "locks",
+        "memlock",
+        "msgqueue",
+        "nice",
+        "nofile",
+        "nproc",
+        "rss",
+        "rtprio",
+        "rttime",
+        "sigpending",
+        "stack",
+    ];
+    if !NAMES.contains(&limit.name.as_str()) {
+        return Err(BundleError::Rlimit(limit.name.clone()));
+    }
+    let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
+    Ok(json!({ "type": name, "soft": limit.soft, "hard": limit.hard }))
+}
+
+fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
+    let security = &spec.security;
+    let mut rules = if security.privileged {
+        vec![rule(true, DeviceKind::All, None, None, "rwm")]
+    } else {
+        default_rules()
+    };
+    let mut devices = Vec::new();
+    for (wanted, found) in spec.devices.iter().zip(&input.devices) {
+        check_access(&wanted.access)?;
+        devices.push(node(&wanted.container_path, found));
+        rules.push(rule(
+            true,
+            found.kind,
+            Some(found.major),
+            Some(found.minor),
+            &wanted.access,
+        ));
+    }
+    let paths = |own: &Option<Vec<String>>, default: &[&str]| match own {
+        _ if security.privileged => Vec::new(),
+        Some(own) => own.clone(),
+        None => default.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let sysctl: Map<String, Value> = spec
+        .sysctls
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.clone())))
+        .collect();
+    let mut linux = json!({
+        "namespaces": namespaces(spec),
+        "cgroupsPath": input.cgroup_path,
+        "resources": resources::write(&spec.limits, rules),
+        "devices": devices,
+        "maskedPaths": paths(&security.masked_paths, &defaults::MASKED_PATHS),
+        "readonlyPaths": paths(&security.readonly_paths, &defaults::READONLY_PATHS),
+        "sysctl": sysctl,
+    });
+    if let Some(propagation) = root_propagation(spec) {
+        linux["rootfsPropagation"] = propagation.into();
+    }
+    if let Some(seccomp) = &input.seccomp {
+        linux["seccomp"] = seccomp.clone();
+    }
+    Ok(linux)
+}
+
+fn namespaces(spec: &Spec) -> Vec<Value> {
+    let security = &spec.security;
+    let private = |mode: NamespaceMode| mode == NamespaceMode::Private;
+    let wanted = [
+        ("mount", true),
+        ("pid", private(security.pid)),
+        ("ipc", private(security.ipc)),
+        ("uts", private(security.uts)),
+        ("cgroup", private(security.cgroup)),
+        ("network", spec.network.mode != NetworkMode::Host),
+    ];
+    let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
+    made.map(|(kind, _)| json!({ "type": kind })).collect()
+}
+
+fn annotations(spec: &Spec) -> Map<String, Value> {
+    let mut annotations = Map::new();
+    if spec.init {
+        annotations.insert(annotation::INIT.to_owned(), "true".into());
+    }
+    if !spec.process.groups.is_empty() {
+        annotations.insert(annotation::GROUPS.to_owned(), spec.process.groups.join(",").into());
+    }
+    annotations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::container::spec::{ImageChoice, Network, Process, Security};
+    use model::container::{ContainerName, Limits, RestartPolicy};
+    use model::image::{Digest, Reference};
+    use model::mount::Mount;
+
+    fn spec() -> Spec {
+        Spec {
+            name: ContainerName::parse("web").unwrap(),
+            image: ImageChoice {
+                reference: Reference::parse("busybox").unwrap(),
+                id: Digest::from_sha256([1; 32]),
+            },
+            process: Process {
+                command: vec!["sh".to_owned()],
+                working_dir: "/".to_owned(),
+                ..Process::default()
+            },
+            hostname: None,
+            domainname: None,
+            labels: Vec::new(),
+            network: Network {
+                mode: NetworkMode::Bridge,
+                ports: Vec::new(),
+                exposed: Vec::new(),
+                publish_all: false,
+                dns: Vec::new(),
+                dns_search: Vec::new(),
+                dns_options: Vec::new(),
+                extra_hosts: Vec::new(),
+            },
+            mounts: Vec::new(),
+            limits: Limits::default(),
+            security: Security::default(),
+            restart: RestartPolicy::No,
+            auto_remove: false,
+            stop_signal: None,
+            stop_timeout: None,
+            init: false,
+            read_only_root: false,
+            shm_bytes: None,
+            rlimits: Vec::new(),
+            sysctls: Vec::new(),
+            devices: Vec::new(),
+            oom_score_adj: None,
+            health: None,
+            log: model::container::spec::LogOptions::default(),
+        }
+    }
+
+    fn input() -> Input {
+        Input {
+            id: "1".repeat(64),
+            hostname: "web".to_owned(),
+            etc_dir: "/data/etc".into(),
+            rootfs: "/data/rootfs".into(),
+            cgroup_path: "/gantry/1".to_owned(),
+            volume_dirs: vec![("data".to_owned(), "/data/volumes/data".into())],
+            devices: Vec::new(),
+            seccomp: None,
+        }
+    }
+
+    fn written(change: impl FnOnce(&mut Spec)) -> Value {
+        let mut spec = spec();
+        change(&mut spec);
+        serde_json::to_value(from_spec(&spec, &input()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_default_container_keeps_its_privileges_small() {
+        let config = written(|_| {});
+        assert_eq!(
+            config["process"]["capabilities"]["bounding"].as_array().unwrap().len(),
+            14
+        );
+        assert!(
+            config["process"]["capabilities"]["inheritable"]
+                .as_array()
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(config["linux"]["namespaces"].as_array().unwrap().len(), 6);
+        assert_eq!(config["linux"]["maskedPaths"].as_array().unwrap().len(), 13);
+        assert_eq!(config["linux"]["resources"]["devices"][0]["allow"], false);
+        assert!(config["process"]["env"][0].as_str().unwrap().starts_with("PATH="));
+    }
+
+    #[test]
+    fn a_privileged_one_masks_nothing_and_may_use_every_device() {
+        let config = written(|spec| spec.security.privileged = true);
+        assert_eq!(config["linux"]["maskedPaths"], json!([]));
+        assert_eq!(
+            config["linux"]["resources"]["devices"],
+            json!([{ "allow": true, "type": "a", "access": "rwm" }])
+        );
+    }
+
+    #[test]
+    fn mounts_inside_others_come_after_them() {
+        let config = written(|spec| {
+            spec.mounts = ["/x:/srv/a/b", "data:/srv:ro"]
+                .map(|text| Mount::parse(text).unwrap())
+                .to_vec();
+        });
+        let mounts = config["mounts"].as_array().unwrap();
+        let own: Vec<&str> = mounts
+            .iter()
+            .rev()
+            .take(2)
+            .map(|mount| mount["destination"].as_str().unwrap())
+            .collect();
+        assert_eq!(own, ["/srv/a/b", "/srv"]);
+        assert_eq!(mounts[mounts.len() - 2]["source"], "/data/volumes/data");
+    }
+
+    #[test]
+    fn a_mount_of_ones_own_takes_the_place_of_the_engines() {
+        let config = written(|spec| spec.mounts = vec![Mount::parse("/x:/etc/hosts").unwrap()]);
+        let hosts = config["mounts"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|m| m["destination"] == "/etc/hosts");
+        assert_eq!(hosts.count(), 1);
+    }
+
+    #[test]
+    fn a_named_user_travels_as_text() {
+        let config = written(|spec| spec.process.user = "www-data:staff".to_owned());
+        assert_eq!(config["process"]["user"]["username"], "www-data:staff");
+    }
+}
