@@ -15,6 +15,7 @@ mod exec;
 mod from_spec;
 mod mounts;
 mod resources;
+pub mod seccomp;
 
 pub use capabilities::{ALL_CAPABILITIES, capabilities};
 pub use devices::{DeviceKind, DeviceNode, DeviceRule, major_minor};
@@ -43,6 +44,8 @@ pub enum BundleError {
     DeviceAccess(String),
     #[error("the container's configuration has no process")]
     NoProcess,
+    #[error(transparent)]
+    Seccomp(#[from] seccomp::InvalidProfile),
     #[error("the container cannot be described as a bundle: {0}")]
     Form(#[from] serde_json::Error),
 }
