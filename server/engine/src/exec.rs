@@ -1,8 +1,24 @@
 //! Execs: further processes in a running container.
 
+use crate::attach::Attached;
+use crate::blocking::blocking;
+use crate::clock;
+use crate::containers::{bundle, keeper::with_facts_of};
+use crate::engine::Engine;
+use crate::error::{Doing, EngineError};
+use crate::shim::{self, ShimError};
 use model::Timestamp;
-use model::container::{ContainerId, ExitStatus};
+use model::container::{ContainerId, ExitStatus, Verdict};
+use model::event::{Action, Subject};
+use shim_protocol::{Command, Target, WindowSize};
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// An ended exec can be asked for this long.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,6 +28,10 @@ impl ExecId {
     /// `None` unless it is 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         ContainerId::parse(text).ok().map(|id| Self(id.as_str().to_owned()))
+    }
+
+    fn random() -> Self {
+        Self(ContainerId::from_random(rand::random()).as_str().to_owned())
     }
 
     pub fn as_str(&self) -> &str {
@@ -46,11 +66,15 @@ pub struct Exec {
     pub container: ContainerId,
     pub spec: ExecSpec,
     pub state: ExecState,
+    /// The engine's own, of which nothing is told.
+    pub(crate) is_probe: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecState {
     Created,
+    /// Asked for, and not known to run yet.
+    Starting,
     Running {
         pid: i32,
         since: Timestamp,
@@ -64,4 +88,351 @@ pub enum ExecState {
         code: i32,
         reason: String,
     },
+}
+
+impl ExecState {
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Exited { .. } | Self::Failed { .. })
+    }
+}
+
+/// All execs, by id. Each is watched, so that its end can be waited for.
+#[derive(Debug, Default)]
+pub(crate) struct Execs {
+    by_id: Mutex<HashMap<ExecId, watch::Sender<Exec>>>,
+}
+
+impl Execs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ExecId, watch::Sender<Exec>>> {
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, exec: Exec) {
+        let now = clock::now();
+        let mut by_id = self.lock();
+        by_id.retain(|_, known| match &known.borrow().state {
+            ExecState::Exited { at, .. } => now.since(*at) < REMEMBERED,
+            _ => true,
+        });
+        by_id.insert(exec.id.clone(), watch::channel(exec).0);
+    }
+
+    /// Lets `change` decide on a new state; `None` leaves it.
+    fn change(&self, id: &ExecId, change: impl FnOnce(&Exec) -> Option<ExecState>) -> Option<Exec> {
+        let by_id = self.lock();
+        let known = by_id.get(id)?;
+        let next = change(&known.borrow())?;
+        known.send_modify(|exec| exec.state = next);
+        Some(known.borrow().clone())
+    }
+
+    fn watch(&self, id: &ExecId) -> Result<watch::Receiver<Exec>, EngineError> {
+        let found = self.lock().get(id).map(watch::Sender::subscribe);
+        found.ok_or_else(|| EngineError::NotFound {
+            what: "exec",
+            name: id.as_str().chars().take(12).collect(),
+        })
+    }
+
+    pub(crate) fn forget(&self, id: &ExecId) {
+        self.lock().remove(id);
+    }
+
+    pub(crate) fn forget_all_of(&self, container: &ContainerId) {
+        self.lock().retain(|_, known| known.borrow().container != *container);
+    }
+
+    /// The run is over, and with it everything in it.
+    pub(crate) fn end_all_of(&self, container: &ContainerId) {
+        let now = clock::now();
+        for known in self.lock().values() {
+            let open = {
+                let exec = known.borrow();
+                exec.container == *container && matches!(exec.state, ExecState::Starting | ExecState::Running { .. })
+            };
+            if open {
+                known.send_modify(|exec| {
+                    exec.state = ExecState::Exited {
+                        status: ExitStatus::Signaled(model::Signal::KILL),
+                        at: now,
+                    };
+                });
+            }
+        }
+    }
+
+    /// The exec as it was before, when it was known and not over.
+    pub(crate) fn record_end(&self, id: &ExecId, status: ExitStatus, at: Timestamp) -> Option<Exec> {
+        self.change(id, |exec| {
+            (!exec.state.is_over()).then_some(ExecState::Exited { status, at })
+        })
+    }
+
+    /// An exec that an earlier server began.
+    pub(crate) fn adopt(&self, id: ExecId, container: ContainerId, state: ExecState) {
+        self.insert(Exec {
+            id,
+            container,
+            spec: ExecSpec::default(),
+            state,
+            is_probe: false,
+        });
+    }
+}
+
+impl Engine {
+    pub async fn exec_create(&self, container: &ContainerId, spec: ExecSpec) -> Result<ExecId, EngineError> {
+        let view = self.inspect(container)?;
+        if let Verdict::Refuse(refusal) = view.state.on_exec() {
+            return Err(EngineError::Refused {
+                name: view.spec.name.as_str().to_owned(),
+                refusal,
+            });
+        }
+        if spec.command.first().is_none_or(String::is_empty) {
+            return Err(EngineError::invalid("command", "a command is needed"));
+        }
+        let id = ExecId::random();
+        let facts = exec_facts(&id, &spec);
+        self.inner.execs.insert(Exec {
+            id: id.clone(),
+            container: container.clone(),
+            spec,
+            state: ExecState::Created,
+            is_probe: false,
+        });
+        self.tell_of_exec(container, Action::ExecCreate, facts).await?;
+        Ok(id)
+    }
+
+    /// Runs it; the answer carries its streams unless it is `detach`ed. Once only.
+    pub async fn exec_start(
+        &self,
+        id: &ExecId,
+        detach: bool,
+        size: Option<(u16, u16)>,
+    ) -> Result<Option<Attached>, EngineError> {
+        let exec = self.exec_inspect(id)?;
+        let started = self.inner.execs.change(id, |exec| {
+            (exec.state == ExecState::Created).then_some(ExecState::Starting)
+        });
+        if started.is_none() {
+            return Err(EngineError::Conflict(format!(
+                "exec {} was started already; make another",
+                &id.as_str()[..12]
+            )));
+        }
+        let attached = self.run_exec(&exec, detach, size).await?;
+        let facts = exec_facts(id, &exec.spec);
+        self.tell_of_exec(&exec.container, Action::ExecStart, facts).await?;
+        Ok(attached)
+    }
+
+    pub fn exec_inspect(&self, id: &ExecId) -> Result<Exec, EngineError> {
+        self.inner.execs.watch(id).map(|exec| exec.borrow().clone())
+    }
+
+    /// By container; oldest first is not promised.
+    pub fn execs(&self, container: &ContainerId) -> Vec<Exec> {
+        let by_id = self.inner.execs.lock();
+        let all = by_id.values().map(|known| known.borrow().clone());
+        all.filter(|exec| exec.container == *container && !exec.is_probe)
+            .collect()
+    }
+
+    /// Waits until it is over.
+    pub async fn exec_wait(&self, id: &ExecId) -> Result<Exec, EngineError> {
+        let mut watched = self.inner.execs.watch(id)?;
+        let over = watched.wait_for(|exec| exec.state.is_over()).await;
+        over.map(|exec| exec.clone()).map_err(|_| EngineError::Ending)
+    }
+
+    pub async fn exec_resize(&self, id: &ExecId, rows: u16, cols: u16) -> Result<(), EngineError> {
+        let exec = self.exec_inspect(id)?;
+        if !exec.spec.terminal {
+            return Err(EngineError::Conflict("this exec has no terminal to resize".to_owned()));
+        }
+        let command = Command::Resize {
+            target: Target::Exec(id.0.clone()),
+            rows,
+            cols,
+        };
+        self.ask_shim(&exec.container, command)
+            .await
+            .doing(|| "resize the terminal of an exec".to_owned())
+    }
+
+    /// Sends a signal to its process.
+    pub async fn exec_kill(&self, id: &ExecId, signal: model::Signal) -> Result<(), EngineError> {
+        let exec = self.exec_inspect(id)?;
+        let command = Command::Signal {
+            target: Target::Exec(id.0.clone()),
+            signal: signal.number(),
+        };
+        self.ask_shim(&exec.container, command)
+            .await
+            .doing(|| format!("send {signal} to an exec"))
+    }
+
+    async fn ask_shim(&self, container: &ContainerId, command: Command) -> Result<(), ShimError> {
+        let run_dir = self.inner.layout.container(container).run;
+        shim::connect(&run_dir).await?.ask(command).await.map(|_| ())
+    }
+
+    /// Begins an exec that has been claimed, and notes what became of it.
+    async fn run_exec(
+        &self,
+        exec: &Exec,
+        detach: bool,
+        size: Option<(u16, u16)>,
+    ) -> Result<Option<Attached>, EngineError> {
+        let dirs = self.inner.layout.container(&exec.container);
+        self.inspect(&exec.container)?;
+        let process = blocking("read a container's configuration", {
+            let (dirs, spec) = (dirs.clone(), exec.spec.clone());
+            move || bundle::exec_process(&dirs, &spec)
+        })
+        .await;
+        let request = |process| shim_protocol::Exec {
+            exec_id: exec.id.0.clone(),
+            process,
+            stdin: exec.spec.stdin,
+            stdout: exec.spec.stdout,
+            stderr: exec.spec.stderr,
+            detach,
+            size: size.map(|(rows, cols)| WindowSize { rows, cols }),
+        };
+        let outcome = match process {
+            Ok(process) => shim::exec(&dirs.run, request(process))
+                .await
+                .map_err(|error| match error {
+                    ShimError::Refused(problem) => EngineError::ExecFailed {
+                        code: problem.code.unwrap_or(126),
+                        reason: problem.message,
+                    },
+                    other => EngineError::ExecFailed {
+                        code: 126,
+                        reason: other.to_string(),
+                    },
+                }),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok((stream, identity)) => {
+                // Its end may have been heard of already.
+                self.inner.execs.change(&exec.id, |exec| {
+                    (exec.state == ExecState::Starting).then(|| ExecState::Running {
+                        pid: identity.pid,
+                        since: clock::now(),
+                    })
+                });
+                Ok((!detach).then(|| Attached::new(stream, exec.spec.terminal)))
+            }
+            Err(error) => {
+                self.inner.execs.change(&exec.id, |_| {
+                    Some(ExecState::Failed {
+                        code: match &error {
+                            EngineError::ExecFailed { code, .. } => *code,
+                            _ => 126,
+                        },
+                        reason: error.to_string(),
+                    })
+                });
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs a command of the engine's own, without events, and collects up to
+    /// `keep` bytes of what it prints. `None` when it took longer than `limit`; it
+    /// is killed then.
+    pub(crate) async fn run_probe(
+        &self,
+        container: &ContainerId,
+        spec: ExecSpec,
+        limit: Duration,
+        keep: usize,
+    ) -> Result<Option<(i32, Vec<u8>)>, EngineError> {
+        let id = ExecId::random();
+        let exec = Exec {
+            id: id.clone(),
+            container: container.clone(),
+            spec,
+            state: ExecState::Starting,
+            is_probe: true,
+        };
+        self.inner.execs.insert(exec.clone());
+        let outcome = self.follow_probe(&exec, limit, keep).await;
+        self.inner.execs.forget(&id);
+        outcome
+    }
+
+    async fn follow_probe(
+        &self,
+        exec: &Exec,
+        limit: Duration,
+        keep: usize,
+    ) -> Result<Option<(i32, Vec<u8>)>, EngineError> {
+        let Some(mut attached) = self.run_exec(exec, false, None).await? else {
+            return Ok(None);
+        };
+        // The time to start it is not counted.
+        let ended = tokio::time::timeout(limit, async {
+            let output = read_frames(&mut attached, keep).await;
+            let exec = self.exec_wait(&exec.id).await?;
+            let code = match exec.state {
+                ExecState::Exited { status, .. } => status.code(),
+                ExecState::Failed { code, .. } => code,
+                ExecState::Created | ExecState::Starting | ExecState::Running { .. } => -1,
+            };
+            Ok::<_, EngineError>((code, output))
+        })
+        .await;
+        match ended {
+            Ok(outcome) => outcome.map(Some),
+            Err(_) => {
+                let _ = self.exec_kill(&exec.id, model::Signal::KILL).await;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn tell_of_exec(
+        &self,
+        container: &ContainerId,
+        action: Action,
+        facts: Vec<(String, String)>,
+    ) -> Result<(), EngineError> {
+        let view = self.inspect(container)?;
+        let mut change = self.inner.journal.change().await?;
+        let subject = Subject::Container(container.as_str().to_owned());
+        change.event(subject, action, with_facts_of(&view.spec, facts)).await?;
+        change.commit(|| {}).await
+    }
+}
+
+pub(crate) fn exec_facts(id: &ExecId, spec: &ExecSpec) -> Vec<(String, String)> {
+    vec![
+        ("exec_id".to_owned(), id.0.clone()),
+        ("command".to_owned(), spec.command.join(" ")),
+    ]
+}
+
+/// The text of framed output, cut at `keep` bytes; the rest is read and dropped.
+async fn read_frames(from: &mut (impl tokio::io::AsyncRead + Unpin), keep: usize) -> Vec<u8> {
+    use tokio::io::AsyncReadExt as _;
+    let mut kept = Vec::new();
+    let mut header = [0; shim_protocol::stream::HEADER_BYTES];
+    while from.read_exact(&mut header).await.is_ok() {
+        let Some((_, length)) = shim_protocol::stream::parse_header(header) else {
+            break;
+        };
+        let mut piece = vec![0; length as usize];
+        if from.read_exact(&mut piece).await.is_err() {
+            break;
+        }
+        let room = keep.saturating_sub(kept.len()).min(piece.len());
+        kept.extend_from_slice(&piece[..room]);
+    }
+    kept
 }

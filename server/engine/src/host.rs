@@ -1,6 +1,11 @@
 //! The host as a whole.
 
-use std::path::PathBuf;
+use crate::blocking::blocking;
+use crate::engine::Engine;
+use crate::error::EngineError;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 /// What does not change while the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +25,6 @@ pub struct HostInfo {
     pub subnet: model::network::Subnet,
     pub data_dir: PathBuf,
     pub run_dir: PathBuf,
-    /// Of the embedded runtime.
-    pub runtime_version: String,
 }
 
 /// What is on the disk, in bytes.
@@ -40,4 +43,80 @@ pub struct DiskUsage {
 pub struct ContainerDisk {
     pub writable_bytes: u64,
     pub log_bytes: u64,
+}
+
+impl Engine {
+    pub fn host_info(&self) -> HostInfo {
+        let inner = &self.inner;
+        let name = sys::host::name();
+        HostInfo {
+            instance: inner.instance.clone(),
+            hostname: name.node,
+            kernel: name.release,
+            architecture: match std::env::consts::ARCH {
+                "x86_64" => "amd64",
+                "aarch64" => "arm64",
+                other => other,
+            },
+            operating_system: operating_system(),
+            cpus: inner.host_size.cpus,
+            memory_bytes: inner.host_size.memory_bytes,
+            cgroup_v2: inner.hierarchies.layout().version_of(cgroup::Controller::Memory) == Some(cgroup::Version::V2),
+            cgroup_parent: inner.options.cgroup_parent.clone(),
+            subnet: inner.network.subnet(),
+            data_dir: inner.layout.data.clone(),
+            run_dir: inner.layout.run.clone(),
+        }
+    }
+
+    /// Counts what is on the disk; takes as long as that has files.
+    pub async fn disk_usage(&self) -> Result<DiskUsage, EngineError> {
+        let volumes = self.volumes().await?;
+        let inner = self.inner.clone();
+        blocking("count what is on the disk", move || {
+            let containers = inner
+                .containers
+                .views()
+                .into_iter()
+                .map(|container| {
+                    let dirs = inner.layout.container(&container.id);
+                    let disk = ContainerDisk {
+                        writable_bytes: tree_bytes(&dirs.upper()),
+                        log_bytes: tree_bytes(&dirs.log()),
+                    };
+                    (container.id.clone(), disk)
+                })
+                .collect();
+            Ok(DiskUsage {
+                layers_bytes: tree_bytes(&inner.layout.data.join("snapshots")),
+                content_bytes: tree_bytes(&inner.layout.data.join("content")),
+                containers,
+                volumes: volumes
+                    .into_iter()
+                    .map(|volume| (volume.name, tree_bytes(&volume.path)))
+                    .collect(),
+            })
+        })
+        .await
+    }
+}
+
+/// The name of the distribution: os-release(5).
+fn operating_system() -> String {
+    let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
+}
+
+/// Bytes that files below `path` take on the disk; what cannot be read counts nothing.
+fn tree_bytes(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return 0;
+    };
+    let own = metadata.blocks() * 512;
+    if !metadata.is_dir() {
+        return own;
+    }
+    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    own + entries.map(|entry| tree_bytes(&entry.path())).sum::<u64>()
 }

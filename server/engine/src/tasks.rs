@@ -1,9 +1,17 @@
 //! Long work that belongs to the server, not to the page that began it.
 
-use crate::Kind;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{EngineError, Kind};
 use model::Timestamp;
 use model::image::Digest;
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Tasks that are over and can still be asked for.
+const REMEMBERED: usize = 200;
 
 /// A UUID, version 7: sorts by time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,4 +131,172 @@ pub enum LayerState {
     Done,
     /// Was on this host before.
     AlreadyHere,
+}
+
+/// All tasks: those that run, and for a while those that are over.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    entries: Mutex<Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    task: watch::Sender<Task>,
+    cancel: CancellationToken,
+}
+
+/// The running side of a task.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    task: watch::Sender<Task>,
+    pub(crate) cancel: CancellationToken,
+}
+
+impl Tasks {
+    /// The task of this kind and subject that runs already, else a new one.
+    pub(crate) fn join_or_begin(
+        &self,
+        kind: TaskKind,
+        subject: String,
+        owner: Option<String>,
+        ending: &CancellationToken,
+        join: bool,
+    ) -> (TaskId, Option<Running>) {
+        let mut entries = self.lock();
+        let same = |task: &Task| task.kind == kind && task.subject == subject && !task.state.is_over();
+        if join && let Some(entry) = entries.iter().find(|entry| same(&entry.task.borrow())) {
+            return (entry.task.borrow().id.clone(), None);
+        }
+        let over = entries
+            .iter()
+            .filter(|entry| entry.task.borrow().state.is_over())
+            .count();
+        let mut surplus = over.saturating_sub(REMEMBERED - 1);
+        entries.retain(|entry| {
+            let goes = surplus > 0 && entry.task.borrow().state.is_over();
+            surplus -= usize::from(goes);
+            !goes
+        });
+        let id = TaskId(uuid::Uuid::now_v7().to_string());
+        let (task, _) = watch::channel(Task {
+            id: id.clone(),
+            kind,
+            subject,
+            owner,
+            state: TaskState::Running,
+            started: clock::now(),
+            ended: None,
+            progress: Progress::default(),
+        });
+        let cancel = ending.child_token();
+        entries.push(Entry {
+            task: task.clone(),
+            cancel: cancel.clone(),
+        });
+        let running = Running { task, cancel };
+        (id, Some(running))
+    }
+
+    fn find<T>(&self, id: &TaskId, look: impl FnOnce(&Entry) -> T) -> Result<T, EngineError> {
+        let entries = self.lock();
+        let found = entries.iter().find(|entry| entry.task.borrow().id == *id);
+        found.map(look).ok_or_else(|| EngineError::NotFound {
+            what: "task",
+            name: id.to_string(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Running {
+    pub(crate) fn show(&self, progress: Progress) {
+        self.task.send_modify(|task| task.progress = progress);
+    }
+
+    pub(crate) fn end(&self, outcome: Result<Vec<LoadedImage>, EngineError>) {
+        self.task.send_modify(|task| {
+            task.ended = Some(clock::now());
+            task.state = match outcome {
+                Ok(images) => {
+                    task.progress.phase = "done";
+                    TaskState::Done { images }
+                }
+                Err(error) if error.kind() == Kind::Cancelled => TaskState::Cancelled,
+                Err(error) => TaskState::Failed {
+                    kind: error.kind(),
+                    reason: error.to_string(),
+                },
+            };
+        });
+    }
+}
+
+impl Engine {
+    /// Newest first.
+    pub fn tasks(&self) -> Vec<Task> {
+        let mut tasks: Vec<Task> = self
+            .inner
+            .tasks
+            .lock()
+            .iter()
+            .map(|entry| entry.task.borrow().clone())
+            .collect();
+        tasks.reverse();
+        tasks
+    }
+
+    pub fn task(&self, id: &TaskId) -> Result<Task, EngineError> {
+        self.inner.tasks.find(id, |entry| entry.task.borrow().clone())
+    }
+
+    /// Shows the present at once and every change from then on; several changes
+    /// may be seen as one.
+    pub fn watch_task(&self, id: &TaskId) -> Result<watch::Receiver<Task>, EngineError> {
+        self.inner.tasks.find(id, |entry| entry.task.subscribe())
+    }
+
+    /// Asks it to stop. What is over stays as it is.
+    pub fn cancel_task(&self, id: &TaskId) -> Result<(), EngineError> {
+        self.inner.tasks.find(id, |entry| entry.cancel.cancel())
+    }
+
+    /// Waits until it is over.
+    pub async fn finish_task(&self, id: &TaskId) -> Result<Task, EngineError> {
+        let mut watched = self.watch_task(id)?;
+        let over = watched.wait_for(|task| task.state.is_over()).await;
+        over.map(|task| task.clone()).map_err(|_| EngineError::Ending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_pull_of_the_same_joins_the_first_until_that_is_over() {
+        let (tasks, ending) = (Tasks::default(), CancellationToken::new());
+        let begin = || tasks.join_or_begin(TaskKind::Pull, "busybox:latest".to_owned(), None, &ending, true);
+        let (first, running) = begin();
+        let (second, none) = begin();
+        assert_eq!(first, second);
+        assert!(none.is_none());
+        running.unwrap().end(Ok(Vec::new()));
+        assert_ne!(begin().0, first);
+    }
+
+    #[test]
+    fn tasks_that_are_over_are_forgotten_oldest_first() {
+        let (tasks, ending) = (Tasks::default(), CancellationToken::new());
+        let mut ids = Vec::new();
+        for _ in 0..REMEMBERED + 5 {
+            let (id, running) = tasks.join_or_begin(TaskKind::Load, String::new(), None, &ending, false);
+            running.unwrap().end(Ok(Vec::new()));
+            ids.push(id);
+        }
+        assert!(tasks.find(&ids[0], |_| ()).is_err());
+        assert!(tasks.find(&ids[REMEMBERED + 4], |_| ()).is_ok());
+    }
 }

@@ -264,14 +264,13 @@ impl Pull<'_> {
     }
 
     async fn fetch_all(&self, registry: &Registry, manifest: &Manifest, chain: &[Digest]) -> Result<(), ImageError> {
-        let wanted = manifest
-            .layers
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| self.store.unpacked_bytes(&chain[*place]).is_none());
-        let mut fetches = stream::iter(wanted)
-            .map(|(place, layer)| self.fetch(registry, place, layer))
-            .buffer_unordered(AT_ONCE);
+        let mut wanted = Vec::new();
+        for (place, layer) in manifest.layers.iter().enumerate() {
+            if self.store.unpacked_bytes(&chain[place]).is_none() {
+                wanted.push(self.fetch(registry, place, layer));
+            }
+        }
+        let mut fetches = stream::iter(wanted).buffer_unordered(AT_ONCE);
         while let Some(outcome) = fetches.next().await {
             outcome?;
         }

@@ -52,10 +52,11 @@ pub enum Action {
     Disconnect,
     Mount,
     Unmount,
+    HealthStatus,
 }
 
 impl Action {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Create,
         Self::Start,
         Self::Attach,
@@ -84,6 +85,7 @@ impl Action {
         Self::Disconnect,
         Self::Mount,
         Self::Unmount,
+        Self::HealthStatus,
     ];
 
     pub fn word(self) -> &'static str {
@@ -116,6 +118,7 @@ impl Action {
             Self::Disconnect => "disconnect",
             Self::Mount => "mount",
             Self::Unmount => "unmount",
+            Self::HealthStatus => "health_status",
         }
     }
 

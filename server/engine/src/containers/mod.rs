@@ -1,4 +1,30 @@
 //! Containers: made, kept by one task each, ended and removed.
+//!
+//! ```text
+//!            start              pause
+//! Created ──────────▶ Running ◀───────▶ Paused
+//!                     │  ▲  │ exit, kill, stop
+//!         (not begun) │  │  ▼
+//!            Failed ◀─┘  └─ Exited ──▶ removed
+//! ```
 
+pub(crate) mod bundle;
+pub(crate) mod create;
+mod end;
+pub(crate) mod etc;
+mod files;
+mod health;
+pub(crate) mod keeper;
+pub(crate) mod merge;
 pub(crate) mod new;
+mod orders;
+pub(crate) mod recover;
+pub(crate) mod registry;
+mod remove;
+pub(crate) mod request;
+mod start;
+mod stop;
+mod surface;
+pub(crate) mod top;
 pub(crate) mod view;
+pub(crate) mod wait;

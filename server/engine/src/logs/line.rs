@@ -8,6 +8,8 @@ pub struct LogLine {
     pub stream: LogStream,
     /// Cut at 16 KiB: the next record of this stream goes on with it.
     pub partial: bool,
+    /// This is no output but the engine's mark for that many lines that could not be written.
+    pub dropped: Option<u64>,
     /// Bytes as they were written, without the newline.
     pub text: Vec<u8>,
 }

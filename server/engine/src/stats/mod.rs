@@ -1,3 +1,124 @@
-//! What containers and the host use.
+//! What containers and the host use: read once a second for all who look on.
 
+mod host;
+pub(crate) mod rates;
 pub(crate) mod sample;
+mod sampler;
+
+pub(crate) use host::size as host_size;
+
+use crate::engine::{Engine, Inner};
+use crate::error::EngineError;
+use model::container::ContainerId;
+use sample::{Point, Stats, StatsRound};
+use sampler::Sampling;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+/// Points kept of each container: fifteen minutes.
+const KEPT_POINTS: usize = 900;
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The newest round, and the points of the charts.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    round: watch::Sender<Arc<StatsRound>>,
+    points: Mutex<HashMap<ContainerId, VecDeque<Point>>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self {
+            round: watch::channel(Arc::default()).0,
+            points: Mutex::default(),
+        }
+    }
+}
+
+impl Hub {
+    fn points(&self) -> MutexGuard<'_, HashMap<ContainerId, VecDeque<Point>>> {
+        self.points.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a round. Containers that are gone lose their points; one that rests keeps them.
+    fn add(&self, round: StatsRound, exists: impl Fn(&ContainerId) -> bool) {
+        {
+            let mut points = self.points();
+            points.retain(|id, _| exists(id));
+            for stats in &round.containers {
+                let kept = points.entry(stats.container.clone()).or_default();
+                if kept.len() == KEPT_POINTS {
+                    kept.pop_front();
+                }
+                kept.push_back(rates::point(stats));
+            }
+        }
+        self.round.send_replace(Arc::new(round));
+    }
+}
+
+/// Samples until the server ends. A round that takes longer than a second makes
+/// the next ones come later, never all at once.
+pub(crate) async fn keep_sampling(engine: Arc<Inner>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sampling = Sampling::default();
+    loop {
+        tokio::select! {
+            () = engine.ending.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let containers = engine.containers.views();
+        let taken = tokio::task::spawn_blocking({
+            let engine = engine.clone();
+            move || {
+                let round = sampling.take(&engine, &containers);
+                (sampling, round)
+            }
+        })
+        .await;
+        match taken {
+            Ok((back, round)) => {
+                sampling = back;
+                engine.stats.add(round, |id| engine.containers.get(id).is_ok());
+            }
+            Err(error) => {
+                tracing::error!(%error, "sampling broke off; it begins anew");
+                sampling = Sampling::default();
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// One round a second: the newest is there at once; a slow reader sees fewer.
+    pub fn stats_rounds(&self) -> watch::Receiver<Arc<StatsRound>> {
+        self.inner.stats.round.subscribe()
+    }
+
+    /// The newest sample of a running container.
+    pub fn stats(&self, id: &ContainerId) -> Result<Option<Arc<Stats>>, EngineError> {
+        self.inspect(id)?;
+        let round = self.inner.stats.round.borrow().clone();
+        Ok(round.containers.iter().find(|stats| stats.container == *id).cloned())
+    }
+
+    /// The last fifteen minutes of a container, oldest first.
+    pub fn history(&self, id: &ContainerId) -> Result<Vec<Point>, EngineError> {
+        self.inspect(id)?;
+        Ok(self
+            .inner
+            .stats
+            .points()
+            .get(id)
+            .map(|points| points.iter().copied().collect())
+            .unwrap_or_default())
+    }
+
+    pub fn host_stats(&self) -> sample::HostStats {
+        self.inner.stats.round.borrow().host.clone()
+    }
+}

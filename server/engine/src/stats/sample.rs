@@ -100,24 +100,25 @@ pub struct PressureLine {
     pub total_us: u64,
 }
 
-/// One point of the charts, kept for fifteen minutes.
+/// One point of the charts, kept for fifteen minutes. Small: there is one for each
+/// second of each container.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     pub at: Timestamp,
-    pub cpu_percent: f64,
     pub memory_bytes: u64,
     pub memory_limit_bytes: u64,
-    pub received_bytes_per_s: f64,
-    pub sent_bytes_per_s: f64,
-    pub read_bytes_per_s: f64,
-    pub write_bytes_per_s: f64,
-    pub pids: u64,
+    pub cpu_percent: f32,
+    pub received_bytes_per_s: f32,
+    pub sent_bytes_per_s: f32,
+    pub read_bytes_per_s: f32,
+    pub write_bytes_per_s: f32,
     /// Share of the periods since the last point in which it was held back.
-    pub throttled_percent: f64,
+    pub throttled_percent: f32,
+    pub pids: u32,
 }
 
 /// All running containers of one second.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct StatsRound {
     pub at: Timestamp,
     pub containers: Vec<std::sync::Arc<Stats>>,

@@ -1,0 +1,79 @@
+//! The bundle the shim reads, and the process an exec runs.
+
+use crate::containers::etc;
+use crate::error::{Doing, EngineError};
+use crate::exec::ExecSpec;
+use crate::layout::{ContainerDirs, write_whole};
+use crate::volumes::VolumePath;
+use bundle::{DeviceKind, DeviceNode, ExecProcess, Input};
+use model::container::{ContainerId, Spec};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+/// Writes `config.json`.
+pub(super) fn write(
+    dirs: &ContainerDirs,
+    id: &ContainerId,
+    spec: &Spec,
+    volumes: &[VolumePath],
+    cgroup_path: &str,
+) -> Result<(), EngineError> {
+    let devices = spec
+        .devices
+        .iter()
+        .map(|device| find_device(&device.host_path).doing(|| format!("find the device `{}`", device.host_path)));
+    let input = Input {
+        id: id.as_str().to_owned(),
+        hostname: etc::hostname(id, spec),
+        etc_dir: dirs.etc(),
+        rootfs: dirs.rootfs(),
+        cgroup_path: cgroup_path.to_owned(),
+        volume_dirs: volumes
+            .iter()
+            .map(|volume| (volume.name.clone(), volume.path.clone()))
+            .collect(),
+        devices: devices.collect::<Result<_, _>>()?,
+        seccomp: None,
+    };
+    let config = bundle::from_spec(spec, &input).doing(|| format!("describe container `{}` as a bundle", spec.name))?;
+    let path = dirs.config();
+    let json = serde_json::to_vec(&config).doing(|| format!("write `{}`", path.display()))?;
+    write_whole(&path, &json).doing(|| format!("write `{}`", path.display()))
+}
+
+fn find_device(path: &str) -> io::Result<DeviceNode> {
+    let metadata = fs::metadata(path)?;
+    let kind = if metadata.file_type().is_char_device() {
+        DeviceKind::Character
+    } else if metadata.file_type().is_block_device() {
+        DeviceKind::Block
+    } else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no device"));
+    };
+    let (major, minor) = bundle::major_minor(metadata.rdev());
+    Ok(DeviceNode {
+        kind,
+        major,
+        minor,
+        mode: metadata.mode() & 0o7777,
+        uid: metadata.uid(),
+        gid: metadata.gid(),
+    })
+}
+
+/// The OCI `process` of an exec.
+pub(crate) fn exec_process(dirs: &ContainerDirs, exec: &ExecSpec) -> Result<serde_json::Value, EngineError> {
+    let path = dirs.config();
+    let json = fs::read(&path).doing(|| format!("read `{}`", path.display()))?;
+    let config = serde_json::from_slice(&json).doing(|| format!("read `{}`", path.display()))?;
+    let asked = ExecProcess {
+        command: &exec.command,
+        env: &exec.env,
+        working_dir: exec.working_dir.as_deref(),
+        user: exec.user.as_deref(),
+        terminal: exec.terminal,
+        privileged: exec.privileged,
+    };
+    bundle::exec_process(&config, &asked).doing(|| "describe an exec".to_owned())
+}

@@ -1,0 +1,326 @@
+//! The end of a run: recorded, cleaned up after, and perhaps begun again.
+
+use crate::blocking::blocking;
+use crate::clock;
+use crate::containers::keeper::{Flow, Keeper, planned};
+use crate::containers::request::AndThen;
+use crate::containers::stop::Stopping;
+use crate::containers::view::ExitInfo;
+use crate::error::{Doing, EngineError};
+use crate::layout::read_if_there;
+use crate::shim;
+use model::Timestamp;
+use model::container::restart::{Occasion, next_delay};
+use model::container::{ExitStatus, InitProcess, Loss, State};
+use model::event::{Action, Subject};
+use shim_protocol::{Command, ExitRecord};
+use std::time::Duration;
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Recorded(ExitRecord),
+    /// No record was left.
+    Lost(Loss),
+}
+
+pub(super) fn show_loss(why: Loss) -> &'static str {
+    match why {
+        Loss::HostRestarted => "the host restarted; nobody knows how it ended",
+        Loss::ShimKilled => "its shim was killed; nobody knows how it ended",
+    }
+}
+
+impl Keeper {
+    /// The run is over. Records it, lets the shim go, cleans up, answers those who
+    /// wait for a stop, and starts again or removes where that is wanted.
+    pub(super) async fn ended(&mut self, end: End) -> Flow {
+        let recorded = self.record_end(&end).await;
+        if let Err(error) = &recorded {
+            // The shim keeps its record until it is released: the next start of the
+            // server reads it.
+            tracing::error!(container = self.record.id.short(), %error, "cannot record an exit");
+        }
+        if let Some(mut shim) = self.shim.take()
+            && recorded.is_ok()
+        {
+            let _ = shim.ask(Command::Release).await;
+        }
+        self.clean_up().await;
+        let (and_then, waiting) = match self.stopping.take() {
+            Some(Stopping { and_then, waiting, .. }) => (Some(and_then), waiting),
+            None => (None, Vec::new()),
+        };
+        let mut flow = Flow::GoOn;
+        let mut outcome = Ok(());
+        if and_then == Some(AndThen::Start) {
+            outcome = self.start_by_hand().await;
+            flow = self.remove_if_failed_start(&outcome).await;
+            if outcome.is_ok() {
+                let told = self.tell(Action::Restart, Vec::new()).await;
+                self.log_failure("record a restart", told);
+            }
+        } else if self.record.spec.auto_remove {
+            flow = self.remove_after_end().await;
+        } else if and_then != Some(AndThen::ServerEnds) {
+            self.plan_restart(Occasion::Exited { code: self.exit_code() });
+        }
+        // The first to ask hears how the start went that a restart asked for.
+        let mut waiting = waiting.into_iter();
+        if let Some(first) = waiting.next() {
+            let _ = first.send(outcome);
+        }
+        for reply in waiting {
+            let _ = reply.send(Ok(()));
+        }
+        flow
+    }
+
+    async fn record_end(&mut self, end: &End) -> Result<(), EngineError> {
+        let engine = self.engine.clone();
+        let since = match &self.record.state {
+            State::Running { since, .. } | State::Paused { since, .. } => Some(*since),
+            State::Created | State::Exited { .. } | State::Failed { .. } | State::Lost { .. } => None,
+        };
+        let mut next = self.record.clone();
+        next.state = end_state(end, since);
+        next.ports = Vec::new();
+        let (code, oom_killed, error, at) = told(&next.state);
+        let mut events = Vec::new();
+        let mut facts = vec![("exit_code".to_owned(), code.to_string())];
+        if let Some(error) = &error {
+            facts.push(("error".to_owned(), error.clone()));
+        }
+        if oom_killed {
+            facts.push(("oom_killed".to_owned(), "true".to_owned()));
+        }
+        if let Some(since) = since {
+            facts.push(("execution_ms".to_owned(), at.since(since).as_millis().to_string()));
+        }
+        events.push((Action::Die, facts));
+        if self.stopping.is_some() {
+            events.push((Action::Stop, Vec::new()));
+        }
+        let mut change = engine.journal.change().await?;
+        store::containers::update(change.db(), &next).await?;
+        let known = !matches!(next.state, State::Lost { .. });
+        store::runs::record_end(change.db(), &next.id, next.run, at, known.then_some(code), oom_killed).await?;
+        for (action, attributes) in events {
+            let subject = Subject::Container(next.id.as_str().to_owned());
+            change
+                .event(subject, action, super::keeper::with_facts(&next, attributes))
+                .await?;
+        }
+        change
+            .commit(|| {
+                self.last_exit = Some(ExitInfo {
+                    run: next.run,
+                    code,
+                    oom_killed,
+                    error,
+                    at,
+                });
+                self.record = next;
+                self.end_health();
+                self.show();
+            })
+            .await
+    }
+
+    /// Takes back what a run held of the host. Each step is tried, each failure told.
+    pub(super) async fn clean_up(&mut self) {
+        self.engine.execs.end_all_of(&self.record.id);
+        let (engine, id) = (self.engine.clone(), self.record.id.clone());
+        let endpoint = self.record.endpoint.clone();
+        let group = self.group();
+        let outcome = blocking("clean up after a container", move || {
+            let mut failures = Vec::new();
+            if let Some(endpoint) = endpoint {
+                if let Err(error) = engine.network.unpublish(&id) {
+                    failures.push(error.to_string());
+                }
+                if let Err(error) = engine.network.detach(&endpoint) {
+                    failures.push(error.to_string());
+                }
+            }
+            engine.addresses.release(&id);
+            // The shim did this; where it was killed, we do.
+            if let Err(error) = group.remove() {
+                failures.push(error.to_string());
+            }
+            if failures.is_empty() {
+                Ok(())
+            } else {
+                Err(EngineError::Conflict(failures.join("; ")))
+            }
+        })
+        .await;
+        self.log_failure("clean up after a container", outcome);
+    }
+
+    /// The code the last run ended with, as restart policies judge it.
+    pub(super) fn exit_code(&self) -> i32 {
+        self.last_exit.as_ref().map_or(0, |exit| exit.code)
+    }
+
+    /// Plans the next start where the policy wants one.
+    pub(super) fn plan_restart(&mut self, occasion: Occasion) {
+        let record = &self.record;
+        if record.run == 0
+            || !record
+                .spec
+                .restart
+                .wants_restart(occasion, record.stopped_by_hand, record.restart_count)
+        {
+            return;
+        }
+        let delay = match occasion {
+            Occasion::ServerStarted => Duration::ZERO,
+            Occasion::Exited { .. } => {
+                let delay = next_delay(self.last_delay, self.last_run_time());
+                self.last_delay = Some(delay);
+                delay
+            }
+        };
+        self.restart = Some(planned(delay));
+        self.show();
+    }
+
+    fn last_run_time(&self) -> Duration {
+        match &self.record.state {
+            State::Exited { started, at, .. } => at.since(*started),
+            State::Created
+            | State::Running { .. }
+            | State::Paused { .. }
+            | State::Failed { .. }
+            | State::Lost { .. } => Duration::ZERO,
+        }
+    }
+
+    /// The wait is over. A start that fails is tried again like a run that ended.
+    pub(super) async fn restart_now(&mut self) -> Flow {
+        self.restart = None;
+        match self.start(self.record.restart_count.saturating_add(1)).await {
+            Ok(()) => {}
+            Err(EngineError::Ending) => {}
+            Err(error) => {
+                tracing::warn!(container = self.record.id.short(), %error, "a restart failed");
+                self.plan_restart(Occasion::Exited { code: self.exit_code() });
+            }
+        }
+        Flow::GoOn
+    }
+
+    /// The connection to the shim closed without a word. It may have dropped us, or
+    /// it is dead.
+    pub(super) async fn shim_closed(&mut self) -> Flow {
+        self.shim = None;
+        let Some(init) = self.record.state.init() else {
+            return Flow::GoOn;
+        };
+        if let Ok(mut shim) = shim::connect(&self.dirs().run).await
+            && let Ok(state) = shim.state().await
+            && state.run == self.record.run
+        {
+            self.shim = Some(shim);
+            if let shim_protocol::InitState::Exited(record) = state.init {
+                return self.ended(End::Recorded(record)).await;
+            }
+            return Flow::GoOn;
+        }
+        match self.read_exit_record().await {
+            Some(record) => self.ended(End::Recorded(record)).await,
+            None => {
+                self.kill_leftovers(init).await;
+                self.ended(End::Lost(Loss::ShimKilled)).await
+            }
+        }
+    }
+
+    /// What a shim of this run left.
+    pub(super) async fn read_exit_record(&self) -> Option<ExitRecord> {
+        let path = self.dirs().exit_record();
+        let read = blocking("read an exit record", move || {
+            read_if_there(&path).doing(|| format!("read `{}`", path.display()))
+        });
+        match read.await {
+            Ok(Some(bytes)) => match ExitRecord::from_json(&bytes) {
+                Ok(record) => Some(record).filter(|record| record.run == self.record.run),
+                Err(error) => {
+                    tracing::error!(container = self.record.id.short(), %error, "cannot read an exit record");
+                    None
+                }
+            },
+            Ok(None) => None,
+            Err(error) => {
+                tracing::error!(container = self.record.id.short(), %error, "cannot read an exit record");
+                None
+            }
+        }
+    }
+
+    /// Kills what lives on without its shim: the cgroup, and init by a handle that
+    /// is known to be the same process.
+    pub(super) async fn kill_leftovers(&self, init: InitProcess) {
+        let killed = self.kill_group().await;
+        self.log_failure("kill the processes of a container", killed);
+        if let Ok(Some(handle)) = sys::pidfd::open_if_same(init.pid, init.start_ticks) {
+            let _ = sys::pidfd::send_signal(&handle, 9);
+        }
+    }
+
+    pub(super) async fn kill_group(&self) -> Result<(), EngineError> {
+        let (group, name) = (self.group(), self.name());
+        blocking("kill the processes of a container", move || {
+            if !group.exists() {
+                return Ok(());
+            }
+            group
+                .kill_all()
+                .doing(|| format!("kill the processes of container `{name}`"))
+        })
+        .await
+    }
+}
+
+fn end_state(end: &End, since: Option<Timestamp>) -> State {
+    match end {
+        End::Recorded(record) => {
+            let at = Timestamp::from_unix_nanos(record.at_ns);
+            let status: ExitStatus = record.status.into();
+            match &record.failure {
+                Some(reason) => State::Failed {
+                    code: status.code(),
+                    reason: reason.clone(),
+                    at,
+                },
+                None => State::Exited {
+                    status,
+                    started: record
+                        .started_at_ns
+                        .map(Timestamp::from_unix_nanos)
+                        .or(since)
+                        .unwrap_or(at),
+                    at,
+                    oom_killed: record.oom_killed,
+                },
+            }
+        }
+        End::Lost(why) => State::Lost {
+            at: clock::now(),
+            why: *why,
+        },
+    }
+}
+
+/// Code, whether memory ran out, words for people, and when.
+fn told(state: &State) -> (i32, bool, Option<String>, Timestamp) {
+    match state {
+        State::Exited {
+            status, at, oom_killed, ..
+        } => (status.code(), *oom_killed, None, *at),
+        State::Failed { code, reason, at } => (*code, false, Some(reason.clone()), *at),
+        State::Lost { at, why } => (255, false, Some(show_loss(*why).to_owned()), *at),
+        State::Created | State::Running { .. } | State::Paused { .. } => (0, false, None, clock::now()),
+    }
+}

@@ -1,0 +1,76 @@
+//! What must be in a container's files before its command runs: the working
+//! directory, the sources of its binds, the first content of its volumes.
+
+use crate::error::{Doing, EngineError};
+use crate::volumes::VolumePath;
+use model::container::Spec;
+use model::mount::Source;
+use shim_protocol::Overlay;
+use std::fs::{self, File};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+/// The root of the container is looked at through an overlay of our own, which
+/// nobody else sees and which is gone when this returns: the shim mounts the same
+/// directories anew.
+pub(super) fn prepare(overlay: &Overlay, spec: &Spec, volumes: &[VolumePath]) -> Result<(), EngineError> {
+    make_bind_sources(spec)?;
+    let empty = volumes.iter().filter(|volume| is_empty(&volume.path));
+    let empty: Vec<&VolumePath> = empty.collect();
+    if empty.is_empty() && spec.process.working_dir == "/" {
+        return Ok(());
+    }
+    let root = open_root(overlay)?;
+    for volume in empty {
+        fill(&root, spec, volume)?;
+    }
+    // Docker makes it, too; the runtime would refuse a missing one.
+    sys::beneath::make_dirs(&root, Path::new(&spec.process.working_dir), 0o755)
+        .map(drop)
+        .doing(|| format!("make the working directory `{}`", spec.process.working_dir))
+}
+
+fn open_root(overlay: &Overlay) -> Result<OwnedFd, EngineError> {
+    sys::overlay::mount_detached(sys::overlay::Layers {
+        lower: &overlay.lower,
+        upper: Some((&overlay.upper, &overlay.work)),
+        options: &overlay.options,
+    })
+    .doing(|| "mount the container's root filesystem".to_owned())
+}
+
+/// A directory for each bind that may be made.
+fn make_bind_sources(spec: &Spec) -> Result<(), EngineError> {
+    for mount in &spec.mounts {
+        if let Source::Bind { path, create: true, .. } = &mount.source
+            && !Path::new(path).exists()
+        {
+            fs::create_dir_all(path).doing(|| format!("make the bind source `{path}`"))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_empty(path: &Path) -> bool {
+    File::open(path).is_ok_and(|dir| sys::copy_tree::is_empty(&dir).unwrap_or(false))
+}
+
+/// An empty volume begins with what the image has in its place.
+fn fill(root: &OwnedFd, spec: &Spec, volume: &VolumePath) -> Result<(), EngineError> {
+    let Some(target) = target_of(spec, &volume.name) else {
+        return Ok(());
+    };
+    let Ok(source) = sys::beneath::open_dir(root, Path::new(target)) else {
+        return Ok(());
+    };
+    let volume_dir = File::open(&volume.path).doing(|| format!("open `{}`", volume.path.display()))?;
+    sys::copy_tree::copy_into(source.as_fd(), &volume_dir)
+        .doing(|| format!("copy what the image has at `{target}` into volume `{}`", volume.name))
+}
+
+fn target_of<'s>(spec: &'s Spec, volume: &str) -> Option<&'s str> {
+    spec.mounts.iter().find_map(|mount| match &mount.source {
+        Source::Volume { name } if name == volume => Some(mount.target.as_str()),
+        Source::Volume { .. } | Source::Bind { .. } | Source::Tmpfs { .. } => None,
+    })
+}

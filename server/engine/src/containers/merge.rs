@@ -1,0 +1,345 @@
+//! A request and its image become a complete spec, or every mistake at once.
+
+use crate::containers::new::NewContainer;
+use crate::error::Mistake;
+use model::container::health::Probe;
+use model::container::limits::HostSize;
+use model::container::spec::{ImageChoice, LogMode, NamespaceMode, Network, Process};
+use model::container::{ContainerName, Spec};
+use model::image::ImageConfig;
+use model::mount::{Mount, Source};
+use model::network::NetworkMode;
+use model::{Signal, mount};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+/// What the image brings to the spec.
+#[derive(Debug, Clone)]
+pub(crate) struct FromImage {
+    pub(crate) choice: ImageChoice,
+    pub(crate) config: ImageConfig,
+}
+
+/// Puts request and image together. `anonymous` makes the name of a volume that has none.
+pub(crate) fn merge(
+    new: NewContainer,
+    name: ContainerName,
+    image: FromImage,
+    mut anonymous: impl FnMut() -> String,
+) -> Spec {
+    let FromImage { choice, config } = image;
+    // An entrypoint of one's own drops the image's command, which was meant for its own entrypoint.
+    let command = new.command.unwrap_or_else(|| match &new.entrypoint {
+        Some(_) => Vec::new(),
+        None => config.command.clone(),
+    });
+    let targets: HashSet<String> = new.mounts.iter().map(|mount| clean(&mount.target)).collect();
+    let wanted = config.volumes.iter().chain(&new.anonymous_volumes);
+    let mut without_name: Vec<String> = Vec::new();
+    for target in wanted.map(|target| clean(target)) {
+        if target != "/" && !targets.contains(&target) && !without_name.contains(&target) {
+            without_name.push(target);
+        }
+    }
+    let mut mounts = new.mounts;
+    mounts.extend(without_name.into_iter().map(|target| Mount {
+        source: Source::Volume { name: anonymous() },
+        target,
+        read_only: false,
+    }));
+    let mut exposed = config.exposed_ports;
+    for port in new.network.exposed {
+        if !exposed.contains(&port) {
+            exposed.push(port);
+        }
+    }
+    let health = match (new.health, config.health) {
+        (Some(own), _) if matches!(own.test, Probe::None) => None,
+        (Some(own), _) => Some(own),
+        (None, image) => image.filter(|check| !matches!(check.test, Probe::None)),
+    };
+    Spec {
+        name,
+        image: choice,
+        process: Process {
+            entrypoint: new.entrypoint.unwrap_or(config.entrypoint),
+            command,
+            env: merge_env(&config.env, &new.env),
+            working_dir: non_empty(new.working_dir)
+                .or_else(|| non_empty(Some(config.working_dir)))
+                .unwrap_or_else(|| "/".to_owned()),
+            user: non_empty(new.user).unwrap_or(config.user),
+            groups: new.groups,
+            terminal: new.terminal,
+            stdin_open: new.stdin_open,
+            stdin_once: new.stdin_once,
+        },
+        hostname: non_empty(new.hostname),
+        domainname: non_empty(new.domainname),
+        labels: merge_labels(config.labels, new.labels),
+        network: Network { exposed, ..new.network },
+        mounts,
+        limits: new.limits,
+        security: new.security,
+        restart: new.restart,
+        auto_remove: new.auto_remove,
+        stop_signal: new
+            .stop_signal
+            .or_else(|| config.stop_signal.and_then(|text| Signal::parse(&text).ok())),
+        stop_timeout: new.stop_timeout,
+        init: new.init,
+        read_only_root: new.read_only_root,
+        shm_bytes: new.shm_bytes,
+        rlimits: new.rlimits,
+        sysctls: new.sysctls,
+        devices: new.devices,
+        oom_score_adj: new.oom_score_adj,
+        health,
+        log: new.log,
+    }
+}
+
+/// Everything that is wrong with a complete spec, whatever the state of the host.
+pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    let mut wrong = |field: &'static str, message: String| found.push(Mistake { field, message });
+    if spec.process.arguments().first().is_none_or(String::is_empty) {
+        wrong("command", "neither request nor image names a command to run".to_owned());
+    }
+    if !spec.process.working_dir.starts_with('/') {
+        wrong(
+            "working_dir",
+            format!("`{}` is not an absolute path", spec.process.working_dir),
+        );
+    }
+    for entry in &spec.process.env {
+        if entry.starts_with('=') || !entry.contains('=') || entry.contains('\0') {
+            wrong("env", format!("`{entry}` is not of the form `NAME=value`"));
+        }
+    }
+    for limit in spec.limits.mistakes(host) {
+        wrong("limits", limit.to_string());
+    }
+    let mut targets = HashSet::new();
+    for mount in &spec.mounts {
+        if let Err(error) = mount.check() {
+            wrong("mounts", error.to_string());
+        }
+        if !targets.insert(clean(&mount.target)) {
+            wrong(
+                "mounts",
+                mount::InvalidMount::TargetTwice(mount.target.clone()).to_string(),
+            );
+        }
+    }
+    if spec.network.mode != NetworkMode::Bridge && !spec.network.ports.is_empty() {
+        wrong(
+            "ports",
+            "ports can be published on the default network only; leave them out or use that network".to_owned(),
+        );
+    }
+    let mut host_ports = HashSet::new();
+    for port in &spec.network.ports {
+        let place = (port.host_address, port.host_port, port.protocol);
+        if port.host_port != 0 && !host_ports.insert(place) {
+            wrong("ports", format!("host port {} is given twice", port.host_port));
+        }
+        if port.container_port == 0 {
+            wrong(
+                "ports",
+                "container port 0 is none; ports are from 1 to 65535".to_owned(),
+            );
+        }
+    }
+    for server in &spec.network.dns {
+        if server.parse::<IpAddr>().is_err() {
+            wrong("dns", format!("`{server}` is not an IP address"));
+        }
+    }
+    for entry in &spec.network.extra_hosts {
+        let valid = entry.split_once(':').is_some_and(|(name, address)| {
+            !name.is_empty() && (address == "host-gateway" || address.parse::<IpAddr>().is_ok())
+        });
+        if !valid {
+            wrong("extra_hosts", format!("`{entry}` is not of the form `name:address`"));
+        }
+    }
+    if let Some(hostname) = &spec.hostname {
+        let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if hostname.len() > 63 || !hostname.split('.').all(part) {
+            wrong(
+                "hostname",
+                format!("`{hostname}` is not a host name of at most 63 letters, digits, `-` and `.`"),
+            );
+        }
+        if spec.security.uts == NamespaceMode::Host {
+            wrong(
+                "hostname",
+                "a container in the host's UTS namespace has the host's name".to_owned(),
+            );
+        }
+    }
+    for rlimit in &spec.rlimits {
+        if rlimit.soft > rlimit.hard {
+            wrong(
+                "rlimits",
+                format!("the soft limit of `{}` is above its hard limit", rlimit.name),
+            );
+        }
+    }
+    for device in &spec.devices {
+        if !device.host_path.starts_with('/') || !device.container_path.starts_with('/') {
+            wrong("devices", format!("`{}` is not an absolute path", device.host_path));
+        }
+    }
+    if spec
+        .oom_score_adj
+        .is_some_and(|adjust| !(-1000..=1000).contains(&adjust))
+    {
+        wrong("oom_score_adj", "it is between -1000 and 1000".to_owned());
+    }
+    if spec.log.segment_bytes < 4096 || spec.log.segments == 0 {
+        wrong("log", "a log has at least one segment of at least 4 KiB".to_owned());
+    }
+    if let LogMode::NonBlocking { buffer_bytes } = spec.log.mode
+        && buffer_bytes == 0
+    {
+        wrong("log", "the buffer of a non-blocking log cannot be empty".to_owned());
+    }
+    if spec.auto_remove && spec.restart != model::container::RestartPolicy::No {
+        wrong(
+            "auto_remove",
+            "a container that is removed when it ends cannot be restarted; choose one of the two".to_owned(),
+        );
+    }
+    found
+}
+
+/// The image's, then the request's; of one name the last. `NAME` alone takes it away.
+fn merge_env(image: &[String], own: &[String]) -> Vec<String> {
+    let mut merged: Vec<String> = Vec::with_capacity(image.len() + own.len());
+    for entry in image.iter().chain(own) {
+        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
+        let known = merged
+            .iter()
+            .position(|other| other.split_once('=').is_some_and(|(other, _)| other == name));
+        match (known, entry.contains('=')) {
+            (Some(place), true) => merged[place].clone_from(entry),
+            (Some(place), false) => {
+                merged.remove(place);
+            }
+            (None, true) => merged.push(entry.clone()),
+            (None, false) => {}
+        }
+    }
+    merged
+}
+
+fn merge_labels(image: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut merged = image;
+    for (name, value) in own {
+        match merged.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => merged.push((name, value)),
+        }
+    }
+    merged
+}
+
+/// Without doubled, trailing and single-dot parts: `/data/` is `/data`.
+pub(crate) fn clean(path: &str) -> String {
+    let parts: Vec<&str> = path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    format!("/{}", parts.join("/"))
+}
+
+fn non_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use model::image::{Digest, Reference};
+    use model::network::PortMapping;
+
+    fn image() -> FromImage {
+        FromImage {
+            choice: ImageChoice {
+                reference: Reference::parse("busybox").unwrap(),
+                id: Digest::from_sha256([1; 32]),
+            },
+            config: ImageConfig {
+                command: vec!["sh".to_owned()],
+                env: vec!["PATH=/bin".to_owned(), "A=1".to_owned()],
+                volumes: vec!["/data".to_owned()],
+                exposed_ports: vec!["80/tcp".to_owned()],
+                labels: vec![("a".to_owned(), "image".to_owned())],
+                stop_signal: Some("SIGQUIT".to_owned()),
+                ..ImageConfig::default()
+            },
+        }
+    }
+
+    fn merged(change: impl FnOnce(&mut NewContainer)) -> Spec {
+        let mut new = NewContainer::of_image("busybox");
+        change(&mut new);
+        merge(new, ContainerName::parse("web").unwrap(), image(), || "v".repeat(64))
+    }
+
+    /// A spec with nothing particular in it.
+    pub(crate) fn any_spec() -> Spec {
+        merged(|_| {})
+    }
+
+    fn host() -> HostSize {
+        HostSize {
+            memory_bytes: 1 << 34,
+            cpus: 4,
+        }
+    }
+
+    #[test]
+    fn what_the_request_leaves_open_is_the_images() {
+        let spec = any_spec();
+        assert_eq!(spec.process.arguments(), ["sh"]);
+        assert_eq!(spec.process.working_dir, "/");
+        assert_eq!(spec.stop_signal, Some(Signal::QUIT));
+        assert_eq!(spec.network.exposed, ["80/tcp"]);
+        assert_eq!(spec.mounts[0].target, "/data");
+        assert_eq!(mistakes(&spec, host()), []);
+    }
+
+    #[test]
+    fn an_entrypoint_of_ones_own_drops_the_images_command() {
+        let spec = merged(|new| new.entrypoint = Some(vec!["/init".to_owned()]));
+        assert_eq!(spec.process.arguments(), ["/init"]);
+    }
+
+    #[test]
+    fn environment_is_overridden_by_name_and_taken_away_by_the_bare_name() {
+        let spec = merged(|new| new.env = vec!["A=2".to_owned(), "B=3".to_owned(), "PATH".to_owned()]);
+        assert_eq!(spec.process.env, ["A=2", "B=3"]);
+    }
+
+    #[test]
+    fn an_image_volume_gives_way_to_a_mount_at_the_same_place() {
+        let spec = merged(|new| new.mounts = vec![Mount::parse("/srv:/data/").unwrap()]);
+        assert_eq!(spec.mounts.len(), 1);
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let spec = merged(|new| {
+            new.command = Some(Vec::new());
+            new.working_dir = Some("work".to_owned());
+            new.network.mode = NetworkMode::None;
+            new.network.ports = PortMapping::parse("80:80").unwrap();
+            new.network.dns = vec!["nowhere".to_owned()];
+        });
+        let fields: Vec<&str> = mistakes(&spec, host()).iter().map(|mistake| mistake.field).collect();
+        assert_eq!(fields, ["command", "working_dir", "ports", "dns"]);
+    }
+}

@@ -1,0 +1,309 @@
+//! The server returns: what is wanted, what runs and what was left are brought
+//! together again. Done twice, the second time changes nothing.
+//!
+//! | shim answers | `exit.json` of this run | same boot | then |
+//! | --- | --- | --- | --- |
+//! | yes | – | yes | adopted |
+//! | no | yes | – | `Exited` as recorded; the restart policy decides |
+//! | no | no | no | `Lost`, the host restarted; the policy decides |
+//! | no | no | yes | what is left is killed; `Lost`, its shim was killed; the policy decides |
+
+use crate::blocking::blocking;
+use crate::clock;
+use crate::containers::end::End;
+use crate::containers::keeper::{Flow, Keeper};
+use crate::engine::Inner;
+use crate::error::{Doing, EngineError};
+use crate::exec::{ExecId, ExecState};
+use crate::layout::remove_dir;
+use crate::shim::{self, Shim};
+use model::Timestamp;
+use model::container::restart::Occasion;
+use model::container::{ContainerId, Loss, State};
+use shim_protocol::InitState;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::containers::{ContainerRecord, Phase};
+use tokio::task::JoinSet;
+
+/// A shim that does not answer in this time is as good as dead.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// Containers looked at at once.
+const AT_ONCE: usize = 32;
+
+/// Brings everything together and begins to keep what there is.
+pub(crate) async fn recover(engine: &Arc<Inner>, same_boot: bool) -> Result<(), EngineError> {
+    let rows = store::containers::list(&mut *engine.database().read().await?).await?;
+    let known: HashSet<ContainerId> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut work = JoinSet::new();
+    for row in rows {
+        if work.len() >= AT_ONCE {
+            work.join_next().await;
+        }
+        let engine = engine.clone();
+        work.spawn(async move { recover_one(engine, row, same_boot).await });
+    }
+    while work.join_next().await.is_some() {}
+    remove_orphans(engine, known).await;
+    Ok(())
+}
+
+async fn recover_one(engine: Arc<Inner>, row: ContainerRecord, same_boot: bool) {
+    let (id, phase) = (row.id.clone(), row.phase);
+    let (mut keeper, handle) = Keeper::new(engine.clone(), row);
+    engine.containers.insert(id.clone(), handle);
+    let flow = match phase {
+        Phase::Making | Phase::Removing => keeper.finish_removal().await,
+        Phase::Ready => keeper.recover(same_boot).await,
+    };
+    if flow == Flow::Removed {
+        engine.containers.remove(&id);
+    } else {
+        engine.tracker.spawn(keeper.keep());
+    }
+}
+
+impl Keeper {
+    async fn finish_removal(&mut self) -> Flow {
+        end_foreign_shim(&self.dirs().run).await;
+        let killed = self.kill_group().await;
+        self.log_failure("kill the processes of a half made container", killed);
+        match self.unmake(false).await {
+            Ok(()) => Flow::Removed,
+            Err(error) => {
+                tracing::error!(container = self.record.id.short(), %error, "cannot finish a removal");
+                Flow::GoOn
+            }
+        }
+    }
+
+    async fn recover(&mut self, same_boot: bool) -> Flow {
+        let believed = self.record.state.init();
+        let flow = match (self.find_shim().await, believed) {
+            (Some((shim, state)), Some(_)) => self.adopt(shim, state).await,
+            (Some((shim, _)), None) => self.end_unrecorded_start(shim).await,
+            (None, Some(init)) => match self.read_exit_record().await {
+                Some(record) => self.ended(End::Recorded(record)).await,
+                None if same_boot => {
+                    self.kill_leftovers(init).await;
+                    self.ended(End::Lost(Loss::ShimKilled)).await
+                }
+                None => self.ended(End::Lost(Loss::HostRestarted)).await,
+            },
+            (None, None) => Flow::GoOn,
+        };
+        if flow == Flow::Removed || self.record.state.init().is_some() {
+            return flow;
+        }
+        if self.record.spec.auto_remove && self.record.run > 0 {
+            return self.remove_after_end().await;
+        }
+        if self.restart.is_none() {
+            // `always` and `unless-stopped` begin again with the server; a wait that
+            // the server's end cut short goes on.
+            self.plan_restart(Occasion::ServerStarted);
+            if self.restart.is_none() && self.last_exit.is_some() {
+                self.plan_restart(Occasion::Exited { code: self.exit_code() });
+            }
+        }
+        Flow::GoOn
+    }
+
+    /// The shim of the present run, if it answers. One of another run is ended.
+    async fn find_shim(&self) -> Option<(Shim, shim_protocol::State)> {
+        let run_dir = self.dirs().run;
+        let found = tokio::time::timeout(ANSWER_LIMIT, async {
+            let mut shim = shim::connect(&run_dir).await.ok()?;
+            let state = shim.state().await.ok()?;
+            Some((shim, state))
+        })
+        .await;
+        let (shim, state) = found.ok().flatten()?;
+        if state.id != self.record.id.as_str() {
+            return None;
+        }
+        if state.run != self.record.run {
+            drop(shim);
+            end_foreign_shim(&run_dir).await;
+            return None;
+        }
+        Some((shim, state))
+    }
+
+    async fn adopt(&mut self, shim: Shim, state: shim_protocol::State) -> Flow {
+        self.shim = Some(shim);
+        let started = match state.init {
+            InitState::Exited(record) => return self.ended(End::Recorded(record)).await,
+            // Its end is told as an event.
+            InitState::Created | InitState::Ending => None,
+            InitState::Running { started_at_ns } => Some(Timestamp::from_unix_nanos(started_at_ns)),
+        };
+        self.adopt_execs(state.execs);
+        let frozen = blocking("look whether a container is paused", {
+            let group = self.group();
+            move || {
+                group
+                    .is_frozen()
+                    .doing(|| "look whether a container is paused".to_owned())
+            }
+        })
+        .await
+        .unwrap_or(false);
+        let mut next = self.record.clone();
+        let (State::Running { init, since } | State::Paused { init, since }) = next.state else {
+            return Flow::GoOn;
+        };
+        let since = started.unwrap_or(since);
+        next.state = if frozen {
+            State::Paused { init, since }
+        } else {
+            State::Running { init, since }
+        };
+        if next.state != self.record.state {
+            let saved = self.save(next, Vec::new()).await;
+            self.log_failure("record an adopted container", saved);
+        }
+        self.hold_network().await;
+        self.begin_health();
+        self.show();
+        Flow::GoOn
+    }
+
+    fn adopt_execs(&self, execs: Vec<shim_protocol::ExecState>) {
+        for exec in execs {
+            let Some(id) = ExecId::parse(&exec.exec_id) else {
+                continue;
+            };
+            let state = match exec.exit {
+                Some(status) => ExecState::Exited {
+                    status: status.into(),
+                    at: exec.exited_at_ns.map_or_else(clock::now, Timestamp::from_unix_nanos),
+                },
+                None => ExecState::Running {
+                    pid: exec.process.pid,
+                    since: clock::now(),
+                },
+            };
+            self.engine.execs.adopt(id, self.record.id.clone(), state);
+        }
+    }
+
+    /// The address stays its own, and its ports are held again.
+    async fn hold_network(&self) {
+        let Some(endpoint) = self.record.endpoint.clone() else {
+            return;
+        };
+        self.engine.addresses.hold(&self.record.id, endpoint.address);
+        if self.record.ports.is_empty() {
+            return;
+        }
+        let (engine, id, ports) = (self.engine.clone(), self.record.id.clone(), self.record.ports.clone());
+        let published = blocking("publish ports again", move || {
+            engine
+                .network
+                .publish(&id, &endpoint, &ports)
+                .doing(|| "publish the ports of a running container again".to_owned())
+        })
+        .await;
+        self.log_failure("publish ports again", published);
+    }
+
+    /// The server ended in the middle of a start. The command may run, but nothing
+    /// of it was recorded: it is ended, and the policy decides.
+    async fn end_unrecorded_start(&mut self, mut shim: Shim) -> Flow {
+        shim.end(ANSWER_LIMIT).await;
+        let mut next = self.record.clone();
+        next.state = State::Failed {
+            code: 128,
+            reason: "the server ended while the container was being started".to_owned(),
+            at: clock::now(),
+        };
+        let saved = self.save(next, Vec::new()).await;
+        self.log_failure("record a start that was cut off", saved);
+        self.last_exit = super::keeper::last_exit(&self.record);
+        self.clean_up().await;
+        Flow::GoOn
+    }
+}
+
+/// Ends a shim that nobody wants any more, with what runs in it.
+async fn end_foreign_shim(run_dir: &Path) {
+    let connected = tokio::time::timeout(ANSWER_LIMIT, shim::connect(run_dir)).await;
+    if let Ok(Ok(mut shim)) = connected {
+        shim.end(ANSWER_LIMIT).await;
+    }
+}
+
+/// What no row owns: shims, cgroups, devices, ports, directories. Each is tried,
+/// each failure told.
+async fn remove_orphans(engine: &Arc<Inner>, known: HashSet<ContainerId>) {
+    for id in orphan_dirs(&engine.layout.run_containers(), &known) {
+        end_foreign_shim(&engine.layout.container(&id).run).await;
+    }
+    let running: Vec<ContainerId> = engine
+        .containers
+        .views()
+        .iter()
+        .filter(|container| container.is_running())
+        .map(|container| container.id.clone())
+        .collect();
+    let engine = engine.clone();
+    let swept = blocking("remove what nobody owns", move || {
+        remove_orphan_groups(&engine, &known);
+        match engine.network.sweep(&running) {
+            Ok(swept) if swept.devices.is_empty() && swept.ports == 0 => {}
+            Ok(swept) => tracing::info!(devices = ?swept.devices, ports = swept.ports, "removed network leftovers"),
+            Err(error) => tracing::error!(%error, "cannot remove network leftovers"),
+        }
+        for dir in [engine.layout.run_containers(), engine.layout.containers()] {
+            for id in orphan_dirs(&dir, &known) {
+                tracing::info!(container = id.short(), dir = %dir.display(), "removing a directory that no container owns");
+                if let Err(error) = remove_dir(&dir.join(id.as_str())) {
+                    tracing::error!(container = id.short(), %error, "cannot remove a directory that no container owns");
+                }
+            }
+        }
+        Ok(())
+    })
+    .await;
+    if let Err(error) = swept {
+        tracing::error!(%error, "cannot remove what nobody owns");
+    }
+}
+
+/// Directories named by an id that is not known. Others are not ours.
+fn orphan_dirs(dir: &Path, known: &HashSet<ContainerId>) -> Vec<ContainerId> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(Result::ok)
+        .filter_map(|entry| ContainerId::parse(entry.file_name().to_str()?).ok())
+        .filter(|id| !known.contains(id))
+        .collect()
+}
+
+fn remove_orphan_groups(engine: &Inner, known: &HashSet<ContainerId>) {
+    let children = match engine.parent_group().list_children() {
+        Ok(children) => children,
+        Err(error) => {
+            tracing::error!(%error, "cannot look for leftover cgroups");
+            return;
+        }
+    };
+    for id in children.iter().filter_map(|name| ContainerId::parse(name).ok()) {
+        if known.contains(&id) {
+            continue;
+        }
+        let group = engine.group(&id);
+        tracing::info!(container = id.short(), "removing a cgroup that no container owns");
+        if let Err(error) = group.kill_all() {
+            tracing::error!(container = id.short(), %error, "cannot kill what is left of a container");
+        }
+        if let Err(error) = group.remove() {
+            tracing::error!(container = id.short(), %error, "cannot remove a leftover cgroup");
+        }
+    }
+}

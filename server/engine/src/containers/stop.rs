@@ -1,0 +1,177 @@
+//! Ending what runs: signals, patience, and force.
+
+use crate::containers::keeper::{Flow, Keeper};
+use crate::containers::request::{AndThen, Reply};
+use crate::error::{Doing, EngineError};
+use crate::shim::ShimError;
+use model::Signal;
+use model::container::spec::StopTimeout;
+use model::container::{State, Verdict};
+use model::event::Action;
+use shim_protocol::{Command, Target};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
+/// Where the signal could not even be sent.
+const AFTER_FAILED_SIGNAL: Duration = Duration::from_secs(2);
+/// What KILL may take: the processes may be in the middle of writing to a slow disk.
+const AFTER_KILL: Duration = Duration::from_secs(10);
+
+/// A stop that was asked for and is not over.
+#[derive(Debug)]
+pub(super) struct Stopping {
+    /// `None` waits for ever.
+    pub(super) deadline: Option<Instant>,
+    killed: bool,
+    pub(super) and_then: AndThen,
+    pub(super) waiting: Vec<Reply<()>>,
+}
+
+impl Keeper {
+    pub(super) async fn stop(
+        &mut self,
+        timeout: Option<StopTimeout>,
+        signal: Option<Signal>,
+        and_then: AndThen,
+        reply: Reply<()>,
+    ) -> Flow {
+        match self.record.state.on_stop() {
+            Verdict::Go => {}
+            Verdict::AlreadySo | Verdict::Refuse(_) => {
+                return self.stop_what_rests(and_then, reply).await;
+            }
+        }
+        if let Err(error) = self.begin_stop(timeout, signal, and_then).await {
+            let _ = reply.send(Err(error));
+            return Flow::GoOn;
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.waiting.push(reply);
+        }
+        Flow::GoOn
+    }
+
+    /// Nothing runs; a restart may be planned, which a stop takes back.
+    async fn stop_what_rests(&mut self, and_then: AndThen, reply: Reply<()>) -> Flow {
+        let planned = self.restart.take().is_some();
+        let outcome = if and_then == AndThen::Start {
+            self.start_by_hand().await
+        } else if planned && and_then == AndThen::Rest {
+            let mut next = self.record.clone();
+            next.stopped_by_hand = true;
+            self.save(next, Vec::new()).await
+        } else {
+            Ok(())
+        };
+        let flow = self.remove_if_failed_start(&outcome).await;
+        let _ = reply.send(outcome);
+        flow
+    }
+
+    async fn begin_stop(
+        &mut self,
+        timeout: Option<StopTimeout>,
+        signal: Option<Signal>,
+        and_then: AndThen,
+    ) -> Result<(), EngineError> {
+        let signal = signal.or(self.record.spec.stop_signal).unwrap_or(Signal::TERM);
+        let patience = match timeout.or(self.record.spec.stop_timeout) {
+            None => Some(DEFAULT_PATIENCE),
+            Some(StopTimeout::After(patience)) => Some(patience),
+            Some(StopTimeout::Never) => None,
+        };
+        // Lasting before the signal goes out: should the server die in between, the
+        // container is not started again.
+        let mut next = self.record.clone();
+        next.stopped_by_hand = and_then == AndThen::Rest;
+        let told = ("signal".to_owned(), signal.number().to_string());
+        self.save(next, vec![(Action::Kill, vec![told])]).await?;
+        // A frozen process takes no signal.
+        if matches!(self.record.state, State::Paused { .. }) {
+            self.thaw().await?;
+        }
+        let sent = self.signal(signal).await;
+        let (deadline, killed) = match (sent, patience) {
+            (Ok(()), Some(Duration::ZERO)) => {
+                self.signal(Signal::KILL).await.ok();
+                (Some(Instant::now() + AFTER_KILL), true)
+            }
+            (Ok(()), patience) => (patience.map(|patience| Instant::now() + patience), false),
+            (Err(error), _) => {
+                tracing::warn!(container = self.record.id.short(), %error, "the stop signal could not be sent");
+                (Some(Instant::now() + AFTER_FAILED_SIGNAL), false)
+            }
+        };
+        let waiting = self
+            .stopping
+            .take()
+            .map(|stopping| stopping.waiting)
+            .unwrap_or_default();
+        self.stopping = Some(Stopping {
+            deadline,
+            killed,
+            and_then,
+            waiting,
+        });
+        Ok(())
+    }
+
+    /// The time given is over: first KILL, then the cgroup as a whole, then the truth.
+    pub(super) async fn stop_takes_too_long(&mut self) -> Flow {
+        let Some(mut stopping) = self.stopping.take() else {
+            return Flow::GoOn;
+        };
+        if stopping.killed {
+            for reply in stopping.waiting {
+                let _ = reply.send(Err(EngineError::TimedOut {
+                    what: format!("ending container `{}`, even by force,", self.name()),
+                    limit_s: AFTER_KILL.as_secs(),
+                }));
+            }
+            return Flow::GoOn;
+        }
+        let told = vec![("signal".to_owned(), Signal::KILL.number().to_string())];
+        let told = self.tell(Action::Kill, told).await;
+        self.log_failure("record a KILL", told);
+        if self.signal(Signal::KILL).await.is_err() {
+            let killed = self.kill_group().await;
+            self.log_failure("kill the processes of a container", killed);
+        }
+        stopping.killed = true;
+        stopping.deadline = Some(Instant::now() + AFTER_KILL);
+        self.stopping = Some(stopping);
+        Flow::GoOn
+    }
+
+    pub(super) async fn kill(&mut self, signal: Signal) -> Result<(), EngineError> {
+        if let Verdict::Refuse(refusal) = self.record.state.on_kill() {
+            return Err(EngineError::Refused {
+                name: self.name(),
+                refusal,
+            });
+        }
+        let ends = signal == Signal::KILL || signal == self.record.spec.stop_signal.unwrap_or(Signal::TERM);
+        let mut next = self.record.clone();
+        next.stopped_by_hand |= ends;
+        let told = ("signal".to_owned(), signal.number().to_string());
+        self.save(next, vec![(Action::Kill, vec![told])]).await?;
+        self.signal(signal)
+            .await
+            .doing(|| format!("send {signal} to container `{}`", self.name()))?;
+        // A frozen v1 group does not even die.
+        if signal == Signal::KILL && matches!(self.record.state, State::Paused { .. }) {
+            self.thaw().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn signal(&mut self, signal: Signal) -> Result<(), ShimError> {
+        let shim = self.shim.as_mut().ok_or(ShimError::Gone)?;
+        let command = Command::Signal {
+            target: Target::Init,
+            signal: signal.number(),
+        };
+        shim.ask(command).await.map(|_| ())
+    }
+}

@@ -1,0 +1,200 @@
+//! What may be asked of containers from outside.
+
+use crate::attach::{AttachOptions, Attaching};
+use crate::blocking::blocking;
+use crate::containers::create;
+use crate::containers::new::{Created, NewContainer, RemoveOptions};
+use crate::containers::request::{AndThen, Reply, Request};
+use crate::containers::top;
+use crate::containers::view::{Container, ContainerList, ProcessInfo, WaitCondition};
+use crate::containers::wait::Waiting;
+use crate::engine::Engine;
+use crate::error::{Doing, EngineError, Mistake};
+use crate::journal::Events;
+use model::Signal;
+use model::container::spec::StopTimeout;
+use model::container::{ContainerId, ContainerName, Limits, Refusal, RestartPolicy};
+use model::event::Event;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+impl Engine {
+    /// # Errors
+    /// [`EngineError::Invalid`] with every mistake at once; the name is taken; the image is not here.
+    pub async fn create(&self, new: NewContainer) -> Result<Created, EngineError> {
+        create::create(&self.inner, new).await
+    }
+
+    /// The mistakes [`Engine::create`] would refuse this for.
+    pub async fn dry_run(&self, new: NewContainer) -> Result<Vec<Mistake>, EngineError> {
+        create::dry_run(&self.inner, new).await
+    }
+
+    /// By full id, exact name, or the beginning of one id alone.
+    pub fn find(&self, text: &str) -> Result<ContainerId, EngineError> {
+        self.inner.containers.find(text)
+    }
+
+    /// All containers, newest first.
+    pub fn list(&self) -> ContainerList {
+        self.inner.containers.list(|| self.inner.journal.last_seq())
+    }
+
+    pub fn inspect(&self, id: &ContainerId) -> Result<Arc<Container>, EngineError> {
+        self.inner.containers.view(id)
+    }
+
+    /// The container as it is, and every change; it closes when the container is removed.
+    pub fn watch(&self, id: &ContainerId) -> Result<watch::Receiver<Arc<Container>>, EngineError> {
+        self.inner.containers.get(id).map(|handle| handle.view)
+    }
+
+    /// Done when the command runs.
+    pub async fn start(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.ask(id, Request::Start).await
+    }
+
+    /// Done when it rests. `None` takes what the container or its image says.
+    pub async fn stop(
+        &self,
+        id: &ContainerId,
+        timeout: Option<StopTimeout>,
+        signal: Option<Signal>,
+    ) -> Result<(), EngineError> {
+        self.stop_for(id, timeout, signal, AndThen::Rest).await
+    }
+
+    pub async fn restart(
+        &self,
+        id: &ContainerId,
+        timeout: Option<StopTimeout>,
+        signal: Option<Signal>,
+    ) -> Result<(), EngineError> {
+        self.stop_for(id, timeout, signal, AndThen::Start).await
+    }
+
+    pub(crate) async fn stop_for(
+        &self,
+        id: &ContainerId,
+        timeout: Option<StopTimeout>,
+        signal: Option<Signal>,
+        and_then: AndThen,
+    ) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Stop {
+            timeout,
+            signal,
+            and_then,
+            reply,
+        })
+        .await
+    }
+
+    pub async fn kill(&self, id: &ContainerId, signal: Signal) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Kill { signal, reply }).await
+    }
+
+    pub async fn pause(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.ask(id, Request::Pause).await
+    }
+
+    pub async fn unpause(&self, id: &ContainerId) -> Result<(), EngineError> {
+        self.ask(id, Request::Unpause).await
+    }
+
+    pub async fn rename(&self, id: &ContainerId, name: ContainerName) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Rename { name, reply }).await
+    }
+
+    /// Changes limits, of a running container at once, and the restart policy. Only
+    /// fields that are `Some` change; `Ceiling::Unlimited` clears. The answer has
+    /// the limits as the kernel holds them.
+    pub async fn update(
+        &self,
+        id: &ContainerId,
+        limits: Option<Limits>,
+        restart: Option<RestartPolicy>,
+    ) -> Result<Arc<Container>, EngineError> {
+        let limits = limits.map(Box::new);
+        self.ask(id, |reply| Request::Update { limits, restart, reply }).await
+    }
+
+    pub async fn remove(&self, id: &ContainerId, options: RemoveOptions) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Remove { options, reply }).await
+    }
+
+    /// Begins to wait: an end from now on is not missed.
+    pub fn wait(&self, id: &ContainerId, condition: WaitCondition) -> Result<Waiting, EngineError> {
+        self.watch(id).map(|view| Waiting::begin(view, condition))
+    }
+
+    /// Registers an attachment: once this answers, it is sure to see all that comes.
+    pub async fn attach(&self, id: &ContainerId, options: AttachOptions) -> Result<Attaching, EngineError> {
+        let terminal = self.inspect(id)?.spec.process.terminal;
+        let (sender, stream) = oneshot::channel();
+        self.ask(id, |registered| Request::Attach {
+            options,
+            registered,
+            stream: sender,
+        })
+        .await?;
+        Ok(Attaching { terminal, stream })
+    }
+
+    pub async fn resize(&self, id: &ContainerId, rows: u16, cols: u16) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Resize { rows, cols, reply }).await
+    }
+
+    /// The processes of a running container.
+    pub async fn top(&self, id: &ContainerId) -> Result<Vec<ProcessInfo>, EngineError> {
+        let container = self.inspect(id)?;
+        let name = container.spec.name.as_str().to_owned();
+        let Some(init) = container.state.init() else {
+            return Err(EngineError::Refused {
+                name,
+                refusal: Refusal::NotRunning,
+            });
+        };
+        let group = self.inner.group(id);
+        blocking("look at a container's processes", move || {
+            let pids = group
+                .processes()
+                .doing(|| format!("list the processes of container `{name}`"))?;
+            Ok(top::processes(&pids, init.pid))
+        })
+        .await
+    }
+
+    /// Events with a number above `after`, or from now on.
+    pub fn events(&self, after: Option<u64>) -> Events {
+        self.inner.journal.follow(after)
+    }
+
+    /// The number of the newest event.
+    pub fn last_seq(&self) -> u64 {
+        self.inner.journal.last_seq()
+    }
+
+    /// What is kept of the past above `after`, oldest first, at most `limit`.
+    pub async fn past_events(&self, after: u64, limit: u32) -> Result<Vec<Event>, EngineError> {
+        Ok(store::events::list_after(&mut *self.inner.database().read().await?, after, limit).await?)
+    }
+
+    /// The newest events, oldest of them first; of one subject where it is given.
+    pub async fn latest_events(&self, subject: Option<&str>, limit: u32) -> Result<Vec<Event>, EngineError> {
+        Ok(store::events::list_latest(&mut *self.inner.database().read().await?, subject, limit).await?)
+    }
+
+    async fn ask<T>(&self, id: &ContainerId, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EngineError> {
+        let handle = self.inner.containers.get(id)?;
+        let (sender, answer) = oneshot::channel();
+        let gone = || {
+            if self.inner.ending.is_cancelled() {
+                EngineError::Ending
+            } else {
+                EngineError::no_container(id.short())
+            }
+        };
+        handle.requests.send(request(sender)).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}

@@ -1,0 +1,221 @@
+//! The engine as a whole: opened, recovered, ended.
+
+use crate::addresses::Addresses;
+use crate::blocking::blocking;
+use crate::containers::recover::recover;
+use crate::containers::registry::Registry;
+use crate::containers::request::AndThen;
+use crate::error::{Doing, EngineError};
+use crate::exec::Execs;
+use crate::images::Leases;
+use crate::journal::Journal;
+use crate::layout::Layout;
+use crate::spawn::{Program, RuntimeProgram};
+use crate::stats::Hub;
+use crate::tasks::Tasks;
+use crate::{instance, stats};
+use model::container::ContainerId;
+use model::container::limits::HostSize;
+use model::container::spec::StopTimeout;
+use model::network::Subnet;
+use network::Network;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Database;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What all containers together get to end when the server takes them along.
+const STOP_ALL_PATIENCE: Duration = Duration::from_secs(15);
+/// What tasks get to finish a step they have begun.
+const END_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How a server is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub data_dir: PathBuf,
+    pub run_dir: PathBuf,
+    /// Every cgroup lies below it, in every hierarchy: `/gantry`.
+    pub cgroup_parent: String,
+    /// Chosen at the first start and kept; `None` takes the one that is kept, or a free one.
+    pub subnet: Option<Subnet>,
+    /// Asked first for images of Docker Hub.
+    pub mirrors: Vec<String>,
+    pub runtime: RuntimeProgram,
+}
+
+/// The conductor. Clones are the same engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: Options,
+    pub(crate) layout: Layout,
+    pub(crate) instance: String,
+    pub(crate) host_size: HostSize,
+    pub(crate) journal: Journal,
+    pub(crate) images: image::Store,
+    pub(crate) leases: Leases,
+    pub(crate) network: Network,
+    pub(crate) addresses: Addresses,
+    pub(crate) hierarchies: cgroup::Hierarchies,
+    pub(crate) program: Program,
+    pub(crate) containers: Registry,
+    pub(crate) execs: Execs,
+    pub(crate) tasks: Tasks,
+    pub(crate) stats: Hub,
+    /// Everything that runs beside requests is started through it.
+    pub(crate) tracker: TaskTracker,
+    pub(crate) ending: CancellationToken,
+    /// Held until the engine is gone.
+    _locks: [File; 2],
+}
+
+impl Engine {
+    /// Takes the directories, brings the database up to date, and finds again what
+    /// an earlier server left running.
+    ///
+    /// # Errors
+    /// Another server has the directories, or the host lacks what is needed.
+    pub async fn open(options: Options) -> Result<Self, EngineError> {
+        let (layout, locks, instance) = blocking("take the data directory", {
+            let options = options.clone();
+            move || {
+                let layout = Layout::make(&options.data_dir, &options.run_dir)?;
+                let locks = instance::lock(&layout)?;
+                let name = instance::name(&layout)?;
+                Ok((layout, locks, name))
+            }
+        })
+        .await?;
+        let database = Database::open(&layout.database()).await?;
+        let boot = instance::boot(&database).await?;
+        let journal = Journal::open(database.clone()).await?;
+        let wanted = instance::subnet(&database, options.subnet).await?;
+        let (images, program, hierarchies) = blocking("open the stores", {
+            let (layout, options) = (layout.clone(), options.clone());
+            move || {
+                let images = image::Store::open(&layout.data).doing(|| "open the image store".to_owned())?;
+                let program = Program::load(&options.runtime)?;
+                let hierarchies = cgroup::Hierarchies::discover().doing(|| "find the host's cgroups".to_owned())?;
+                for path in [options.cgroup_parent.clone(), shims_path(&options.cgroup_parent)] {
+                    hierarchies
+                        .group(&path)
+                        .create()
+                        .doing(|| format!("make the cgroup `{path}`"))?;
+                }
+                Ok((images, program, hierarchies))
+            }
+        })
+        .await?;
+        let network = instance::open_network(&instance, wanted).await?;
+        instance::keep_subnet(&database, network.subnet()).await?;
+        let engine = Arc::new(Inner {
+            layout,
+            instance,
+            host_size: stats::host_size(),
+            journal,
+            images,
+            leases: Leases::default(),
+            addresses: Addresses::new(network.subnet()),
+            network,
+            hierarchies,
+            program,
+            containers: Registry::default(),
+            execs: Execs::default(),
+            tasks: Tasks::default(),
+            stats: Hub::default(),
+            tracker: TaskTracker::new(),
+            ending: CancellationToken::new(),
+            options,
+            _locks: locks,
+        });
+        recover(&engine, boot.is_same).await?;
+        boot.keep(&database).await?;
+        engine.tracker.spawn(stats::keep_sampling(engine.clone()));
+        let engine = Self { inner: engine };
+        engine.collect_images().await;
+        Ok(engine)
+    }
+
+    /// Ends watching; containers run on unless they are to be stopped first. What
+    /// was begun is finished, within a limit.
+    pub async fn shutdown(self, stop_containers: bool) {
+        if stop_containers {
+            self.stop_all().await;
+        }
+        self.inner.ending.cancel();
+        self.inner.tracker.close();
+        if tokio::time::timeout(END_PATIENCE, self.inner.tracker.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some work did not end in time and is dropped");
+        }
+        self.inner.database().close().await;
+    }
+
+    async fn stop_all(&self) {
+        let mut stops = JoinSet::new();
+        for container in self.inner.containers.views() {
+            if container.is_running() {
+                let engine = self.clone();
+                let patience = container
+                    .spec
+                    .stop_timeout
+                    .or(Some(StopTimeout::After(STOP_ALL_PATIENCE / 2)));
+                stops.spawn(async move {
+                    let stopped = engine
+                        .stop_for(&container.id, patience, None, AndThen::ServerEnds)
+                        .await;
+                    if let Err(error) = stopped {
+                        tracing::error!(container = container.id.short(), %error, "cannot stop a container");
+                    }
+                });
+            }
+        }
+        let all = async { while stops.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP_ALL_PATIENCE, all).await.is_err() {
+            tracing::warn!("some containers did not end in time and run on");
+        }
+    }
+
+    /// For `access`, which has tables of its own.
+    pub fn database(&self) -> &Database {
+        self.inner.database()
+    }
+}
+
+impl Inner {
+    pub(crate) fn database(&self) -> &Database {
+        self.journal.database()
+    }
+
+    /// Below every hierarchy's mount.
+    pub(crate) fn cgroup_path(&self, id: &ContainerId) -> String {
+        format!("{}/{id}", self.options.cgroup_parent.trim_end_matches('/'))
+    }
+
+    pub(crate) fn shim_cgroup_path(&self) -> String {
+        shims_path(&self.options.cgroup_parent)
+    }
+
+    pub(crate) fn group(&self, id: &ContainerId) -> cgroup::Group {
+        self.hierarchies.group(&self.cgroup_path(id))
+    }
+
+    pub(crate) fn parent_group(&self) -> cgroup::Group {
+        self.hierarchies.group(&self.options.cgroup_parent)
+    }
+}
+
+/// The shims are in a group of their own, beside the containers'.
+fn shims_path(parent: &str) -> String {
+    format!("{}/shims", parent.trim_end_matches('/'))
+}

@@ -1,0 +1,300 @@
+//! Bringing images here, as tasks that belong to the server.
+
+use super::view::RegistryLogin;
+use crate::clock;
+use crate::engine::{Engine, Inner};
+use crate::error::{EngineError, Kind};
+use crate::tasks::{LayerProgress, LayerState, LoadedImage, Progress, Running, TaskId, TaskKind};
+use image::ImageError;
+use model::event::{Action, Subject};
+use model::image::Reference;
+use std::sync::Arc;
+use store::images::{ImageRow, LayerRow};
+use tokio::io::AsyncRead;
+use tokio::sync::watch;
+
+impl Engine {
+    /// Pulls in the background; joins a pull of the same image that is under way.
+    pub fn pull(&self, reference: Reference, login: Option<RegistryLogin>, owner: Option<String>) -> TaskId {
+        let inner = &self.inner;
+        let (id, running) =
+            inner
+                .tasks
+                .join_or_begin(TaskKind::Pull, reference.short(), owner, &inner.ending, login.is_none());
+        let Some(running) = running else {
+            return id;
+        };
+        let engine = self.clone();
+        inner.tracker.spawn(async move {
+            let outcome = engine.run_pull(&running, reference, login).await;
+            running.end(outcome);
+            engine.collect_images().await;
+        });
+        id
+    }
+
+    /// Reads an archive of images (`docker save`, or an OCI layout in a tar) to its end.
+    pub fn load<R>(&self, archive: R, owner: Option<String>) -> TaskId
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+    {
+        let inner = &self.inner;
+        let subject = "archive".to_owned();
+        let (id, running) = inner
+            .tasks
+            .join_or_begin(TaskKind::Load, subject, owner, &inner.ending, false);
+        if let Some(running) = running {
+            let engine = self.clone();
+            inner.tracker.spawn(async move {
+                let outcome = engine.run_load(&running, archive).await;
+                running.end(outcome);
+                engine.collect_images().await;
+            });
+        }
+        id
+    }
+
+    /// Makes an image of a root filesystem in a tar. `changes` are Dockerfile lines
+    /// such as `CMD ["sh"]`.
+    pub fn import<R>(
+        &self,
+        tar: R,
+        reference: Option<Reference>,
+        changes: Vec<String>,
+        message: Option<String>,
+        owner: Option<String>,
+    ) -> TaskId
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+    {
+        let inner = &self.inner;
+        let subject = reference
+            .as_ref()
+            .map_or_else(|| "archive".to_owned(), Reference::short);
+        let (id, running) = inner
+            .tasks
+            .join_or_begin(TaskKind::Import, subject, owner, &inner.ending, false);
+        if let Some(running) = running {
+            let engine = self.clone();
+            inner.tracker.spawn(async move {
+                let outcome = engine.run_import(&running, tar, reference, changes, message).await;
+                running.end(outcome);
+                engine.collect_images().await;
+            });
+        }
+        id
+    }
+
+    async fn run_pull(
+        &self,
+        running: &Running,
+        reference: Reference,
+        login: Option<RegistryLogin>,
+    ) -> Result<Vec<LoadedImage>, EngineError> {
+        let _lease = self.inner.leases.hold().await;
+        let options = image::PullOptions {
+            mirrors: self.inner.options.mirrors.clone(),
+            login: login.map(|login| image::Login {
+                username: login.username,
+                password: login.password,
+            }),
+            ..image::PullOptions::default()
+        };
+        let progress = self.show_progress(running);
+        let cancel = running.cancel.clone();
+        let pulled = self.inner.images.pull(&reference, options, progress, cancel).await;
+        let image = pulled.map_err(|error| failed(&reference.short(), &error))?;
+        let names = if reference.tag().is_some() && reference.digest().is_none() {
+            vec![reference]
+        } else {
+            Vec::new()
+        };
+        Ok(vec![self.inner.record_image(image, names, Action::Pull).await?])
+    }
+
+    async fn run_load<R>(&self, running: &Running, archive: R) -> Result<Vec<LoadedImage>, EngineError>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+    {
+        let _lease = self.inner.leases.hold().await;
+        let progress = self.show_progress(running);
+        let loaded = self.inner.images.load(archive, progress, running.cancel.clone()).await;
+        let images = loaded.map_err(|error| failed("the archive", &error))?;
+        let mut recorded = Vec::with_capacity(images.len());
+        for (image, names) in images {
+            recorded.push(self.inner.record_image(image, names, Action::Load).await?);
+        }
+        Ok(recorded)
+    }
+
+    async fn run_import<R>(
+        &self,
+        running: &Running,
+        tar: R,
+        reference: Option<Reference>,
+        changes: Vec<String>,
+        message: Option<String>,
+    ) -> Result<Vec<LoadedImage>, EngineError>
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+    {
+        let _lease = self.inner.leases.hold().await;
+        let progress = self.show_progress(running);
+        let options = image::ImportOptions {
+            changes,
+            message,
+            created: clock::now(),
+        };
+        let imported = self
+            .inner
+            .images
+            .import(tar, options, progress, running.cancel.clone())
+            .await;
+        let image = imported.map_err(|error| failed("the archive", &error))?;
+        let names = reference.into_iter().collect();
+        Ok(vec![self.inner.record_image(image, names, Action::Import).await?])
+    }
+
+    /// Shows what the image store tells, until it lets go of the sender.
+    fn show_progress(&self, running: &Running) -> watch::Sender<image::Progress> {
+        let (sender, mut receiver) = watch::channel(image::Progress::default());
+        let running = running.clone();
+        self.inner.tracker.spawn(async move {
+            while receiver.changed().await.is_ok() {
+                running.show(progress(&receiver.borrow_and_update()));
+            }
+        });
+        sender
+    }
+}
+
+impl Inner {
+    /// Image, names and event in one transaction.
+    async fn record_image(
+        self: &Arc<Self>,
+        image: image::Image,
+        names: Vec<Reference>,
+        action: Action,
+    ) -> Result<LoadedImage, EngineError> {
+        let row = row_of(&image);
+        let mut change = self.journal.change().await?;
+        let was_here = store::images::find(change.db(), &row.id).await?.is_some();
+        store::images::put(change.db(), &row).await?;
+        for name in &names {
+            store::tags::set(change.db(), name, &row.id, clock::now()).await?;
+        }
+        let facts = names.iter().map(|name| ("name".to_owned(), name.short())).collect();
+        change.event(Subject::Image(row.id.to_string()), action, facts).await?;
+        change.commit(|| {}).await?;
+        Ok(LoadedImage {
+            id: row.id,
+            manifest: row.manifest,
+            references: names,
+            was_here,
+        })
+    }
+}
+
+fn row_of(image: &image::Image) -> ImageRow {
+    ImageRow {
+        id: image.id.clone(),
+        manifest: image.manifest.clone(),
+        created: image.created,
+        added: clock::now(),
+        size_bytes: image.size_bytes,
+        layers: image
+            .layers
+            .iter()
+            .map(|layer| LayerRow {
+                digest: layer.digest.clone(),
+                diff_id: layer.diff_id.clone(),
+                chain_id: layer.chain_id.clone(),
+                size_bytes: layer.size_bytes,
+                unpacked_bytes: layer.unpacked_bytes,
+            })
+            .collect(),
+    }
+}
+
+/// A row as the collector takes it; what the image says is of no matter there.
+pub(super) fn kept(row: ImageRow) -> image::Image {
+    image::Image {
+        id: row.id,
+        manifest: row.manifest,
+        config: model::image::ImageConfig::default(),
+        created: row.created,
+        size_bytes: row.size_bytes,
+        layers: row
+            .layers
+            .into_iter()
+            .map(|layer| image::Layer {
+                digest: layer.digest,
+                diff_id: layer.diff_id,
+                chain_id: layer.chain_id,
+                size_bytes: layer.size_bytes,
+                unpacked_bytes: layer.unpacked_bytes,
+            })
+            .collect(),
+    }
+}
+
+fn progress(of: &image::Progress) -> Progress {
+    Progress {
+        phase: match of.phase {
+            image::Phase::Resolving => "resolving",
+            image::Phase::Fetching => "downloading",
+            image::Phase::Extracting => "extracting",
+            image::Phase::Done => "done",
+        },
+        layers: of
+            .layers
+            .iter()
+            .map(|layer| LayerProgress {
+                digest: layer.digest.clone(),
+                state: match layer.state {
+                    image::LayerState::Waiting => LayerState::Waiting,
+                    image::LayerState::Downloading { done, total } => LayerState::Downloading { done, total },
+                    image::LayerState::Verifying => LayerState::Verifying,
+                    image::LayerState::Extracting { done, total } => LayerState::Extracting { done, total },
+                    image::LayerState::Done => LayerState::Done,
+                    image::LayerState::AlreadyHere => LayerState::AlreadyHere,
+                },
+            })
+            .collect(),
+        bytes_done: of.bytes_done,
+        bytes_total: of.bytes_total,
+    }
+}
+
+fn kind_of(error: &ImageError) -> Kind {
+    match error {
+        ImageError::NotFound(_) | ImageError::Platform { .. } => Kind::NotFound,
+        ImageError::Unauthorized { .. } => Kind::Unauthorized,
+        ImageError::TooManyRequests(_)
+        | ImageError::Unreachable { .. }
+        | ImageError::Answer { .. }
+        | ImageError::Redirect { .. } => Kind::Unreachable,
+        ImageError::Digest { .. }
+        | ImageError::Size { .. }
+        | ImageError::TooLarge { .. }
+        | ImageError::Malformed { .. }
+        | ImageError::MediaType(_)
+        | ImageError::NoImage
+        | ImageError::Missing(_)
+        | ImageError::Read(_)
+        | ImageError::Change(_) => Kind::Invalid,
+        ImageError::Unpack { .. } | ImageError::File { .. } | ImageError::Broken(_) => Kind::Failed,
+        ImageError::Cancelled => Kind::Cancelled,
+    }
+}
+
+fn failed(subject: &str, error: &ImageError) -> EngineError {
+    if matches!(error, ImageError::Cancelled) {
+        return EngineError::Cancelled(subject.to_owned());
+    }
+    EngineError::Image {
+        reference: subject.to_owned(),
+        kind: kind_of(error),
+        reason: crate::error::show_causes(error),
+    }
+}

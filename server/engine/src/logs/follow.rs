@@ -1,0 +1,126 @@
+use super::line::LogBatch;
+use super::lines;
+use crate::containers::view::Container;
+use crate::error::{Doing, EngineError};
+use futures_util::StreamExt as _;
+use inotify::{EventStream, Inotify, WatchMask};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Lines of one batch at most.
+const BATCH_LINES: usize = 1000;
+/// New lines are gathered this long, so that a chatty container costs a few reads
+/// a second instead of thousands.
+const GATHER: Duration = Duration::from_millis(20);
+const EVENT_BUFFER_BYTES: usize = 4096;
+
+/// Reads on as the log grows, woken by the kernel. inotify(7)
+pub struct LogFollower {
+    /// `None` while a read on a blocking thread has it.
+    reader: Option<log_store::Reader>,
+    dir: PathBuf,
+    next: u64,
+    events: EventStream<[u8; EVENT_BUFFER_BYTES]>,
+    view: watch::Receiver<Arc<Container>>,
+    /// More may be there without a new event.
+    pending: bool,
+}
+
+impl std::fmt::Debug for LogFollower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogFollower")
+            .field("dir", &self.dir)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
+
+impl LogFollower {
+    pub(super) fn begin(dir: PathBuf, from: u64, view: watch::Receiver<Arc<Container>>) -> Result<Self, EngineError> {
+        let watch = || -> std::io::Result<_> {
+            let inotify = Inotify::init()?;
+            // Lines are appended to the newest segment; a new segment is created.
+            inotify
+                .watches()
+                .add(&dir, WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO)?;
+            inotify.into_event_stream([0; EVENT_BUFFER_BYTES])
+        };
+        let events = watch().doing(|| format!("watch the log `{}`", dir.display()))?;
+        Ok(Self {
+            reader: None,
+            dir,
+            next: from,
+            events,
+            view,
+            pending: true,
+        })
+    }
+
+    /// The number of the next line that will come.
+    pub fn next_seq(&self) -> u64 {
+        self.next
+    }
+
+    /// The next lines; `None` when the container is removed or the server ends.
+    /// Dropped while waiting, it loses nothing.
+    pub async fn next(&mut self) -> Option<LogBatch> {
+        loop {
+            if self.pending {
+                match self.read().await {
+                    Ok(Some(batch)) => return Some(batch),
+                    Ok(None) => self.pending = false,
+                    Err(error) => {
+                        // The directory goes with the container.
+                        if self.view.has_changed().is_ok() {
+                            tracing::warn!(%error, "a log cannot be followed any more");
+                        }
+                        return None;
+                    }
+                }
+            }
+            tokio::select! {
+                event = self.events.next() => {
+                    event?.ok()?;
+                    tokio::time::sleep(GATHER).await;
+                    self.pending = true;
+                }
+                gone = removed(&mut self.view) => {
+                    let () = gone;
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<LogBatch>, EngineError> {
+        let reader = self.reader.take();
+        let (dir, from) = (self.dir.clone(), self.next);
+        let (reader, records) = crate::blocking::blocking("read a log", move || {
+            let mut reader = match reader {
+                Some(reader) => reader,
+                None => log_store::Reader::open(dir).doing(|| "open the log".to_owned())?,
+            };
+            let records = reader.records(from, BATCH_LINES).doing(|| "read the log".to_owned())?;
+            Ok((reader, records))
+        })
+        .await?;
+        self.reader = Some(reader);
+        let Some(first) = records.first().map(|record| record.seq) else {
+            return Ok(None);
+        };
+        if first > self.next {
+            let skipped = first - self.next;
+            self.next = first;
+            return Ok(Some(LogBatch::Skipped(skipped)));
+        }
+        self.next = records.last().map_or(first, |record| record.seq) + 1;
+        Ok(Some(LogBatch::Lines(lines(records))))
+    }
+}
+
+/// Ends when the keeper lets go of the view.
+async fn removed(view: &mut watch::Receiver<Arc<Container>>) {
+    while view.changed().await.is_ok() {}
+}
