@@ -1,0 +1,303 @@
+//! `GET /containers/{id}/logs`
+
+use crate::docker::problem::Failure;
+use crate::docker::query::Query;
+use crate::docker::stream::{Gone, Sender};
+use crate::docker::{frame, hijack, stream};
+use axum::extract::{Path, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use engine::{Container, Engine, EngineError, LogBatch, LogLine, LogStream, Logs};
+use model::Timestamp;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+
+/// Lines read, and sent, at once.
+const BLOCK: usize = 1000;
+
+/// Which lines, and how they are dressed.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    stdout: bool,
+    stderr: bool,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    timestamps: bool,
+    /// `None` is from the beginning.
+    tail: Option<usize>,
+    terminal: bool,
+}
+
+impl Wanted {
+    pub(super) fn everything(stdout: bool, stderr: bool, terminal: bool) -> Self {
+        Self {
+            stdout,
+            stderr,
+            since: None,
+            until: None,
+            timestamps: false,
+            tail: None,
+            terminal,
+        }
+    }
+
+    fn read(query: &Query, terminal: bool) -> Result<Self, Failure> {
+        let wanted = Self {
+            stdout: query.flag("stdout"),
+            stderr: query.flag("stderr"),
+            since: query.time("since")?,
+            until: query.time("until")?,
+            timestamps: query.flag("timestamps"),
+            // What is no number is all, as `all` is.
+            tail: query.get("tail").and_then(|tail| tail.parse().ok()),
+            terminal,
+        };
+        if wanted.stdout || wanted.stderr {
+            Ok(wanted)
+        } else {
+            Err(Failure::invalid("Bad parameters: you must choose at least one stream"))
+        }
+    }
+
+    fn takes(&self, line: &LogLine) -> bool {
+        let stream = match line.stream {
+            LogStream::Stdout => self.stdout,
+            LogStream::Stderr => self.stderr,
+        };
+        stream && self.since.is_none_or(|since| line.time >= since) && self.until.is_none_or(|until| line.time <= until)
+    }
+
+    fn is_past(&self, line: &LogLine) -> bool {
+        self.until.is_some_and(|until| line.time > until)
+    }
+
+    fn dress(&self, lines: &[LogLine]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for line in lines.iter().filter(|line| self.takes(line)) {
+            let stream = (!self.terminal).then_some(line.stream);
+            let end: &[u8] = if line.partial { b"" } else { b"\n" };
+            let time = if self.timestamps {
+                format!("{} ", line.time)
+            } else {
+                String::new()
+            };
+            // Missing lines are told of, here as everywhere.
+            let mark = line.dropped.map(|count| format!("[{count} lines were dropped]"));
+            let text = mark.as_ref().map_or(&line.text[..], String::as_bytes);
+            frame::write(&mut out, stream, &[time.as_bytes(), text, end]);
+        }
+        out
+    }
+}
+
+pub(in crate::docker) async fn logs(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Result<Response, Failure> {
+    let id = engine.find(&name)?;
+    let terminal = engine.inspect(&id)?.spec.process.terminal;
+    let wanted = Wanted::read(&query, terminal)?;
+    let follow = query.flag("follow");
+    let logs = engine.logs(&id)?;
+    let container = engine.watch(&id)?;
+    // Whatever cannot be read at all is told by the status.
+    let from = beginning(&logs, &wanted).await?;
+    let body = stream::body(move |sender| async move {
+        let sent = if follow {
+            send_following(&logs, &wanted, from, container, &sender).await
+        } else {
+            send_range(&logs, &wanted, from, &sender).await.map(drop)
+        };
+        match sent {
+            Err(Broken::Log(error)) => {
+                tracing::warn!(%error, "a log could not be read to its end");
+                Ok(())
+            }
+            Err(Broken::Gone) => Err(Gone),
+            Ok(()) => Ok(()),
+        }
+    });
+    Ok(([(CONTENT_TYPE, hijack::content_type(terminal))], body).into_response())
+}
+
+/// What was written until now, for a client that joins.
+pub(super) async fn write_history(
+    logs: &Logs,
+    wanted: &Wanted,
+    client: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let mut from = beginning(logs, wanted).await.map_err(io::Error::other)?;
+    loop {
+        let lines = logs.read(from, BLOCK).await.map_err(io::Error::other)?;
+        let Some(last) = lines.last() else { return Ok(()) };
+        from = last.seq + 1;
+        client.write_all(&wanted.dress(&lines)).await?;
+    }
+}
+
+pub(super) async fn send_history(logs: &Logs, wanted: &Wanted, sender: &Sender) -> Result<(), Gone> {
+    let Ok(from) = beginning(logs, wanted).await else {
+        return Ok(());
+    };
+    match send_range(logs, wanted, from, sender).await {
+        Err(Broken::Gone) => Err(Gone),
+        _ => Ok(()),
+    }
+}
+
+enum Broken {
+    Gone,
+    Log(EngineError),
+}
+
+impl From<Gone> for Broken {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<EngineError> for Broken {
+    fn from(error: EngineError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// The number of the first line that is wanted.
+async fn beginning(logs: &Logs, wanted: &Wanted) -> Result<u64, EngineError> {
+    let range = logs.range().await?;
+    let earliest = match wanted.since {
+        Some(since) => logs.seq_at(since).await?.max(range.first),
+        None => range.first,
+    };
+    let Some(tail) = wanted.tail else {
+        return Ok(earliest);
+    };
+    let (mut counted, mut before) = (0, range.next);
+    while before > earliest {
+        let lines = logs.read_before(before, BLOCK).await?;
+        let Some(first) = lines.first().map(|line| line.seq) else {
+            break;
+        };
+        for line in lines.iter().rev() {
+            if line.seq < earliest {
+                return Ok(earliest);
+            }
+            // A line that was cut counts once, by its last record.
+            if wanted.takes(line) && !line.partial {
+                if counted == tail {
+                    return Ok(line.seq + 1);
+                }
+                counted += 1;
+            }
+        }
+        before = first;
+    }
+    Ok(earliest)
+}
+
+/// Sends from a number to the present end; answers with the next number.
+async fn send_range(logs: &Logs, wanted: &Wanted, mut from: u64, sender: &Sender) -> Result<u64, Broken> {
+    loop {
+        let lines = logs.read(from, BLOCK).await?;
+        let Some(last) = lines.last() else { return Ok(from) };
+        from = last.seq + 1;
+        let done = lines.iter().any(|line| wanted.is_past(line));
+        let bytes = wanted.dress(&lines);
+        if !bytes.is_empty() {
+            sender.send(bytes).await?;
+        }
+        if done {
+            return Ok(from);
+        }
+    }
+}
+
+/// Goes on until the container ends, or the time is reached.
+async fn send_following(
+    logs: &Logs,
+    wanted: &Wanted,
+    from: u64,
+    mut container: watch::Receiver<Arc<Container>>,
+    sender: &Sender,
+) -> Result<(), Broken> {
+    let mut from = send_range(logs, wanted, from, sender).await?;
+    let mut follower = logs.follow(from)?;
+    let deadline = until_then(wanted.until);
+    tokio::pin!(deadline);
+    loop {
+        let running = {
+            let container = container.borrow_and_update();
+            container.is_running() || container.restart_at.is_some()
+        };
+        if !running {
+            // Its log is complete before its end is told.
+            send_range(logs, wanted, from, sender).await?;
+            return Ok(());
+        }
+        tokio::select! {
+            batch = follower.next() => match batch {
+                None => return Ok(()),
+                Some(LogBatch::Skipped(_)) => {}
+                Some(LogBatch::Lines(lines)) => {
+                    if let Some(last) = lines.last() {
+                        from = last.seq + 1;
+                    }
+                    let bytes = wanted.dress(&lines);
+                    if !bytes.is_empty() {
+                        sender.send(bytes).await?;
+                    }
+                    if lines.iter().any(|line| wanted.is_past(line)) {
+                        return Ok(());
+                    }
+                }
+            },
+            changed = container.changed() => if changed.is_err() {
+                // Removed.
+                return Ok(());
+            },
+            () = &mut deadline => return Ok(()),
+        }
+    }
+}
+
+async fn until_then(until: Option<Timestamp>) {
+    match until {
+        Some(until) => tokio::time::sleep(until.since(crate::docker::now())).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(seq: u64, stream: LogStream, text: &str, partial: bool) -> LogLine {
+        LogLine {
+            seq,
+            time: Timestamp::from_unix_nanos(1),
+            stream,
+            partial,
+            dropped: None,
+            text: text.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn lines_are_dressed_in_frames_unless_there_is_a_terminal() {
+        let lines = [
+            line(1, LogStream::Stdout, "a", false),
+            line(2, LogStream::Stderr, "b", true),
+        ];
+        let mut wanted = Wanted::everything(true, true, true);
+        assert_eq!(wanted.dress(&lines), b"a\nb");
+        wanted.terminal = false;
+        wanted.stdout = false;
+        assert_eq!(wanted.dress(&lines), b"\x02\0\0\0\0\0\0\x01b");
+        wanted.timestamps = true;
+        let dressed = wanted.dress(&lines);
+        assert!(dressed.ends_with(b"1970-01-01T00:00:00.000000001Z b"));
+    }
+}

@@ -1,0 +1,187 @@
+//! Execs: further processes in a running container.
+
+use super::container::{attach, lifecycle};
+use super::hijack::{self, Ended, Input};
+use super::problem::{Failure, with_known_words};
+use super::query::{self, Query};
+use super::{container::read_text, frame};
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use bollard_stubs::models::{ExecConfig, ExecStartConfig};
+use engine::{Engine, EngineError, Exec, ExecId, ExecSpec, ExecState, LogStream};
+use model::container::State as ContainerState;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+
+/// The exit of a process whose output ended is known shortly after.
+const CODE_WITHIN: Duration = Duration::from_secs(2);
+
+/// `POST /containers/{id}/exec`
+pub(super) async fn create(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let ExecConfig {
+        attach_stdin,
+        attach_stdout,
+        attach_stderr,
+        // Told again when it starts, and by the client that attaches.
+        console_size: _,
+        detach_keys: _,
+        tty,
+        env,
+        cmd,
+        privileged,
+        user,
+        working_dir,
+    } = query::json(&body)?;
+    let id = engine.find(&name)?;
+    match &engine.inspect(&id)?.state {
+        ContainerState::Running { .. } => {}
+        ContainerState::Paused { .. } => {
+            return Err(Failure::conflict(format!(
+                "container {id} is paused, unpause the container before exec"
+            )));
+        }
+        _ => return Err(lifecycle::not_running(&id)),
+    }
+    let command = cmd.unwrap_or_default();
+    if command.is_empty() {
+        return Err(Failure::invalid("No exec command specified"));
+    }
+    let spec = ExecSpec {
+        command,
+        env: env.unwrap_or_default(),
+        working_dir: read_text(working_dir),
+        user: read_text(user),
+        terminal: tty.unwrap_or(false),
+        stdin: attach_stdin.unwrap_or(false),
+        stdout: attach_stdout.unwrap_or(false),
+        stderr: attach_stderr.unwrap_or(false),
+        privileged: privileged.unwrap_or(false),
+    };
+    let exec = engine.exec_create(&id, spec).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "Id": exec.as_str() }))))
+}
+
+/// `POST /exec/{id}/start`: detached, or joined like a container.
+pub(super) async fn start(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    mut request: Request,
+) -> Result<Response, Failure> {
+    let upgrade = hijack::asked(&mut request);
+    let body = Bytes::from_request(request, &())
+        .await
+        .map_err(|error| Failure::invalid(error.to_string()))?;
+    let ExecStartConfig {
+        detach,
+        tty: _,
+        console_size,
+    } = query::json(&body)?;
+    let id = find(&name)?;
+    let exec = engine.exec_inspect(&id)?;
+    let size = console_size.and_then(|size| match size[..] {
+        [rows, cols] if rows > 0 && cols > 0 => Some((u16::try_from(rows).ok()?, u16::try_from(cols).ok()?)),
+        _ => None,
+    });
+    if detach.unwrap_or(false) {
+        engine.exec_start(&id, true, size).await?;
+        return Ok(StatusCode::OK.into_response());
+    }
+    let terminal = exec.spec.terminal;
+    let input = Input {
+        wanted: exec.spec.stdin,
+        closes: !terminal,
+        detach_keys: hijack::keys_for(terminal, None)?,
+    };
+    let Some(upgrade) = upgrade else {
+        if input.wanted {
+            return Err(hijack::must_upgrade());
+        }
+        return match engine.exec_start(&id, false, size).await? {
+            Some(attached) => Ok(hijack::plain(attached, terminal)),
+            None => Ok(StatusCode::OK.into_response()),
+        };
+    };
+    match engine.exec_start(&id, false, size).await {
+        Ok(attached) => Ok(hijack::take_over(upgrade, terminal, async move |mut client| {
+            if let Some(attached) = attached
+                && hijack::join(&mut client, attached, input).await? == Ended::ByOutput
+            {
+                // Clients ask for the exit code as soon as the stream ends.
+                let _ = tokio::time::timeout(CODE_WITHIN, engine.exec_wait(&id)).await;
+            }
+            client.shutdown().await
+        })),
+        // Clients read why from the stream, and then ask for the exit code.
+        Err(EngineError::ExecFailed { code, reason }) => {
+            let words = format!("{}\r\n", with_known_words(code, &reason));
+            Ok(hijack::take_over(upgrade, terminal, async move |mut client| {
+                let mut bytes = Vec::new();
+                frame::write(
+                    &mut bytes,
+                    (!terminal).then_some(LogStream::Stdout),
+                    &[words.as_bytes()],
+                );
+                client.write_all(&bytes).await?;
+                client.shutdown().await
+            }))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /exec/{id}/resize`
+pub(super) async fn resize(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Result<StatusCode, Failure> {
+    let (rows, cols) = attach::size(&query)?;
+    engine.exec_resize(&find(&name)?, rows, cols).await?;
+    Ok(StatusCode::OK)
+}
+
+/// `GET /exec/{id}/json`
+pub(super) async fn inspect(State(engine): State<Engine>, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
+    Ok(Json(show(&engine.exec_inspect(&find(&name)?)?)))
+}
+
+fn find(name: &str) -> Result<ExecId, Failure> {
+    ExecId::parse(name).ok_or_else(|| Failure::not_found(format!("No such exec instance: {name}")))
+}
+
+fn show(exec: &Exec) -> Value {
+    let (running, code, pid) = match &exec.state {
+        ExecState::Created | ExecState::Starting => (false, Value::Null, 0),
+        ExecState::Running { pid, .. } => (true, Value::Null, *pid),
+        ExecState::Exited { status, .. } => (false, status.code().into(), 0),
+        ExecState::Failed { code, .. } => (false, (*code).into(), 0),
+    };
+    let spec = &exec.spec;
+    json!({
+        "ID": exec.id.as_str(),
+        "Running": running,
+        "ExitCode": code,
+        "ProcessConfig": {
+            "tty": spec.terminal,
+            "entrypoint": spec.command.first().map_or("", String::as_str),
+            "arguments": spec.command.get(1..).unwrap_or_default(),
+            "privileged": spec.privileged,
+            "user": spec.user.as_deref().unwrap_or_default(),
+        },
+        "OpenStdin": spec.stdin,
+        "OpenStderr": spec.stderr,
+        "OpenStdout": spec.stdout,
+        "CanRemove": false,
+        "ContainerID": exec.container.as_str(),
+        "DetachKeys": "",
+        "Pid": pid,
+    })
+}

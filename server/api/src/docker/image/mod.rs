@@ -1,0 +1,10 @@
+//! Images.
+
+pub(super) mod create;
+mod glob;
+pub(super) mod inspect;
+pub(super) mod list;
+pub(super) mod load;
+mod progress;
+pub(super) mod remove;
+pub(super) mod tag;

@@ -1,0 +1,75 @@
+//! Removing one image, or all that nobody needs.
+
+use super::list::born;
+use crate::docker::filters::Filters;
+use crate::docker::now;
+use crate::docker::problem::Failure;
+use crate::docker::query::Query;
+use axum::Json;
+use axum::extract::{Path, State};
+use engine::{Engine, EngineError, Removed};
+use serde_json::{Value, json};
+
+/// `DELETE /images/{name}`
+pub(in crate::docker) async fn remove(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    query: Query,
+) -> Result<Json<Value>, Failure> {
+    if query.flag("noprune") {
+        return Err(Failure::unsupported("noprune"));
+    }
+    match engine.remove_image(&name, query.flag("force")).await {
+        Ok(removed) => Ok(Json(Value::Array(show(&removed)))),
+        Err(EngineError::InUse { by, .. }) => Err(Failure::conflict(format!(
+            "conflict: unable to remove repository reference \"{name}\" (must force) - container {} is using its referenced image",
+            by.join(", ")
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn show(removed: &Removed) -> Vec<Value> {
+    let untagged = removed
+        .untagged
+        .iter()
+        .map(|reference| json!({ "Untagged": reference.short() }));
+    let deleted = removed
+        .deleted
+        .iter()
+        .map(|digest| json!({ "Deleted": digest.as_str() }));
+    untagged.chain(deleted).collect()
+}
+
+/// `POST /images/prune`: those without a name; with `dangling=false` all without a container.
+pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query) -> Result<Json<Value>, Failure> {
+    let filters = Filters::read(&query, &["dangling", "until", "label", "label!"])?;
+    let only_dangling = filters.flag("dangling")?.unwrap_or(true);
+    let until = filters.until(now())?;
+    let before = engine.disk_usage().await?.layers_bytes;
+    let mut removed = Vec::new();
+    for image in engine.images().await?.items {
+        let stays = !image.containers.is_empty()
+            || (only_dangling && !image.tags.is_empty())
+            || until.is_some_and(|until| born(&image) >= until)
+            || !filters.allows_labels(&image.config.labels);
+        if stays {
+            continue;
+        }
+        match engine.remove_image(image.id.as_str(), true).await {
+            Ok(gone) => removed.extend(show(&gone)),
+            // Taken by a container meanwhile.
+            Err(error) => tracing::info!(image = image.id.short(), %error, "not pruned"),
+        }
+    }
+    let after = engine.disk_usage().await?.layers_bytes;
+    Ok(Json(json!({
+        "ImagesDeleted": removed,
+        "SpaceReclaimed": before.saturating_sub(after),
+    })))
+}
+
+/// `POST /build/prune`: nothing is built here, so nothing of builds is kept.
+pub(in crate::docker) async fn prune_build_cache() -> Json<Value> {
+    Json(json!({ "CachesDeleted": [], "SpaceReclaimed": 0 }))
+}

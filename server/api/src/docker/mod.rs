@@ -1,0 +1,137 @@
+//! The Docker Engine API, on a unix socket: form only. What a request means is
+//! the engine's; here it is read, and the answer is worded as `dockerd` words it
+//! where clients compare.
+//!
+//! - A path may begin with `/v1.NN`; any version from [`version::OLDEST`] to
+//!   [`version::NEWEST`] is answered in the form of the newest.
+//! - A route that is not there answers 501 and says its name.
+//! - Fields that are not known are ignored, as `dockerd` does; a known field that would
+//!   change what the user gets is honoured, or refused by its name.
+
+mod container;
+mod exec;
+mod filters;
+mod frame;
+mod hijack;
+mod image;
+mod network;
+mod problem;
+mod query;
+mod stream;
+mod system;
+mod version;
+mod volume;
+
+use axum::Router;
+use axum::routing::{delete, get, head, post};
+use engine::Engine;
+use tokio::net::UnixListener;
+use tokio_util::sync::CancellationToken;
+
+use problem::Failure;
+
+/// Answers on `listener` until `stop`; connections that follow something are cut then.
+pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationToken) -> std::io::Result<()> {
+    let serving = axum::serve(listener, router(engine));
+    tokio::select! {
+        served = async { serving.await } => served,
+        () = stop.cancelled() => Ok(()),
+    }
+}
+
+/// All routes, with and without the version in front.
+pub fn router(engine: Engine) -> Router {
+    version::strip(routes().with_state(engine))
+}
+
+fn routes() -> Router<Engine> {
+    Router::new()
+        .merge(containers())
+        .merge(images())
+        .merge(the_rest())
+        .fallback(not_there)
+        .method_not_allowed_fallback(not_there)
+}
+
+fn containers() -> Router<Engine> {
+    use container::*;
+    Router::new()
+        .route("/containers/json", get(list::list))
+        .route("/containers/create", post(create::create))
+        .route("/containers/prune", post(remove::prune))
+        .route("/containers/{id}", delete(remove::remove))
+        .route("/containers/{id}/json", get(inspect::inspect))
+        .route("/containers/{id}/start", post(lifecycle::start))
+        .route("/containers/{id}/stop", post(lifecycle::stop))
+        .route("/containers/{id}/restart", post(lifecycle::restart))
+        .route("/containers/{id}/kill", post(lifecycle::kill))
+        .route("/containers/{id}/pause", post(lifecycle::pause))
+        .route("/containers/{id}/unpause", post(lifecycle::unpause))
+        .route("/containers/{id}/rename", post(lifecycle::rename))
+        .route("/containers/{id}/update", post(update::update))
+        .route("/containers/{id}/wait", post(wait::wait))
+        .route("/containers/{id}/attach", post(attach::attach))
+        .route("/containers/{id}/resize", post(attach::resize))
+        .route("/containers/{id}/logs", get(logs::logs))
+        .route("/containers/{id}/stats", get(stats::stats))
+        .route("/containers/{id}/top", get(top::top))
+        .route("/containers/{id}/exec", post(exec::create))
+        .route("/exec/{id}/start", post(exec::start))
+        .route("/exec/{id}/resize", post(exec::resize))
+        .route("/exec/{id}/json", get(exec::inspect))
+}
+
+fn images() -> Router<Engine> {
+    use image::*;
+    Router::new()
+        .route("/images/json", get(list::list))
+        .route("/images/create", post(create::create))
+        .route("/images/load", post(load::load))
+        .route("/images/prune", post(remove::prune))
+        .route("/images/search", get(not_there))
+        .route("/images/get", get(not_there))
+        // An image's name holds slashes, so what follows it is found by hand.
+        .route(
+            "/images/{*name}",
+            get(inspect::by_suffix).post(tag::by_suffix).delete(remove::remove),
+        )
+}
+
+fn the_rest() -> Router<Engine> {
+    Router::new()
+        .route("/_ping", get(system::ping::ping).merge(head(system::ping::ping)))
+        .route("/version", get(system::version::version))
+        .route("/info", get(system::info::info))
+        .route("/events", get(system::events::events))
+        .route("/system/df", get(system::df::df))
+        .route("/build/prune", post(image::remove::prune_build_cache))
+        .route("/networks", get(network::list))
+        .route("/networks/prune", post(network::prune))
+        .route("/networks/{id}", get(network::inspect))
+        .route("/volumes", get(volume::list))
+        .route("/volumes/create", post(volume::create))
+        .route("/volumes/prune", post(volume::prune))
+        .route("/volumes/{name}", get(volume::inspect).delete(volume::remove))
+}
+
+async fn not_there(request: axum::extract::Request) -> Failure {
+    Failure::not_there(request.method(), request.uri().path())
+}
+
+/// The present. Everything below is given it.
+fn now() -> model::Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    model::Timestamp::from_unix_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_routes_are_in_each_others_way() {
+        drop(routes());
+    }
+}

@@ -1,0 +1,139 @@
+//! Errors as `dockerd` answers them: a status and `{"message": …}`.
+
+use axum::Json;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use engine::{EngineError, Kind};
+use model::container::Refusal;
+use serde_json::json;
+
+/// An answer that tells what went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// A known field that is neither honoured nor ignored.
+    pub(super) fn unsupported(field: &str) -> Self {
+        Self::invalid(format!("{field} is not supported by this engine"))
+    }
+
+    pub(super) fn not_there(method: &Method, path: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("{method} {path} is not part of this engine's API"),
+        )
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() && self.status != StatusCode::NOT_IMPLEMENTED {
+            tracing::warn!(message = self.message, "a request failed");
+        }
+        (self.status, Json(json!({ "message": self.message }))).into_response()
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let status = match error.kind() {
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Invalid => StatusCode::BAD_REQUEST,
+            Kind::Conflict => StatusCode::CONFLICT,
+            Kind::Unauthorized => StatusCode::UNAUTHORIZED,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Unreachable | Kind::Cancelled | Kind::TimedOut | Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, words(&error))
+    }
+}
+
+/// The sentences that clients and scripts look for; the engine's own for the rest.
+fn words(error: &EngineError) -> String {
+    match error {
+        EngineError::NotFound { what, name } => match *what {
+            "container" => format!("No such container: {name}"),
+            "image" => format!("No such image: {name}"),
+            "exec" => format!("No such exec instance: {name}"),
+            "volume" => format!("get {name}: no such volume"),
+            _ => error.to_string(),
+        },
+        EngineError::Ambiguous { what, prefix, .. } => {
+            format!("multiple IDs found with provided prefix: {prefix} ({what})")
+        }
+        EngineError::ImageMissing(name) => format!("No such image: {name}"),
+        EngineError::Refused { name, refusal } => match refusal {
+            Refusal::Paused => format!("container {name} is paused, unpause the container first"),
+            Refusal::NotRunning => format!("container {name} is not running"),
+            Refusal::Running => format!(
+                "cannot remove container \"/{name}\": container is running: stop the container before removing or force remove"
+            ),
+            Refusal::NotPaused => format!("Container {name} is not paused"),
+        },
+        EngineError::StartFailed { code, reason, .. } | EngineError::ExecFailed { code, reason } => {
+            with_known_words(*code, reason)
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Clients derive the exit status of `docker run` from these words.
+pub(super) fn with_known_words(code: i32, reason: &str) -> String {
+    let known = match code {
+        127 => "executable file not found in $PATH",
+        126 => "permission denied",
+        _ => return reason.to_owned(),
+    };
+    if reason.contains(known) {
+        reason.to_owned()
+    } else {
+        format!("{reason}: {known}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_container_is_worded_as_scripts_know_it() {
+        let failure = Failure::from(EngineError::NotFound {
+            what: "container",
+            name: "web".to_owned(),
+        });
+        assert_eq!(failure, Failure::not_found("No such container: web"));
+    }
+
+    #[test]
+    fn a_missing_command_says_so_in_the_known_words() {
+        let failure = Failure::from(EngineError::StartFailed {
+            name: "web".to_owned(),
+            code: 127,
+            reason: "`nginx`: No such file or directory".to_owned(),
+        });
+        assert!(failure.message.contains("executable file not found"));
+        assert_eq!(failure.status, StatusCode::BAD_REQUEST);
+    }
+}
