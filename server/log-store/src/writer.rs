@@ -38,6 +38,8 @@ pub struct Writer {
     batch_entries: Vec<Entry>,
     current: Option<Current>,
     next_seq: u64,
+    /// Whether anything was written that [`Writer::finish`] has to see to disk.
+    written: bool,
     /// Dropped and not yet marked on disk.
     unmarked: u64,
     /// How many of them the marker at the head of the batch tells of.
@@ -89,6 +91,7 @@ impl Writer {
             batch_entries: Vec::new(),
             current,
             next_seq,
+            written: false,
             unmarked: 0,
             marker: 0,
             why: String::new(),
@@ -134,7 +137,7 @@ impl Writer {
     /// Writes what is left and waits until the disk has it.
     pub fn finish(mut self) -> Result<(), LogError> {
         self.commit()?;
-        if let Some(current) = &self.current {
+        if let Some(current) = self.current.as_ref().filter(|_| self.written) {
             let path = segment::log_path(&self.dir, current.first);
             current.log.sync_data().map_err(LogError::file("sync", path))?;
         }
@@ -217,6 +220,7 @@ impl Writer {
         };
         self.next_seq += kept;
         if kept > 0 {
+            self.written = true;
             self.unmarked -= self.marker;
         }
         if let Some(current) = &mut self.current {
