@@ -1,1 +1,29 @@
+//! From an OCI bundle to a process: creates containers, starts them, and begins
+//! further processes in them. Synchronous, for callers with one thread.
+//!
+//! ```text
+//! caller                          init
+//!   |-- clone3, namespaces ------->|   joins its cgroups, first thing
+//!   |                              |   mounts, devices, pivot_root
+//!   |<---------- ready (terminal) -|
+//!   |-- gate --------------------->|   user, capabilities, seccomp, exec
+//!   |<-- closed by exec, or error -|
+//! ```
+//!
+//! What happens between clone and exec is in `init`. The two sides talk through
+//! one stream of messages (`channel`) that closes when the program runs.
 #![forbid(unsafe_code)]
+
+mod channel;
+mod create;
+mod error;
+mod exec;
+mod group;
+mod init;
+mod plan;
+mod seccomp;
+mod user;
+
+pub use create::{Create, Created, Gate, Rootfs, Stdio, create};
+pub use error::{CreateError, ExecError, Failure, StartError};
+pub use exec::{Exec, Execed, exec};

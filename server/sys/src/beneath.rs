@@ -59,6 +59,38 @@ fn inside(path: &Path) -> PathBuf {
     }
 }
 
+/// A handle of whatever `path` means inside `root`, for attaching mounts and for
+/// looking at; not for reading. `O_PATH`
+pub fn find(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    loop {
+        match openat2(&root, inside(path), flags, Mode::empty(), RESOLVE) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// Makes an empty file `path` inside `root` with its parents, unless something is
+/// there, and gives a handle of what is.
+pub fn make_file(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+    let root = root.as_fd();
+    match find(root, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        outcome => return outcome,
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let parent = make_dirs(root, parent, 0o755)?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
+    match rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)) {
+        Ok(_) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    find(parent, Path::new(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -74,3 +74,10 @@ pub fn reap() -> io::Result<Option<(i32, Ended)>> {
         }
     }
 }
+
+/// Waits until child `pid` has ended, and takes it.
+pub fn wait_for(pid: i32) -> io::Result<()> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
+    Ok(())
+}

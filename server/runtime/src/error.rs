@@ -1,0 +1,113 @@
+//! What can go wrong, and which exit code it stands for.
+
+use std::io;
+
+/// The command's program is not there.
+pub(crate) const NOT_FOUND: i32 = 127;
+/// It is there and cannot be run.
+pub(crate) const NOT_EXECUTABLE: i32 = 126;
+/// Something else kept the container from starting.
+pub(crate) const NOT_STARTED: i32 = 128;
+
+/// A failure inside the new process, as it told it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What was being done: `mount`, `user`, `exec` and so on.
+    pub step: String,
+    /// For people: what was tried, on what, why it failed.
+    pub message: String,
+    /// 126, 127 or 128.
+    pub code: i32,
+}
+
+impl Failure {
+    pub(crate) fn new(step: &str, message: impl Into<String>) -> Self {
+        Self {
+            step: step.to_owned(),
+            message: message.into(),
+            code: NOT_STARTED,
+        }
+    }
+
+    pub(crate) fn io(step: &str, what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Self {
+        let message = what.to_string();
+        move |error| Self::new(step, format!("{message}: {error}"))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error("the bundle is not complete: {0}")]
+    Bundle(String),
+    #[error("{0}")]
+    Cgroup(#[from] cgroup::CgroupError),
+    #[error("cannot {deed}: {source}")]
+    System { deed: &'static str, source: io::Error },
+    /// Init failed while it set the container up.
+    #[error("{0}")]
+    Init(Failure),
+    #[error("init ended while it set the container up")]
+    Vanished,
+}
+
+impl CreateError {
+    pub(crate) fn system(deed: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { deed, source }
+    }
+
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Init(failure) => failure.code,
+            _ => NOT_STARTED,
+        }
+    }
+}
+
+/// The command did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    pub step: String,
+    pub errno: Option<i32>,
+    /// 126, 127 or 128.
+    pub code: i32,
+    pub message: String,
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        Self {
+            step: failure.step,
+            errno: None,
+            code: failure.code,
+            message: failure.message,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    #[error("{0}")]
+    Cgroup(#[from] cgroup::CgroupError),
+    #[error("cannot {deed}: {source}")]
+    System { deed: &'static str, source: io::Error },
+    #[error("the container has ended")]
+    Ended,
+    #[error("{0}")]
+    Process(Failure),
+}
+
+impl ExecError {
+    pub(crate) fn system(deed: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { deed, source }
+    }
+
+    /// The exit code this stands for: 126, 127 or 128.
+    pub fn code(&self) -> i32 {
+        match self {
+            Self::Process(failure) => failure.code,
+            _ => NOT_STARTED,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What a new process does between clone and exec.
+//!
+//! It is a copy of a process with one thread, so ordinary code may run; but it must
+//! never return into the caller's work: it ends by exec or by `exit_now`. Until the
+//! root is changed it sees the host's files and touches those of the container only
+//! through handles below the container's root.
+
+mod devices;
+mod mounts;
+mod options;
+mod privileges;
+mod rootfs;
+
+pub(crate) use privileges::{Become, begin_program};
+
+use crate::channel::Channel;
+use crate::plan::Namespaces;
+use crate::{Failure, Gate, Stdio};
+use oci_spec::runtime::{Process, Spec};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use sys::namespace;
+
+pub(crate) struct Init<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) process: &'a Process,
+    pub(crate) bundle: &'a Path,
+    /// A detached root filesystem.
+    pub(crate) root: Option<OwnedFd>,
+    pub(crate) stdio: Stdio,
+    pub(crate) namespaces: Namespaces,
+    /// `tasks` files of v1 cgroups.
+    pub(crate) tasks: Vec<OwnedFd>,
+    pub(crate) filter: Option<crate::seccomp::Filter>,
+    pub(crate) gate: Gate,
+    pub(crate) no_pivot: bool,
+    /// Name of a session keyring of its own.
+    pub(crate) keyring: Option<&'a str>,
+    pub(crate) preserve_fds: u32,
+    pub(crate) channel: Channel,
+}
+
+/// Sets the container up and becomes its command.
+pub(crate) fn run(mut init: Init<'_>) -> ! {
+    let failure = match set_up(&mut init) {
+        Ok(wanted) => begin_program(wanted),
+        Err(failure) => failure,
+    };
+    init.channel.say_failed(&failure);
+    sys::clone::exit_now(failure.code)
+}
+
+fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
+    join_cgroups(&mut init.tasks)?;
+    let _ = sys::credentials::hide();
+    sys::session::leave().map_err(Failure::io("session", "cannot begin a session"))?;
+    enter_namespaces(init)?;
+    let spec = init.spec;
+    let linux = spec.linux().as_ref();
+    // Read and written in the host's /proc, which shows the new namespaces to who
+    // is in them, and which no image has touched.
+    for (name, value) in linux.and_then(|linux| linux.sysctl().as_ref()).into_iter().flatten() {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        fs::write(&path, value).map_err(Failure::io("sysctl", format!("cannot set `{name}` to `{value}`")))?;
+    }
+    let score = init.process.oom_score_adj().unwrap_or(0);
+    sys::session::set_oom_score_adj(score).map_err(Failure::io("oom", "cannot set oom_score_adj"))?;
+    let last_capability = sys::credentials::last_capability();
+    let root = rootfs::attach(init.bundle, spec, init.root.take())?;
+    let has_cgroup_namespace = init.namespaces.has_new(namespace::CGROUP);
+    mounts::make_all(root.as_fd(), spec, has_cgroup_namespace)?;
+    devices::make_all(root.as_fd(), spec)?;
+    let terminal = open_streams(init, root.as_fd())?;
+    mounts::guard(root.as_fd(), spec)?;
+    rootfs::enter(root, spec, init.no_pivot)?;
+    let wanted = Become {
+        process: init.process,
+        user: user_of(init.process),
+        capabilities: crate::plan::capabilities(init.process, last_capability),
+        last_capability,
+        filter: init.filter.take(),
+        preserve_fds: init.preserve_fds,
+        keyring: init.keyring,
+    }
+    .prepared()?;
+    init.channel
+        .say_ready(terminal.as_ref().map(|master| master.as_fd()))
+        .map_err(Failure::io("start", "cannot report"))?;
+    drop(terminal);
+    wait_at_gate(init)?;
+    Ok(wanted)
+}
+
+/// v1 groups are joined by the process itself: moving another one takes a global
+/// lock that is slow to get. "0" is the writer.
+pub(crate) fn join_cgroups(tasks: &mut Vec<OwnedFd>) -> Result<(), Failure> {
+    for file in tasks.drain(..) {
+        File::from(file)
+            .write_all(b"0")
+            .map_err(Failure::io("cgroup", "cannot join the container's cgroup"))?;
+    }
+    Ok(())
+}
+
+fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
+    for (kind, handle) in init.namespaces.joined.drain(..) {
+        namespace::enter(&handle, kind).map_err(Failure::io("namespace", "cannot join a namespace"))?;
+    }
+    if init.namespaces.has_new(namespace::CGROUP) {
+        namespace::unshare_cgroup().map_err(Failure::io("namespace", "cannot make a cgroup namespace"))?;
+    }
+    if init.namespaces.has_new(namespace::UTS) {
+        if let Some(name) = init.spec.hostname() {
+            namespace::set_hostname(name).map_err(Failure::io("hostname", format!("cannot set hostname `{name}`")))?;
+        }
+        if let Some(name) = init.spec.domainname() {
+            namespace::set_domainname(name)
+                .map_err(Failure::io("hostname", format!("cannot set domain name `{name}`")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the standard streams in place; gives a terminal's near side for the caller.
+fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+    let failed = |what: &'static str| Failure::io("terminal", what);
+    let placeholder = Stdio::Terminal { rows: 0, cols: 0 };
+    match std::mem::replace(&mut init.stdio, placeholder) {
+        Stdio::Given { stdin, stdout, stderr } => {
+            sys::standard_streams::replace(&stdin, &stdout, &stderr)
+                .map_err(failed("cannot set the standard streams"))?;
+            Ok(None)
+        }
+        Stdio::Terminal { rows, cols } => {
+            let (master, peer) = terminal_in(root, rows, cols)?;
+            devices::make_console(root, &peer)?;
+            Ok(Some(master))
+        }
+    }
+}
+
+/// Opens a terminal of the devpts below `root` and makes it this session's.
+pub(crate) fn terminal_in(
+    root: std::os::fd::BorrowedFd<'_>,
+    rows: u16,
+    cols: u16,
+) -> Result<(OwnedFd, OwnedFd), Failure> {
+    let failed = |what: &'static str| Failure::io("terminal", what);
+    let dir = sys::beneath::open_dir(root, Path::new("/dev/pts")).map_err(failed("cannot open `/dev/pts`"))?;
+    let (master, peer) = sys::pty::open(&dir).map_err(failed("cannot open a terminal"))?;
+    if rows > 0 && cols > 0 {
+        sys::terminal::resize(&master, rows, cols).map_err(failed("cannot set the terminal's size"))?;
+    }
+    sys::pty::control(&peer).map_err(failed("cannot take the terminal"))?;
+    sys::standard_streams::replace(&peer, &peer, &peer).map_err(failed("cannot set the standard streams"))?;
+    Ok((master, peer))
+}
+
+fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
+    match &init.gate {
+        Gate::Pipe => {
+            if !init.channel.wait() {
+                // Nobody is left who could start or hear.
+                sys::clone::exit_now(crate::error::NOT_STARTED);
+            }
+        }
+        Gate::Fifo(path) => {
+            // Blocks until somebody opens the other side.
+            File::options()
+                .write(true)
+                .open(path)
+                .and_then(|mut fifo| fifo.write_all(b"0"))
+                .map_err(Failure::io("start", "cannot wait at the FIFO"))?;
+        }
+    }
+    Ok(())
+}
+
+/// A user by name, which is looked up in the container's files; the numbers mean
+/// nothing then.
+pub(crate) fn user_of(process: &Process) -> Option<&str> {
+    process.user().username().as_deref().filter(|name| !name.is_empty())
+}

@@ -1,0 +1,180 @@
+//! The mounts of the spec, and the paths that are hidden or made read-only.
+
+use super::options::Options;
+use crate::Failure;
+use oci_spec::runtime::{Mount, Spec};
+use std::fs;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+use sys::{beneath, mount};
+
+pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, has_cgroup_namespace: bool) -> Result<(), Failure> {
+    for wanted in spec.mounts().iter().flatten() {
+        make(root, wanted, has_cgroup_namespace)?;
+    }
+    Ok(())
+}
+
+fn make(root: BorrowedFd<'_>, wanted: &Mount, has_cgroup_namespace: bool) -> Result<(), Failure> {
+    let destination = wanted.destination().as_path();
+    let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
+    let options = Options::parse(wanted.options().as_deref().unwrap_or_default());
+    let kind = wanted.typ().as_deref().unwrap_or("none");
+    let source = wanted.source().clone().unwrap_or_default();
+    if let Some(recursive) = options.bind.or((kind == "bind").then_some(true)) {
+        let what = format!("bind `{}` to", source.display());
+        let tree = mount::copy_path_detached(&source, recursive).map_err(failed(&what))?;
+        apply(&tree, &options).map_err(failed("set the options of"))?;
+        let is_dir = fs::metadata(&source).map_err(failed(&what))?.is_dir();
+        let target = if is_dir {
+            beneath::make_dirs(root, destination, 0o755)
+        } else {
+            beneath::make_file(root, destination, 0o644)
+        };
+        let target = target.map_err(failed("make the mount point"))?;
+        return mount::attach(&tree, &target).map_err(failed(&what));
+    }
+    let target = beneath::make_dirs(root, destination, 0o755).map_err(failed("make the mount point"))?;
+    if kind == "cgroup" {
+        return cgroups(root, destination, &target, &options, has_cgroup_namespace);
+    }
+    let source = source.to_string_lossy();
+    let mut data = options.data.clone();
+    if kind == "tmpfs" && !data.iter().any(|option| option.starts_with("mode=")) {
+        // As the directory it covers.
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::File::from(target.try_clone().map_err(failed("look at"))?)
+            .metadata()
+            .map_err(failed("look at"))?
+            .permissions()
+            .mode();
+        data.push(format!("mode={:o}", mode & 0o7777));
+    }
+    let tree = mount::new_detached(kind, &source, &data, options.set)
+        .map_err(failed(&format!("mount a file system of type `{kind}` at")))?;
+    apply(&tree, &options).map_err(failed("set the options of"))?;
+    if options.copy_up {
+        sys::copy_tree::copy_into(&target, &tree).map_err(failed("copy what is below"))?;
+    }
+    mount::attach(&tree, &target).map_err(failed("attach"))
+}
+
+fn apply(tree: &OwnedFd, options: &Options) -> std::io::Result<()> {
+    if options.set != 0 || options.clear != 0 {
+        mount::change(tree, options.set, options.clear, false)?;
+    }
+    if options.set_recursive != 0 || options.clear_recursive != 0 {
+        mount::change(tree, options.set_recursive, options.clear_recursive, true)?;
+    }
+    if let Some((propagation, recursive)) = options.propagation {
+        mount::set_propagation(tree, propagation, recursive)?;
+    }
+    Ok(())
+}
+
+/// `/sys/fs/cgroup`: the tree of v2, or a directory with one mount for each v1
+/// hierarchy, as the host has it. In a cgroup namespace they show the container's
+/// own part only.
+fn cgroups(
+    root: BorrowedFd<'_>,
+    destination: &Path,
+    target: &OwnedFd,
+    options: &Options,
+    has_cgroup_namespace: bool,
+) -> Result<(), Failure> {
+    let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
+    if !has_cgroup_namespace {
+        // The host's own view, as where nothing is separated.
+        let tree = mount::copy_path_detached(Path::new("/sys/fs/cgroup"), true).map_err(failed("bind cgroups to"))?;
+        mount::change(&tree, options.set, 0, true).map_err(failed("set the options of"))?;
+        return mount::attach(&tree, target).map_err(failed("attach"));
+    }
+    let memberships = fs::read_to_string("/proc/self/cgroup").map_err(failed("find cgroups for"))?;
+    let hierarchies: Vec<&str> = memberships.lines().filter_map(|line| line.split(':').nth(1)).collect();
+    if hierarchies == [""] {
+        let tree = mount::new_detached("cgroup2", "cgroup", &[], options.set).map_err(failed("mount cgroups at"))?;
+        return mount::attach(&tree, target).map_err(failed("attach"));
+    }
+    let data = ["mode=755".to_owned(), "size=65536k".to_owned()];
+    let tree = mount::new_detached("tmpfs", "tmpfs", &data, options.set & !mount::READ_ONLY)
+        .map_err(failed("mount cgroups at"))?;
+    mount::attach(&tree, target).map_err(failed("attach"))?;
+    for hierarchy in hierarchies {
+        let (name, kind, data) = match hierarchy.strip_prefix("name=") {
+            _ if hierarchy.is_empty() => ("unified", "cgroup2", vec![]),
+            Some(name) => (name, "cgroup", vec![format!("name={name}"), "none".to_owned()]),
+            None => (hierarchy, "cgroup", hierarchy.split(',').map(str::to_owned).collect()),
+        };
+        // A hierarchy the kernel will not show here is left out.
+        let Ok(below) = mount::new_detached(kind, "cgroup", &data, options.set) else {
+            continue;
+        };
+        let place = beneath::make_dirs(root, &destination.join(name), 0o755).map_err(failed("fill"))?;
+        mount::attach(&below, &place).map_err(failed("fill"))?;
+        for alone in hierarchy
+            .split(',')
+            .filter(|alone| name.contains(',') && !alone.is_empty())
+        {
+            sys::device::link(&tree, alone, name).map_err(failed("fill"))?;
+        }
+    }
+    if options.set & mount::READ_ONLY != 0 {
+        mount::change(&tree, mount::READ_ONLY, 0, false).map_err(failed("set the options of"))?;
+    }
+    Ok(())
+}
+
+/// Hides what must not be seen and protects what must not be written. Paths that
+/// are not there are passed over.
+pub(super) fn guard(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    for path in linux.readonly_paths().iter().flatten() {
+        let failed = |error| Failure::io("mask", format!("cannot make `{path}` read-only"))(error);
+        let Some(place) = find(root, path).map_err(failed)? else {
+            continue;
+        };
+        let tree = mount::copy_detached(&place, Path::new(""), true).map_err(failed)?;
+        mount::change(&tree, mount::READ_ONLY, 0, true).map_err(failed)?;
+        mount::attach(&tree, &place).map_err(failed)?;
+    }
+    let mut empty: Option<OwnedFd> = None;
+    for path in linux.masked_paths().iter().flatten() {
+        let failed = |error| Failure::io("mask", format!("cannot hide `{path}`"))(error);
+        let Some(place) = find(root, path).map_err(failed)? else {
+            continue;
+        };
+        let is_dir = fs::metadata(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&place)))
+            .map_err(failed)?
+            .is_dir();
+        let tree = if !is_dir {
+            // The host's, which no image can have replaced.
+            mount::copy_path_detached(Path::new("/dev/null"), false).map_err(failed)?
+        } else if let Some(first) = &empty {
+            // One empty directory, shared: each file system more costs at the end.
+            mount::copy_detached(first, Path::new(""), false).map_err(failed)?
+        } else {
+            let data = ["mode=755".to_owned(), "size=0".to_owned(), "nr_inodes=1".to_owned()];
+            mount::new_detached("tmpfs", "tmpfs", &data, mount::READ_ONLY).map_err(failed)?
+        };
+        mount::attach(&tree, &place).map_err(failed)?;
+        if is_dir && empty.is_none() {
+            empty = Some(tree);
+        }
+    }
+    Ok(())
+}
+
+fn find(root: BorrowedFd<'_>, path: &str) -> std::io::Result<Option<OwnedFd>> {
+    match beneath::find(root.as_fd(), Path::new(path)) {
+        Ok(place) => Ok(Some(place)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,118 @@
+//! Mount options as runtime-spec, config.md, "Linux mount options" lists them.
+
+use sys::mount::{self, Propagation};
+
+/// What a list of options means.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Options {
+    /// For the mount alone.
+    pub(super) set: u64,
+    pub(super) clear: u64,
+    /// For all mounts below too.
+    pub(super) set_recursive: u64,
+    pub(super) clear_recursive: u64,
+    /// `Some(true)` is recursive.
+    pub(super) bind: Option<bool>,
+    pub(super) propagation: Option<(Propagation, bool)>,
+    pub(super) copy_up: bool,
+    /// For the file system.
+    pub(super) data: Vec<String>,
+}
+
+impl Options {
+    pub(super) fn parse(options: &[String]) -> Self {
+        let mut parsed = Self::default();
+        for option in options {
+            parsed.take(option);
+        }
+        parsed
+    }
+
+    fn take(&mut self, option: &str) {
+        match option {
+            "bind" => self.bind = Some(false),
+            "rbind" => self.bind = Some(true),
+            "tmpcopyup" => self.copy_up = true,
+            "defaults" | "async" | "silent" | "loud" | "nomand" | "norelatime" | "noiversion" | "nostrictatime" => {}
+            _ => {
+                if let Some((set, clear)) = attribute(option) {
+                    self.set = self.set & !clear | set;
+                    self.clear = self.clear & !set | clear;
+                } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
+                    self.set_recursive |= set;
+                    self.clear_recursive |= clear;
+                } else if let Some(found) = propagation(option) {
+                    self.propagation = Some((found, false));
+                } else if let Some(found) = option.strip_prefix('r').and_then(propagation) {
+                    self.propagation = Some((found, true));
+                } else {
+                    self.data.push(option.to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// Bits to set and to clear.
+fn attribute(option: &str) -> Option<(u64, u64)> {
+    Some(match option {
+        "ro" => (mount::READ_ONLY, 0),
+        "rw" => (0, mount::READ_ONLY),
+        "nosuid" => (mount::NO_SUID, 0),
+        "suid" => (0, mount::NO_SUID),
+        "nodev" => (mount::NO_DEVICES, 0),
+        "dev" => (0, mount::NO_DEVICES),
+        "noexec" => (mount::NO_EXEC, 0),
+        "exec" => (0, mount::NO_EXEC),
+        "nosymfollow" => (mount::NO_SYMLINK_FOLLOW, 0),
+        "symfollow" => (0, mount::NO_SYMLINK_FOLLOW),
+        "nodiratime" => (mount::NO_DIR_ATIME, 0),
+        "diratime" => (0, mount::NO_DIR_ATIME),
+        "noatime" => (mount::NO_ATIME, mount::ATIME_FIELD & !mount::NO_ATIME),
+        "strictatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD & !mount::STRICT_ATIME),
+        "relatime" | "atime" => (mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+        _ => return None,
+    })
+}
+
+fn propagation(option: &str) -> Option<Propagation> {
+    Some(match option {
+        "private" => Propagation::Private,
+        "shared" => Propagation::Shared,
+        "slave" => Propagation::Slave,
+        "unbindable" => Propagation::Unbindable,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Options {
+        Options::parse(&text.split(',').map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn flags_and_data_are_told_apart() {
+        let parsed = parse("nosuid,noexec,nodev,mode=755,size=64k,newinstance");
+        assert_eq!(parsed.set, mount::NO_SUID | mount::NO_EXEC | mount::NO_DEVICES);
+        assert_eq!(parsed.data, ["mode=755", "size=64k", "newinstance"]);
+    }
+
+    #[test]
+    fn the_later_of_two_that_disagree_holds() {
+        assert_eq!(parse("ro,rw").set & mount::READ_ONLY, 0);
+        assert_eq!(parse("rw,ro").set & mount::READ_ONLY, mount::READ_ONLY);
+    }
+
+    #[test]
+    fn recursive_forms_are_kept_apart() {
+        let parsed = parse("rbind,rro,rprivate");
+        assert_eq!(
+            (parsed.bind, parsed.set, parsed.set_recursive),
+            (Some(true), 0, mount::READ_ONLY)
+        );
+        assert_eq!(parsed.propagation, Some((Propagation::Private, true)));
+    }
+}

@@ -1,0 +1,187 @@
+//! The last steps, in the order that is possible: limits, filter, user and
+//! capabilities, program.
+
+use crate::Failure;
+use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
+use crate::seccomp::Filter;
+use crate::user::{self, Identity};
+use oci_spec::runtime::Process;
+use std::ffi::CString;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use sys::credentials::{self, Capabilities};
+
+/// What a process is to become.
+pub(crate) struct Become<'a> {
+    pub(crate) process: &'a Process,
+    /// A user by name instead of the numbers in `process`.
+    pub(crate) user: Option<&'a str>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) last_capability: u32,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) preserve_fds: u32,
+    pub(crate) keyring: Option<&'a str>,
+}
+
+impl Become<'_> {
+    /// Checks early what can be checked, so that it fails at creation.
+    pub(crate) fn prepared(self) -> Result<Self, Failure> {
+        if self.process.args().as_ref().is_none_or(Vec::is_empty) {
+            return Err(Failure::new("exec", "there is no command; give one"));
+        }
+        Ok(self)
+    }
+
+    fn identity(&self) -> Result<Identity, Failure> {
+        let user = self.process.user();
+        let additional = user.additional_gids().clone().unwrap_or_default();
+        match self.user {
+            Some(text) => user::resolve(text, &additional),
+            None => Ok(Identity {
+                uid: user.uid(),
+                gid: user.gid(),
+                groups: additional,
+                home: user::home_of(user.uid()),
+            }),
+        }
+    }
+}
+
+/// Becomes the program; comes back only with the reason why not.
+pub(crate) fn begin_program(wanted: Become<'_>) -> Failure {
+    match prepare(&wanted) {
+        Ok((arguments, environment)) => execute(&arguments, &environment),
+        Err(failure) => failure,
+    }
+}
+
+fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure> {
+    let process = wanted.process;
+    if let Some(name) = wanted.keyring {
+        // Kernels without keyrings are fine.
+        let _ = credentials::join_session_keyring(name);
+    }
+    for (resource, soft, hard) in crate::plan::rlimits(process) {
+        credentials::set_rlimit(resource, soft, hard).map_err(Failure::io("rlimit", "cannot set a resource limit"))?;
+    }
+    let identity = wanted.identity()?;
+    sys::standard_streams::give_to(identity.uid);
+    let cwd = process.cwd();
+    if !cwd.as_os_str().is_empty() {
+        let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
+        match std::env::set_current_dir(cwd) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(cwd).map_err(failed())?;
+                std::env::set_current_dir(cwd).map_err(failed())?;
+            }
+            // The user may be allowed where root without capabilities is not.
+            _ => {}
+        }
+    }
+    credentials::set_umask(process.user().umask().unwrap_or(0o022));
+    let no_new_privileges = process.no_new_privileges().unwrap_or(false);
+    let load = |filter: &Filter| {
+        filter
+            .load()
+            .map_err(Failure::io("seccomp", "cannot load the filter of system calls"))
+    };
+    if let Some(filter) = wanted.filter.as_ref().filter(|_| !no_new_privileges) {
+        // Without no_new_privs loading needs a capability that goes next.
+        load(filter)?;
+    }
+    let mut capabilities = wanted.capabilities;
+    if identity.uid != 0 {
+        // Only what was asked to survive for others than root.
+        capabilities.permitted = capabilities.ambient;
+        capabilities.effective = capabilities.ambient;
+    }
+    credentials::become_user(
+        identity.uid,
+        identity.gid,
+        &identity.groups,
+        capabilities,
+        wanted.last_capability,
+    )
+    .map_err(Failure::io("user", format!("cannot become user {}", identity.uid)))?;
+    if !cwd.as_os_str().is_empty() {
+        std::env::set_current_dir(cwd).map_err(Failure::io(
+            "cwd",
+            format!("cannot change to directory `{}`", cwd.display()),
+        ))?;
+    }
+    // A directory that was opened outside would be shown as not reachable.
+    std::env::current_dir().map_err(Failure::io("cwd", "the working directory is not in the container"))?;
+    sys::program::reset_signals();
+    sys::program::close_from_on_exec(3 + wanted.preserve_fds)
+        .map_err(Failure::io("exec", "cannot close descriptors"))?;
+    let texts = |list: &Option<Vec<String>>| {
+        list.iter()
+            .flatten()
+            .map(|text| CString::new(text.as_str()).map_err(|_| Failure::new("exec", "an argument holds a zero byte")))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let arguments = texts(process.args())?;
+    let mut environment = texts(process.env())?;
+    if !environment
+        .iter()
+        .any(|variable| variable.to_bytes().starts_with(b"HOME="))
+    {
+        let home = identity.home.as_deref().filter(|home| !home.is_empty()).unwrap_or("/");
+        environment.extend(CString::new(format!("HOME={home}")));
+    }
+    if no_new_privileges {
+        credentials::set_no_new_privileges().map_err(Failure::io("exec", "cannot set no_new_privs"))?;
+        if let Some(filter) = &wanted.filter {
+            load(filter)?;
+        }
+    }
+    Ok((arguments, environment))
+}
+
+/// Looks for the program where a shell would.
+fn execute(arguments: &[CString], environment: &[CString]) -> Failure {
+    let Some(name) = arguments.first() else {
+        return Failure::new("exec", "there is no command");
+    };
+    let shown = name.to_string_lossy();
+    let failure = |code, why: &str| Failure {
+        step: "exec".to_owned(),
+        message: format!("cannot run `{shown}`: {why}"),
+        code,
+    };
+    if name.is_empty() {
+        return failure(NOT_FOUND, "it is empty");
+    }
+    let mut candidates = Vec::new();
+    if name.to_bytes().contains(&b'/') {
+        candidates.push(name.clone());
+    } else {
+        let path = environment
+            .iter()
+            .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+        for dir in path
+            .unwrap_or(b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .split(|byte| *byte == b':')
+        {
+            let dir = if dir.is_empty() { b"." } else { dir };
+            let file = std::path::Path::new(std::ffi::OsStr::from_bytes(dir))
+                .join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+            candidates.extend(CString::new(file.as_os_str().as_bytes()));
+        }
+    }
+    let mut refused = None;
+    for candidate in candidates {
+        let error = sys::program::execute(&candidate, arguments, environment);
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
+            _ => {
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    match refused {
+        None if name.to_bytes().contains(&b'/') => failure(NOT_FOUND, "no such file or directory"),
+        None => failure(NOT_FOUND, "executable file not found in $PATH"),
+        Some(error) => failure(NOT_EXECUTABLE, &error.to_string()),
+    }
+}

@@ -1,0 +1,168 @@
+//! What init will do, worked out before it exists.
+
+use crate::CreateError;
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use sys::credentials::Capabilities;
+use sys::namespace;
+
+/// Namespaces: which are new, which are joined.
+#[derive(Debug, Default)]
+pub(crate) struct Namespaces {
+    pub(crate) new: u64,
+    pub(crate) joined: Vec<(u64, OwnedFd)>,
+}
+
+impl Namespaces {
+    /// `network` takes the place of what the spec says of the network.
+    pub(crate) fn of(spec: &Spec, network: Option<OwnedFd>) -> Result<Self, CreateError> {
+        let mut found = Self::default();
+        let mut seen = 0;
+        let listed = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+        for wanted in listed.into_iter().flatten() {
+            let kind = bit(wanted.typ());
+            if seen & kind != 0 {
+                return Err(CreateError::Bundle(format!(
+                    "namespace `{}` is listed twice",
+                    wanted.typ()
+                )));
+            }
+            seen |= kind;
+            if kind == namespace::USER {
+                return Err(CreateError::Bundle("user namespaces are not supported".to_owned()));
+            }
+            if kind == namespace::NETWORK && network.is_some() {
+                continue;
+            }
+            match wanted.path() {
+                None => found.new |= kind,
+                Some(path) => {
+                    let file = File::open(path).map_err(CreateError::system("open a namespace to join"))?;
+                    found.joined.push((kind, file.into()));
+                }
+            }
+        }
+        if let Some(network) = network {
+            found.joined.push((namespace::NETWORK, network));
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn has_new(&self, kind: u64) -> bool {
+        self.new & kind != 0
+    }
+}
+
+fn bit(kind: LinuxNamespaceType) -> u64 {
+    match kind {
+        LinuxNamespaceType::Mount => namespace::MOUNT,
+        LinuxNamespaceType::Cgroup => namespace::CGROUP,
+        LinuxNamespaceType::Uts => namespace::UTS,
+        LinuxNamespaceType::Ipc => namespace::IPC,
+        LinuxNamespaceType::User => namespace::USER,
+        LinuxNamespaceType::Pid => namespace::PID,
+        LinuxNamespaceType::Network => namespace::NETWORK,
+        LinuxNamespaceType::Time => namespace::TIME,
+    }
+}
+
+/// The kernel's order of capabilities, from bit 0.
+const CAPABILITIES: [&str; 41] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+];
+
+/// The sets a process gets; without a word in the spec it keeps none.
+pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
+    let Some(wanted) = process.capabilities() else {
+        return Capabilities::default();
+    };
+    let known = u64::MAX >> (63 - last.min(63));
+    let bits = |set: &Option<oci_spec::runtime::Capabilities>| {
+        set.iter().flatten().fold(0, |bits, capability| {
+            let name = capability.to_string();
+            let name = name.strip_prefix("CAP_").unwrap_or(&name);
+            let place = CAPABILITIES.iter().position(|known| *known == name);
+            bits | place.map_or(0, |place| 1u64 << place)
+        }) & known
+    };
+    Capabilities {
+        bounding: bits(wanted.bounding()),
+        permitted: bits(wanted.permitted()),
+        effective: bits(wanted.effective()),
+        inheritable: bits(wanted.inheritable()),
+        ambient: bits(wanted.ambient()),
+    }
+}
+
+const RLIMITS: [&str; 16] = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+];
+
+/// Number, soft and hard value of each rlimit.
+pub(crate) fn rlimits(process: &Process) -> Vec<(u32, u64, u64)> {
+    let listed = process.rlimits().iter().flatten();
+    listed
+        .filter_map(|limit| {
+            let name = limit.typ().to_string();
+            let name = name.strip_prefix("RLIMIT_").unwrap_or(&name);
+            let number = (0u32..).zip(RLIMITS).find(|(_, known)| *known == name)?.0;
+            Some((number, limit.soft(), limit.hard()))
+        })
+        .collect()
+}

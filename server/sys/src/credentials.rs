@@ -1,0 +1,101 @@
+//! Who a process is and what it may: users, groups, capabilities. credentials(7),
+//! capabilities(7). All of it is the calling thread's alone: for processes with one.
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set,
+    remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
+};
+use std::io;
+
+/// One bit per capability, the lowest is `CAP_CHOWN`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    pub bounding: u64,
+    pub permitted: u64,
+    pub effective: u64,
+    pub inheritable: u64,
+    pub ambient: u64,
+}
+
+/// The number of the kernel's last capability. /proc/sys/kernel/cap_last_cap
+pub fn last_capability() -> u32 {
+    std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(40)
+}
+
+/// Becomes another user with these capabilities, in the order that is possible:
+/// bounding set, groups, user, the sets, ambient set. `last` is the kernel's last
+/// capability, since /proc may not be there any more.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32], wanted: Capabilities, last: u32) -> io::Result<()> {
+    for number in (0..=last).filter(|number| wanted.bounding & (1 << number) == 0) {
+        remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number))?;
+    }
+    // Else changing the user would clear what is set below.
+    set_keep_capabilities(true)?;
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let groups: Vec<Gid> = groups.iter().map(|group| Gid::from_raw(*group)).collect();
+    set_thread_groups(&groups)?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    set_keep_capabilities(false)?;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: CapabilitySet::from_bits_retain(wanted.effective),
+            permitted: CapabilitySet::from_bits_retain(wanted.permitted),
+            inheritable: CapabilitySet::from_bits_retain(wanted.inheritable),
+        },
+    )?;
+    clear_ambient_capability_set()?;
+    for number in (0..=last).filter(|number| wanted.ambient & (1 << number) != 0) {
+        configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
+    }
+    Ok(())
+}
+
+/// From now on no program this process executes gains rights. `PR_SET_NO_NEW_PRIVS`
+pub fn set_no_new_privileges() -> io::Result<()> {
+    Ok(rustix::thread::set_no_new_privs(true)?)
+}
+
+/// Others of the same user may not look into this process. `PR_SET_DUMPABLE`
+pub fn hide() -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(
+        rustix::process::DumpableBehavior::NotDumpable,
+    )?)
+}
+
+/// umask(2)
+pub fn set_umask(mask: u32) {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+}
+
+/// setrlimit(2); `resource` is the number of `RLIMIT_…`.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: the struct outlives the call, which reads it only.
+    let outcome = unsafe { libc::prlimit64(0, resource, &raw const limit, std::ptr::null_mut()) };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Leaves the caller's session keyring for a new one. keyctl(2)
+pub fn join_session_keyring(name: &str) -> io::Result<()> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: the name is a C string that outlives the call.
+    let outcome = unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, name.as_ptr()) };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

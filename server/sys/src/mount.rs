@@ -1,0 +1,151 @@
+//! File systems and where they are attached, by descriptors rather than by names
+//! that may change meanwhile. fsopen(2), open_tree(2), mount_setattr(2)
+
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
+    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
+    unmount,
+};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+pub const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+pub const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
+pub const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
+pub const NO_EXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+pub const RELATIVE_ATIME: u64 = libc::MOUNT_ATTR_RELATIME;
+pub const NO_ATIME: u64 = libc::MOUNT_ATTR_NOATIME;
+pub const STRICT_ATIME: u64 = libc::MOUNT_ATTR_STRICTATIME;
+pub const NO_DIR_ATIME: u64 = libc::MOUNT_ATTR_NODIRATIME;
+/// The three settings of access times share a field, cleared by this.
+pub const ATIME_FIELD: u64 = libc::MOUNT_ATTR__ATIME;
+pub const NO_SYMLINK_FOLLOW: u64 = 0x0020_0000;
+
+/// How mounts and unmounts travel between namespaces. mount_namespaces(7)
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    Private,
+    Shared,
+    Slave,
+    Unbindable,
+}
+
+impl Propagation {
+    fn bit(self) -> u64 {
+        match self {
+            Self::Private => libc::MS_PRIVATE,
+            Self::Shared => libc::MS_SHARED,
+            Self::Slave => libc::MS_SLAVE,
+            Self::Unbindable => libc::MS_UNBINDABLE,
+        }
+    }
+}
+
+/// A file system of type `kind`, attached nowhere. Options are `name` or `name=value`.
+pub fn new_detached(kind: &str, source: &str, options: &[String], attributes: u64) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    if !source.is_empty() {
+        fsconfig_set_string(context, "source", source)?;
+    }
+    for option in options {
+        match option.split_once('=') {
+            Some((name, value)) => fsconfig_set_string(context, name, value)?,
+            None => fsconfig_set_flag(context, option.as_str())?,
+        }
+    }
+    fsconfig_create(context)?;
+    Ok(fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::from_bits_retain(attributes as u32),
+    )?)
+}
+
+/// A copy of what is mounted at `path`, with mounts below it if `recursive`,
+/// attached nowhere. `OPEN_TREE_CLONE`
+pub fn copy_detached(at: impl AsFd, path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
+    Ok(open_tree(at, path, flags)?)
+}
+
+/// Attaches a detached tree on top of what `target` refers to.
+pub fn attach(tree: impl AsFd, target: impl AsFd) -> io::Result<()> {
+    Ok(move_mount(
+        tree,
+        "",
+        target,
+        "",
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
+    )?)
+}
+
+/// Sets and clears attributes of a mount, and of all below it if `recursive`.
+pub fn change(tree: impl AsFd, set: u64, clear: u64, recursive: bool) -> io::Result<()> {
+    set_attributes(&tree, set, clear, 0, recursive)
+}
+
+pub fn set_propagation(tree: impl AsFd, propagation: Propagation, recursive: bool) -> io::Result<()> {
+    set_attributes(&tree, 0, 0, propagation.bit(), recursive)
+}
+
+fn set_attributes(tree: &impl AsFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> io::Result<()> {
+    // SAFETY: plain integers, for which all zeros is a value.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = set;
+    attributes.attr_clr = clear;
+    attributes.propagation = propagation;
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a C string, and the struct outlives the call, which is
+    // told its size.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            tree.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            std::ptr::from_ref(&attributes),
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Mounts made outside still arrive in this namespace's `/`, ours do not go out.
+pub fn isolate_root() -> io::Result<()> {
+    Ok(mount_change(
+        "/",
+        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
+    )?)
+}
+
+/// Makes `root` the root directory of this mount namespace and lets go of the old
+/// one. pivot_root(2), "pivot_root(".", ".")"
+pub fn pivot_into(root: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(&root)?;
+    rustix::process::pivot_root(".", ".")?;
+    // The old root lies on top of the new one now; what happens to it must not
+    // reach the host.
+    mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+    unmount(".", UnmountFlags::DETACH)?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// Covers the old root with `root` and enters it, where pivoting is not possible
+/// (an initial ramdisk). `MS_MOVE`, chroot(2)
+pub fn cover_root(root: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(&root)?;
+    rustix::mount::mount_move(".", "/")?;
+    rustix::process::chroot(".")?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// [`copy_detached`] of a path of this process.
+pub fn copy_path_detached(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
+    copy_detached(rustix::fs::CWD, path, recursive)
+}
