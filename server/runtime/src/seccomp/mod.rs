@@ -1,0 +1,52 @@
+//! From the seccomp rules of a bundle to the program the kernel runs at each call.
+//! runtime-spec, config-linux.md, "Seccomp"; kernel, userspace-api/seccomp_filter.rst
+//!
+//! The program asks for the architecture, then looks for the number of the call by
+//! halving the ranges of numbers that have one answer, then, for the few calls where it
+//! matters, at arguments. An architecture that is not listed is killed.
+//!
+//! Where rules of a bundle meet on one call: those with conditions are asked before those
+//! without, and of either kind the stricter before the laxer, by the kernel's own order
+//! of answers. So a denial holds against a broader permission, and a permission under a
+//! condition against a broader denial.
+
+mod assembler;
+mod compile;
+#[cfg(test)]
+mod interpreter;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::Failure;
+use oci_spec::runtime::Spec;
+use std::io;
+use sys::seccomp::{Flags, Instruction};
+
+/// A program and how the kernel is to treat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    program: Vec<Instruction>,
+    /// With `new_listener` set where some calls are announced to a listener.
+    flags: Flags,
+}
+
+impl Filter {
+    /// Puts the filter on the calling thread, for ever.
+    pub(crate) fn load(&self) -> io::Result<()> {
+        sys::seccomp::load(&self.program, self.flags).map(drop)
+    }
+}
+
+/// The filter of the spec; `None` when it has none.
+pub(crate) fn compile(spec: &Spec) -> Result<Option<Filter>, Failure> {
+    let Some(seccomp) = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()) else {
+        return Ok(None);
+    };
+    let filter = compile::compile(seccomp).map_err(|error| Failure::new("seccomp", error.to_string()))?;
+    if filter.flags.new_listener {
+        // Without somebody to answer, the first such call would hang for ever.
+        return Err(Failure::new("seccomp", "the action `SCMP_ACT_NOTIFY` is not supported"));
+    }
+    Ok(Some(filter))
+}
