@@ -34,7 +34,8 @@ pub(super) fn write(
             .map(|volume| (volume.name.clone(), volume.path.clone()))
             .collect(),
         devices: devices.collect::<Result<_, _>>()?,
-        seccomp: None,
+        seccomp: bundle::seccomp::for_container(&spec.security, &sys::host::name().release)
+            .doing(|| format!("choose the system calls of container `{}`", spec.name))?,
     };
     let config = bundle::from_spec(spec, &input).doing(|| format!("describe container `{}` as a bundle", spec.name))?;
     let path = dirs.config();

@@ -99,6 +99,16 @@ fn complete(new: NewContainer, name: Option<ContainerName>, image: FromImage) ->
 /// Mistakes of the spec itself, and those only this host can tell.
 async fn judge(engine: &Arc<Inner>, spec: &Spec) -> Result<Vec<Mistake>, EngineError> {
     let mut found = mistakes(spec, engine.host_size);
+    let security = &spec.security;
+    let of_security = bundle::capabilities(security)
+        .map(drop)
+        .and_then(|()| bundle::seccomp::for_container(security, &sys::host::name().release).map(drop));
+    if let Err(error) = of_security {
+        found.push(Mistake {
+            field: "security",
+            message: error.to_string(),
+        });
+    }
     let spec = spec.clone();
     let of_host = blocking("look for what a container mounts", move || {
         let mut found = Vec::new();

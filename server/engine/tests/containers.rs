@@ -1,0 +1,307 @@
+//! The engine with real shims, cgroups and network devices. Needs root and the
+//! built `gantry-runtime`.
+
+mod on_host;
+
+use engine::{AttachOptions, EngineError, ExecSpec, Kind, LogBatch, NewContainer, RemoveOptions, WaitCondition};
+use model::Signal;
+use model::container::limits::{Ceiling, Limits, Memory};
+use model::container::spec::StopTimeout;
+use model::container::{ContainerName, ExitStatus, RestartPolicy, State};
+use model::event::Action;
+use model::mount::Mount;
+use on_host::{Host, sh, text_of};
+use std::time::Duration;
+use tokio::io::AsyncReadExt as _;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_runs_and_leaves_its_output_and_exit_code() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo hello; echo world >&2; exit 3")).await;
+    let waiting = host.engine.wait(&id, WaitCondition::NextExit).unwrap();
+    host.engine.start(&id).await.unwrap();
+    let exit = waiting.ended().await;
+    assert_eq!(exit.code, 3);
+    let lines = host.engine.logs(&id).unwrap().read(1, 10).await.unwrap();
+    let texts: Vec<String> = lines.iter().map(text_of).collect();
+    assert!(
+        texts.contains(&"hello".to_owned()) && texts.contains(&"world".to_owned()),
+        "{texts:?}"
+    );
+    let State::Exited { status, .. } = host.engine.inspect(&id).unwrap().state else {
+        panic!("it has exited")
+    };
+    assert_eq!(status, ExitStatus::Code(3));
+    let runs = host.engine.runs(&id).await.unwrap();
+    assert_eq!((runs.len(), runs[0].exit_code), (1, Some(3)));
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_given_once_and_free_again_after_removal() {
+    let Some(host) = Host::open().await else { return };
+    let named = || NewContainer {
+        name: Some(ContainerName::parse("web").unwrap()),
+        ..sh("true")
+    };
+    let first = host.create(named()).await;
+    let error = host.engine.create(named()).await.unwrap_err();
+    assert!(matches!(error, EngineError::Taken { .. }), "{error}");
+    assert_eq!(host.engine.find("web").unwrap(), first);
+    host.engine.remove(&first, RemoveOptions::default()).await.unwrap();
+    host.create(named()).await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_not_there_fails_with_127_and_words() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(NewContainer {
+            command: Some(vec!["/nonexistent".to_owned()]),
+            ..sh("")
+        })
+        .await;
+    let error = host.engine.start(&id).await.unwrap_err();
+    let EngineError::StartFailed { code, reason, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(code, 127, "{reason}");
+    assert!(matches!(
+        host.engine.inspect(&id).unwrap().state,
+        State::Failed { code: 127, .. }
+    ));
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stubborn_command_is_killed_when_patience_ends() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(sh("trap '' TERM; echo up; while :; do sleep 0.05; done"))
+        .await;
+    host.engine.start(&id).await.unwrap();
+    host.line(&id, "up").await;
+    let patience = Some(StopTimeout::After(Duration::from_millis(300)));
+    host.engine.stop(&id, patience, None).await.unwrap();
+    let exit = host.engine.inspect(&id).unwrap().last_exit.clone().unwrap();
+    assert_eq!(exit.code, 137);
+    assert!(host.engine.inspect(&id).unwrap().stopped_by_hand);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_container_is_restarted_as_often_as_its_policy_says() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(NewContainer {
+            restart: RestartPolicy::OnFailure { max_retries: Some(2) },
+            ..sh("echo once; exit 1")
+        })
+        .await;
+    host.engine.start(&id).await.unwrap();
+    host.until(&id, |container| {
+        container.restart_count == 2 && !container.is_running() && container.restart_at.is_none()
+    })
+    .await;
+    assert_eq!(host.engine.runs(&id).await.unwrap().len(), 3);
+    assert_eq!(host.engine.logs(&id).unwrap().tail(10).await.unwrap().len(), 3);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_outlives_its_server_and_is_found_again() {
+    let Some(host) = Host::open().await else { return };
+    let running = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
+    let ending = host.create(sh("echo up; sleep 0.3; exit 7")).await;
+    let resting = host.create(sh("true")).await;
+    for id in [&running, &ending] {
+        host.engine.start(id).await.unwrap();
+        host.line(id, "up").await;
+    }
+    let before = host.engine.inspect(&running).unwrap().state.init().unwrap();
+    let crashed = host.crash().await;
+    crashed.exit_record(&ending).await;
+    let host = crashed.open().await;
+    assert_eq!(host.engine.inspect(&running).unwrap().state.init(), Some(before));
+    host.until(&ending, |container| !container.is_running()).await;
+    assert_eq!(
+        host.engine.inspect(&ending).unwrap().last_exit.as_ref().unwrap().code,
+        7
+    );
+    assert_eq!(host.engine.inspect(&resting).unwrap().state, State::Created);
+    host.engine.kill(&running, Signal::KILL).await.unwrap();
+    host.until(&running, |container| !container.is_running()).await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_removed_by_force_leaves_nothing() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
+    host.engine.start(&id).await.unwrap();
+    host.line(&id, "up").await;
+    let error = host.engine.remove(&id, RemoveOptions::default()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict);
+    let force = RemoveOptions {
+        force: true,
+        volumes: true,
+    };
+    host.engine.remove(&id, force).await.unwrap();
+    assert_eq!(host.engine.inspect(&id).unwrap_err().kind(), Kind::NotFound);
+    assert!(host.leftovers(&id).is_empty(), "{:?}", host.leftovers(&id));
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_attaches_before_the_start_gets_every_byte() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo first")).await;
+    let options = AttachOptions {
+        stdin: false,
+        stdout: true,
+        stderr: true,
+    };
+    let attaching = host.engine.attach(&id, options).await.unwrap();
+    host.engine.start(&id).await.unwrap();
+    let mut attached = attaching.attached().await.unwrap();
+    let mut bytes = Vec::new();
+    attached.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x06first\n");
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exec_runs_beside_the_command_and_tells_its_code() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
+    host.engine.start(&id).await.unwrap();
+    let spec = ExecSpec {
+        command: ["sh", "-c", "echo inside; exit 5"].map(str::to_owned).to_vec(),
+        stdout: true,
+        stderr: true,
+        ..ExecSpec::default()
+    };
+    let exec = host.engine.exec_create(&id, spec).await.unwrap();
+    let mut attached = host.engine.exec_start(&exec, false, None).await.unwrap().unwrap();
+    let mut bytes = Vec::new();
+    attached.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x07inside\n");
+    let ended = host.engine.exec_wait(&exec).await.unwrap();
+    assert!(matches!(ended.state, engine::ExecState::Exited { status, .. } if status.code() == 5));
+    let again = host.engine.exec_start(&exec, false, None).await.unwrap_err();
+    assert_eq!(again.kind(), Kind::Conflict);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_container_stands_still_and_goes_on() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
+    host.engine.start(&id).await.unwrap();
+    host.engine.pause(&id).await.unwrap();
+    assert!(matches!(host.engine.inspect(&id).unwrap().state, State::Paused { .. }));
+    assert_eq!(host.engine.start(&id).await.unwrap_err().kind(), Kind::Conflict);
+    host.engine.unpause(&id).await.unwrap();
+    host.engine.pause(&id).await.unwrap();
+    let patience = Some(StopTimeout::After(Duration::ZERO));
+    host.engine.stop(&id, patience, None).await.unwrap();
+    assert!(!host.engine.inspect(&id).unwrap().is_running());
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_changes_while_it_runs_and_is_read_back() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("while :; do sleep 0.1; done")).await;
+    host.engine.start(&id).await.unwrap();
+    let limit = |limit| Limits {
+        memory: Memory {
+            limit: Some(limit),
+            ..Memory::default()
+        },
+        ..Limits::default()
+    };
+    let asked = limit(Ceiling::At((64 << 20) + 1));
+    let after = host.engine.update(&id, Some(asked), None).await.unwrap();
+    assert_eq!(after.spec.limits.memory.limit, Some(Ceiling::At(64 << 20)));
+    let after = host
+        .engine
+        .update(&id, Some(limit(Ceiling::Unlimited)), None)
+        .await
+        .unwrap();
+    assert_eq!(after.spec.limits.memory.limit, None);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_tell_a_life_in_order() {
+    let Some(host) = Host::open().await else { return };
+    let mut events = host.engine.events(None);
+    let id = host.create(sh("exit 0")).await;
+    let waiting = host.engine.wait(&id, WaitCondition::Removed).unwrap();
+    host.engine.start(&id).await.unwrap();
+    host.until(&id, |container| !container.is_running()).await;
+    host.engine.remove(&id, RemoveOptions::default()).await.unwrap();
+    assert_eq!(waiting.ended().await.code, 0);
+    let mut actions = Vec::new();
+    while actions.last() != Some(&Action::Destroy) {
+        let event = tokio::time::timeout(Duration::from_secs(5), events.next())
+            .await
+            .unwrap()
+            .unwrap();
+        actions.push(event.action);
+    }
+    assert_eq!(actions, [Action::Create, Action::Start, Action::Die, Action::Destroy]);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_sees_lines_as_they_are_written_and_the_end_of_the_container() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(sh("for n in 1 2 3; do echo line $n; sleep 0.05; done"))
+        .await;
+    let mut follower = host.engine.logs(&id).unwrap().follow(1).unwrap();
+    host.engine.start(&id).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        let batch = tokio::time::timeout(Duration::from_secs(10), follower.next())
+            .await
+            .unwrap();
+        let Some(LogBatch::Lines(lines)) = batch else {
+            panic!("{batch:?}")
+        };
+        seen.extend(lines.iter().map(text_of));
+    }
+    assert_eq!(seen, ["line 1", "line 2", "line 3"]);
+    host.until(&id, |container| !container.is_running()).await;
+    host.engine.remove(&id, RemoveOptions::default()).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(5), follower.next())
+        .await
+        .unwrap();
+    assert!(end.is_none());
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_begins_with_the_images_content_and_outlives_its_container() {
+    let Some(host) = Host::open().await else { return };
+    let mounted = |line: &str| NewContainer {
+        mounts: vec![Mount::parse("data:/srv").unwrap()],
+        working_dir: Some("/made/for/it".to_owned()),
+        ..sh(line)
+    };
+    assert_eq!(
+        host.run(mounted("cat /srv/greeting; pwd; echo more > /srv/more")).await,
+        ["from the image", "/made/for/it"]
+    );
+    assert_eq!(host.run(mounted("cat /srv/more")).await, ["more"]);
+    let volume = host.engine.volume("data").await.unwrap();
+    assert_eq!(volume.used_by.len(), 2);
+    assert_eq!(
+        host.engine.remove_volume("data").await.unwrap_err().kind(),
+        Kind::Conflict
+    );
+    host.close().await;
+}
