@@ -96,6 +96,10 @@ fn set_attributes(tree: &impl AsFd, set: u64, clear: u64, propagation: u64, recu
     let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
     attributes.attr_set = set;
     attributes.attr_clr = clear;
+    // The kernel takes a change of this field only when all of it is cleared first.
+    if (set | clear) & ATIME_FIELD != 0 {
+        attributes.attr_clr |= ATIME_FIELD;
+    }
     attributes.propagation = propagation;
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is a C string, and the struct outlives the call, which is
