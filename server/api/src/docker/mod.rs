@@ -105,6 +105,8 @@ fn the_rest() -> Router<Engine> {
         .route("/events", get(system::events::events))
         .route("/system/df", get(system::df::df))
         .route("/build/prune", post(image::remove::prune_build_cache))
+        .route("/plugins", get(system::plugins::list))
+        .route("/plugins/{*name}", get(system::plugins::inspect))
         .route("/networks", get(network::list))
         .route("/networks/prune", post(network::prune))
         .route("/networks/{id}", get(network::inspect))

@@ -22,7 +22,7 @@ pub(in crate::docker) async fn remove(
     match engine.remove_image(&name, query.flag("force")).await {
         Ok(removed) => Ok(Json(Value::Array(show(&removed)))),
         Err(EngineError::InUse { by, .. }) => Err(Failure::conflict(format!(
-            "conflict: unable to remove repository reference \"{name}\" (must force) - container {} is using its referenced image",
+            "conflict: unable to remove repository reference \"{name}\" (must force) - {} is using its referenced image",
             by.join(", ")
         ))),
         Err(error) => Err(error.into()),

@@ -4,4 +4,5 @@ pub(super) mod df;
 pub(super) mod events;
 pub(super) mod info;
 pub(super) mod ping;
+pub(super) mod plugins;
 pub(super) mod version;
