@@ -68,8 +68,9 @@ fn attribute(option: &str) -> Option<(u64, u64)> {
         "symfollow" => (0, mount::NO_SYMLINK_FOLLOW),
         "nodiratime" => (mount::NO_DIR_ATIME, 0),
         "diratime" => (0, mount::NO_DIR_ATIME),
-        "noatime" => (mount::NO_ATIME, mount::ATIME_FIELD & !mount::NO_ATIME),
-        "strictatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD & !mount::STRICT_ATIME),
+        // A value, not a set of bits: the kernel wants all of them cleared.
+        "noatime" => (mount::NO_ATIME, mount::ATIME_FIELD),
+        "strictatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD),
         "relatime" | "atime" => (mount::RELATIVE_ATIME, mount::ATIME_FIELD),
         _ => return None,
     })
