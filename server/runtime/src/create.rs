@@ -129,7 +129,7 @@ pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
                 no_pivot: request.no_pivot,
                 keyring: (!request.no_new_keyring).then_some(request.id),
                 preserve_fds: request.preserve_fds,
-                channel: theirs,
+                channel: Some(theirs),
             })
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),

@@ -64,6 +64,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
             let wanted = Become {
                 process: request.process,
                 user: init::user_of(request.process),
+                groups: "",
                 capabilities: crate::plan::capabilities(request.process, last_capability),
                 last_capability,
                 filter,

@@ -25,6 +25,19 @@ pub(crate) fn resolve(text: &str, additional: &[u32]) -> Result<Identity, Failur
     )
 }
 
+/// A group by name or number.
+pub(crate) fn resolve_group(text: &str) -> Result<u32, Failure> {
+    let group = fs::read("/etc/group").unwrap_or_default();
+    find_group(text, &String::from_utf8_lossy(&group))
+}
+
+fn find_group(text: &str, group: &str) -> Result<u32, Failure> {
+    let named = || groups(group).find(|group| group.name == text).map(|group| group.gid);
+    number(text)
+        .or_else(named)
+        .ok_or_else(|| Failure::new("user", format!("the container's /etc/group has no group `{text}`")))
+}
+
 /// The home directory of a user who is known by number.
 pub(crate) fn home_of(uid: u32) -> Option<String> {
     let passwd = fs::read("/etc/passwd").ok()?;
@@ -102,17 +115,7 @@ fn find(text: &str, additional: &[u32], passwd: &str, group: &str) -> Result<Ide
     };
     let gid = match group_text {
         None => known_gid,
-        Some(text) => {
-            match number(text).or_else(|| groups(group).find(|group| group.name == text).map(|group| group.gid)) {
-                Some(gid) => gid,
-                None => {
-                    return Err(Failure::new(
-                        "user",
-                        format!("the container's /etc/group has no group `{text}`"),
-                    ));
-                }
-            }
-        }
+        Some(text) => find_group(text, group)?,
     };
     let mut all = additional.to_vec();
     // A group that was named replaces the user's own ones.

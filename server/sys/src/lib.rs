@@ -26,6 +26,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod program;
 pub mod pty;
+pub mod reaper;
 pub mod sealed_file;
 pub mod seccomp;
 pub mod session;

@@ -18,10 +18,22 @@ pub fn execute(path: &CStr, arguments: &[CString], environment: &[CString]) -> i
 
 /// Gives every signal its default meaning and blocks none, as a program expects.
 pub fn reset_signals() {
+    // The kernel's own form of the struct; all zeros is SIG_DFL without flags.
+    let default = [0u64; 4];
     for signal in 1..=64 {
-        // SAFETY: SIG_DFL runs no code of ours. KILL, STOP and the C library's own
-        // are refused, which is as well.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        // By number, since the C library keeps two real-time signals to itself, which
+        // may have been inherited as ignored.
+        // SAFETY: the kernel reads 32 bytes, which outlive the call, and default
+        // actions run no code of ours. KILL and STOP are refused, which is as well.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        };
     }
     // SAFETY: the set is initialised by the first call before the second reads it.
     unsafe {

@@ -16,7 +16,7 @@ pub fn open(dir: impl AsFd) -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH | ResolveFlags::NO_XDEV;
     let master = openat2(dir, "ptmx", flags, Mode::empty(), resolve)?;
-    if i64::from(fstatfs(&master)?.f_type) != DEVPTS_MAGIC {
+    if fstatfs(&master)?.f_type != DEVPTS_MAGIC {
         return Err(io::Error::other("`/dev/pts` is no devpts file system"));
     }
     rustix::pty::unlockpt(&master)?;

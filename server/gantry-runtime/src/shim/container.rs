@@ -101,7 +101,7 @@ impl Container {
 
     pub(super) fn start(&mut self) -> Result<(), StartFailure> {
         self.created.start().map_err(|error| StartFailure {
-            step: error.step.to_string(),
+            step: error.step.clone(),
             code: error.code,
             message: error.to_string(),
         })

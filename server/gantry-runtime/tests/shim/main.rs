@@ -1,5 +1,6 @@
 //! The shim on a real kernel, driven as the server drives it.
 
+mod defaults;
 mod host;
 
 use host::{Host, LIMIT, ready, unframe, wish};

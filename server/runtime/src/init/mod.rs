@@ -9,6 +9,7 @@ mod devices;
 mod mounts;
 mod options;
 mod privileges;
+mod reaper;
 mod rootfs;
 
 pub(crate) use privileges::{Become, begin_program};
@@ -39,16 +40,20 @@ pub(crate) struct Init<'a> {
     /// Name of a session keyring of its own.
     pub(crate) keyring: Option<&'a str>,
     pub(crate) preserve_fds: u32,
-    pub(crate) channel: Channel,
+    /// `None` in a process that has nothing to tell.
+    pub(crate) channel: Option<Channel>,
 }
 
 /// Sets the container up and becomes its command.
 pub(crate) fn run(mut init: Init<'_>) -> ! {
     let failure = match set_up(&mut init) {
+        Ok(wanted) if has_reaper(init.spec) => reaper::begin_behind(wanted, &mut init.channel),
         Ok(wanted) => begin_program(wanted),
         Err(failure) => failure,
     };
-    init.channel.say_failed(&failure);
+    if let Some(channel) = &mut init.channel {
+        channel.say_failed(&failure);
+    }
     sys::clone::exit_now(failure.code)
 }
 
@@ -78,6 +83,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     let wanted = Become {
         process: init.process,
         user: user_of(init.process),
+        groups: annotation_of(spec, bundle::annotation::GROUPS).unwrap_or_default(),
         capabilities: crate::plan::capabilities(init.process, last_capability),
         last_capability,
         filter: init.filter.take(),
@@ -85,7 +91,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         keyring: init.keyring,
     }
     .prepared()?;
-    init.channel
+    channel(init)?
         .say_ready(terminal.as_ref().map(|master| master.as_fd()))
         .map_err(Failure::io("start", "cannot report"))?;
     drop(terminal);
@@ -161,7 +167,7 @@ pub(crate) fn terminal_in(
 fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
     match &init.gate {
         Gate::Pipe => {
-            if !init.channel.wait() {
+            if !channel(init)?.wait() {
                 // Nobody is left who could start or hear.
                 sys::clone::exit_now(crate::error::NOT_STARTED);
             }
@@ -176,6 +182,20 @@ fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn channel<'c>(init: &'c mut Init<'_>) -> Result<&'c mut Channel, Failure> {
+    init.channel
+        .as_mut()
+        .ok_or_else(|| Failure::new("start", "the caller cannot be reached"))
+}
+
+fn has_reaper(spec: &Spec) -> bool {
+    annotation_of(spec, bundle::annotation::INIT) == Some("true")
+}
+
+fn annotation_of<'a>(spec: &'a Spec, key: &str) -> Option<&'a str> {
+    spec.annotations().as_ref()?.get(key).map(String::as_str)
 }
 
 /// A user by name, which is looked up in the container's files; the numbers mean

@@ -16,6 +16,8 @@ pub(crate) struct Become<'a> {
     pub(crate) process: &'a Process,
     /// A user by name instead of the numbers in `process`.
     pub(crate) user: Option<&'a str>,
+    /// Further groups by name or number, separated by commas.
+    pub(crate) groups: &'a str,
     pub(crate) capabilities: Capabilities,
     pub(crate) last_capability: u32,
     pub(crate) filter: Option<Filter>,
@@ -34,7 +36,10 @@ impl Become<'_> {
 
     fn identity(&self) -> Result<Identity, Failure> {
         let user = self.process.user();
-        let additional = user.additional_gids().clone().unwrap_or_default();
+        let mut additional = user.additional_gids().clone().unwrap_or_default();
+        for group in self.groups.split(',').filter(|group| !group.is_empty()) {
+            additional.push(user::resolve_group(group)?);
+        }
         match self.user {
             Some(text) => user::resolve(text, &additional),
             None => Ok(Identity {
@@ -55,7 +60,7 @@ pub(crate) fn begin_program(wanted: Become<'_>) -> Failure {
     }
 }
 
-fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure> {
+pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure> {
     let process = wanted.process;
     if let Some(name) = wanted.keyring {
         // Kernels without keyrings are fine.
@@ -121,7 +126,7 @@ fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure>
             .collect::<Result<Vec<_>, _>>()
     };
     let arguments = texts(process.args())?;
-    let mut environment = texts(process.env())?;
+    let mut environment = last_of_each(texts(process.env())?);
     if !environment
         .iter()
         .any(|variable| variable.to_bytes().starts_with(b"HOME="))
@@ -136,6 +141,26 @@ fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure>
         }
     }
     Ok((arguments, environment))
+}
+
+/// Of variables that are set twice programs take the first or the last, as they
+/// like: only the last one stays.
+fn last_of_each(environment: Vec<CString>) -> Vec<CString> {
+    let name = |variable: &CString| {
+        variable
+            .to_bytes()
+            .split(|byte| *byte == b'=')
+            .next()
+            .map(<[u8]>::to_vec)
+    };
+    let mut seen = std::collections::HashSet::new();
+    let mut kept: Vec<CString> = environment
+        .into_iter()
+        .rev()
+        .filter(|variable| seen.insert(name(variable)))
+        .collect();
+    kept.reverse();
+    kept
 }
 
 /// Looks for the program where a shell would.

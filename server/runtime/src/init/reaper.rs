@@ -1,0 +1,38 @@
+//! A small process 1 in front of the command, where the container asks for it: it
+//! passes signals on, buries orphans and ends as the command ends.
+
+use super::privileges::{Become, begin_program, prepare};
+use crate::Failure;
+use crate::channel::Channel;
+use crate::error::NOT_STARTED;
+use sys::children::Ended;
+use sys::clone::{Birth, Cloned};
+
+/// Begins the program in a child and stands in front of it; comes back only in a
+/// process that could not begin the program, to tell why.
+pub(super) fn begin_behind(wanted: Become<'_>, channel: &mut Option<Channel>) -> Failure {
+    // Before the child is there, so that its end cannot be missed.
+    sys::reaper::block_signals();
+    match sys::clone::clone(Birth::default()) {
+        Err(error) => Failure::io("init", "cannot clone")(error),
+        Ok(Cloned::Child) => {
+            sys::reaper::lead_group();
+            begin_program(wanted)
+        }
+        Ok(Cloned::Parent { pid, .. }) => {
+            // Only the command's side keeps the channel: its exec closes it.
+            drop(channel.take());
+            // No more rights than the command. If that fails the command failed
+            // the same way, and tells.
+            let _ = prepare(&wanted);
+            sys::reaper::block_signals();
+            sys::reaper::close_from(3);
+            let code = match sys::reaper::keep(pid) {
+                Ok(Ended::Code(code)) => code,
+                Ok(Ended::Signal(signal)) => 128 + signal,
+                Err(_) => NOT_STARTED,
+            };
+            sys::clone::exit_now(code)
+        }
+    }
+}

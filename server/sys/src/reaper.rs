@@ -1,0 +1,55 @@
+//! Being process 1 for another program: passing signals on, burying orphans.
+//! pid_namespaces(7)
+
+use crate::children::{Ended, reap};
+use std::io;
+
+/// Blocks every signal, so that [`keep`] hears of those that come before it.
+pub fn block_signals() {
+    // SAFETY: the set is initialised by the first call before the second reads it.
+    unsafe {
+        let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Begins a process group, the foreground one where the standard input is this
+/// session's terminal: keys that make signals are for it.
+pub fn lead_group() {
+    let _ = rustix::process::setpgid(None, None);
+    let own = rustix::process::getpid();
+    let _ = rustix::termios::tcsetpgrp(io::stdin(), own);
+}
+
+/// Passes signals on to the group of `child` and reaps whoever ends, until `child`
+/// itself does. Signals must be blocked.
+pub fn keep(child: i32) -> io::Result<Ended> {
+    loop {
+        while let Some((pid, ended)) = reap()? {
+            if pid == child {
+                return Ok(ended);
+            }
+        }
+        let mut signal = 0;
+        // SAFETY: the set is initialised before sigwait reads it; sigwait writes one
+        // integer.
+        unsafe {
+            let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigfillset(all.as_mut_ptr());
+            libc::sigwait(all.as_ptr(), &raw mut signal);
+        }
+        if signal != libc::SIGCHLD && signal > 0 {
+            // SAFETY: takes two integers. The child is not reaped, so its group's
+            // number is still its own.
+            unsafe { libc::kill(-child, signal) };
+        }
+    }
+}
+
+/// Closes descriptors from `first` on. close_range(2)
+pub fn close_from(first: u32) {
+    // SAFETY: a process that does nothing but `keep` uses none of them any more;
+    // the caller gives up what it owned.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
