@@ -389,6 +389,13 @@ impl Raw {
         bytes
     }
 
+    /// Whatever comes first.
+    pub(crate) fn some(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 100];
+        let length = self.0.read(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+
     /// Reads until the bytes hold `wanted`.
     pub(crate) fn until(&mut self, wanted: &str) -> String {
         let mut bytes = Vec::new();
