@@ -1,18 +1,13 @@
-//! The engine with real shims, cgroups and network devices. Needs root and the
-//! built `gantry-runtime`.
+//! Lives of containers: start, stop, restart, removal.
 
-mod on_host;
-
-use engine::{AttachOptions, EngineError, ExecSpec, Kind, LogBatch, NewContainer, RemoveOptions, WaitCondition};
-use model::Signal;
+use crate::host::{Host, sh, text_of};
+use engine::{EngineError, Kind, NewContainer, RemoveOptions, WaitCondition};
 use model::container::limits::{Ceiling, Limits, Memory};
 use model::container::spec::StopTimeout;
 use model::container::{ContainerName, ExitStatus, RestartPolicy, State};
 use model::event::Action;
 use model::mount::Mount;
-use on_host::{Host, sh, text_of};
 use std::time::Duration;
-use tokio::io::AsyncReadExt as _;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_runs_and_leaves_its_output_and_exit_code() {
@@ -110,32 +105,6 @@ async fn a_failing_container_is_restarted_as_often_as_its_policy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_container_outlives_its_server_and_is_found_again() {
-    let Some(host) = Host::open().await else { return };
-    let running = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
-    let ending = host.create(sh("echo up; sleep 0.3; exit 7")).await;
-    let resting = host.create(sh("true")).await;
-    for id in [&running, &ending] {
-        host.engine.start(id).await.unwrap();
-        host.line(id, "up").await;
-    }
-    let before = host.engine.inspect(&running).unwrap().state.init().unwrap();
-    let crashed = host.crash().await;
-    crashed.exit_record(&ending).await;
-    let host = crashed.open().await;
-    assert_eq!(host.engine.inspect(&running).unwrap().state.init(), Some(before));
-    host.until(&ending, |container| !container.is_running()).await;
-    assert_eq!(
-        host.engine.inspect(&ending).unwrap().last_exit.as_ref().unwrap().code,
-        7
-    );
-    assert_eq!(host.engine.inspect(&resting).unwrap().state, State::Created);
-    host.engine.kill(&running, Signal::KILL).await.unwrap();
-    host.until(&running, |container| !container.is_running()).await;
-    host.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_container_removed_by_force_leaves_nothing() {
     let Some(host) = Host::open().await else { return };
     let id = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
@@ -150,47 +119,6 @@ async fn a_container_removed_by_force_leaves_nothing() {
     host.engine.remove(&id, force).await.unwrap();
     assert_eq!(host.engine.inspect(&id).unwrap_err().kind(), Kind::NotFound);
     assert!(host.leftovers(&id).is_empty(), "{:?}", host.leftovers(&id));
-    host.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_attaches_before_the_start_gets_every_byte() {
-    let Some(host) = Host::open().await else { return };
-    let id = host.create(sh("echo first")).await;
-    let options = AttachOptions {
-        stdin: false,
-        stdout: true,
-        stderr: true,
-    };
-    let attaching = host.engine.attach(&id, options).await.unwrap();
-    host.engine.start(&id).await.unwrap();
-    let mut attached = attaching.attached().await.unwrap();
-    let mut bytes = Vec::new();
-    attached.read_to_end(&mut bytes).await.unwrap();
-    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x06first\n");
-    host.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_exec_runs_beside_the_command_and_tells_its_code() {
-    let Some(host) = Host::open().await else { return };
-    let id = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
-    host.engine.start(&id).await.unwrap();
-    let spec = ExecSpec {
-        command: ["sh", "-c", "echo inside; exit 5"].map(str::to_owned).to_vec(),
-        stdout: true,
-        stderr: true,
-        ..ExecSpec::default()
-    };
-    let exec = host.engine.exec_create(&id, spec).await.unwrap();
-    let mut attached = host.engine.exec_start(&exec, false, None).await.unwrap().unwrap();
-    let mut bytes = Vec::new();
-    attached.read_to_end(&mut bytes).await.unwrap();
-    assert_eq!(bytes, b"\x01\0\0\0\0\0\0\x07inside\n");
-    let ended = host.engine.exec_wait(&exec).await.unwrap();
-    assert!(matches!(ended.state, engine::ExecState::Exited { status, .. } if status.code() == 5));
-    let again = host.engine.exec_start(&exec, false, None).await.unwrap_err();
-    assert_eq!(again.kind(), Kind::Conflict);
     host.close().await;
 }
 
@@ -253,34 +181,6 @@ async fn events_tell_a_life_in_order() {
         actions.push(event.action);
     }
     assert_eq!(actions, [Action::Create, Action::Start, Action::Die, Action::Destroy]);
-    host.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_follower_sees_lines_as_they_are_written_and_the_end_of_the_container() {
-    let Some(host) = Host::open().await else { return };
-    let id = host
-        .create(sh("for n in 1 2 3; do echo line $n; sleep 0.05; done"))
-        .await;
-    let mut follower = host.engine.logs(&id).unwrap().follow(1).unwrap();
-    host.engine.start(&id).await.unwrap();
-    let mut seen = Vec::new();
-    while seen.len() < 3 {
-        let batch = tokio::time::timeout(Duration::from_secs(10), follower.next())
-            .await
-            .unwrap();
-        let Some(LogBatch::Lines(lines)) = batch else {
-            panic!("{batch:?}")
-        };
-        seen.extend(lines.iter().map(text_of));
-    }
-    assert_eq!(seen, ["line 1", "line 2", "line 3"]);
-    host.until(&id, |container| !container.is_running()).await;
-    host.engine.remove(&id, RemoveOptions::default()).await.unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(5), follower.next())
-        .await
-        .unwrap();
-    assert!(end.is_none());
     host.close().await;
 }
 

@@ -1,9 +1,12 @@
 //! An engine on directories, a cgroup parent and a subnet of its own, with an
 //! image of busybox.
 
-use engine::{Container, Engine, LogLine, NewContainer, Options, RemoveOptions, RuntimeProgram, TaskState};
+use engine::{
+    Container, Engine, EngineError, LogLine, NewContainer, Options, RemoveOptions, RuntimeProgram, TaskState,
+};
 use model::container::ContainerId;
 use model::network::Subnet;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
@@ -120,6 +123,27 @@ impl Host {
             tokio::time::timeout(LIMIT, found).await.is_ok(),
             "`{text}` was not printed"
         );
+    }
+
+    /// A handle to the container's shim.
+    pub(crate) fn shim(&self, id: &ContainerId) -> OwnedFd {
+        let record = self
+            .dir
+            .path()
+            .join("run/containers")
+            .join(id.as_str())
+            .join("shim.json");
+        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+        sys::pidfd::open(i32::try_from(record["pid"].as_i64().unwrap()).unwrap()).unwrap()
+    }
+
+    pub(crate) fn kill_shim(&self, id: &ContainerId) {
+        sys::pidfd::send_signal(self.shim(id), 9).unwrap();
+    }
+
+    /// Tries to open another engine beside this one.
+    pub(crate) async fn open_second(&self) -> Result<Engine, EngineError> {
+        Engine::open(self.options.clone()).await
     }
 
     /// Drops the engine as a crash would.
@@ -256,7 +280,10 @@ fn busybox_tar() -> Vec<u8> {
     }
     std::fs::write(root.join("bin/busybox"), busybox).unwrap();
     set_mode(&root.join("bin/busybox"), 0o755);
-    for name in ["sh", "echo", "cat", "sleep", "true", "pwd", "id", "ls", "ps"] {
+    for name in [
+        "sh", "echo", "cat", "sleep", "true", "pwd", "id", "ls", "ps", "nc", "ip", "grep", "hostname", "stty", "tty",
+        "rm",
+    ] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
     }
     std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();

@@ -1,0 +1,131 @@
+//! What a returning server finds.
+
+use crate::host::{Host, sh};
+use engine::{Kind, NewContainer};
+use model::Signal;
+use model::container::spec::StopTimeout;
+use model::container::{InitProcess, Loss, RestartPolicy, State};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_outlives_its_server_and_is_found_again() {
+    let Some(host) = Host::open().await else { return };
+    let running = host.create(sh("echo up; while :; do sleep 0.1; done")).await;
+    let ending = host.create(sh("echo up; sleep 0.3; exit 7")).await;
+    let resting = host.create(sh("true")).await;
+    for id in [&running, &ending] {
+        host.engine.start(id).await.unwrap();
+        host.line(id, "up").await;
+    }
+    let before = host.engine.inspect(&running).unwrap().state.init().unwrap();
+    let crashed = host.crash().await;
+    crashed.exit_record(&ending).await;
+    let host = crashed.open().await;
+    assert_eq!(host.engine.inspect(&running).unwrap().state.init(), Some(before));
+    host.until(&ending, |container| !container.is_running()).await;
+    assert_eq!(
+        host.engine.inspect(&ending).unwrap().last_exit.as_ref().unwrap().code,
+        7
+    );
+    assert_eq!(host.engine.inspect(&resting).unwrap().state, State::Created);
+    host.engine.kill(&running, Signal::KILL).await.unwrap();
+    host.until(&running, |container| !container.is_running()).await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_decide_what_a_returning_server_starts() {
+    let Some(host) = Host::open().await else { return };
+    let with = |restart| NewContainer {
+        restart,
+        ..sh("echo up; exec sleep 600")
+    };
+    let always = host.create(with(RestartPolicy::Always)).await;
+    let unless = host.create(with(RestartPolicy::UnlessStopped)).await;
+    let never_started = host.create(with(RestartPolicy::Always)).await;
+    let now = Some(StopTimeout::After(Duration::ZERO));
+    for id in [&always, &unless] {
+        host.engine.start(id).await.unwrap();
+        host.engine.stop(id, now, None).await.unwrap();
+    }
+    let host = host.crash().await.open().await;
+    host.until(&always, |container| container.is_running()).await;
+    assert!(!host.engine.inspect(&unless).unwrap().is_running());
+    assert_eq!(host.engine.inspect(&never_started).unwrap().state, State::Created);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_shim_is_told_as_lost_and_leaves_no_process() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("exec sleep 600")).await;
+    host.engine.start(&id).await.unwrap();
+    let init = host.engine.inspect(&id).unwrap().state.init().unwrap();
+    host.kill_shim(&id);
+    host.until(&id, |container| !container.is_running()).await;
+    let state = host.engine.inspect(&id).unwrap().state.clone();
+    assert!(
+        matches!(
+            state,
+            State::Lost {
+                why: Loss::ShimKilled,
+                ..
+            }
+        ),
+        "{state:?}"
+    );
+    assert!(!lives(init));
+    host.engine.start(&id).await.unwrap();
+    assert!(host.engine.inspect(&id).unwrap().is_running());
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_killed_while_no_server_ran_is_told_too() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("exec sleep 600")).await;
+    host.engine.start(&id).await.unwrap();
+    let shim = host.shim(&id);
+    let crashed = host.crash().await;
+    sys::pidfd::send_signal(&shim, Signal::KILL.number()).unwrap();
+    let host = crashed.open().await;
+    let state = host.engine.inspect(&id).unwrap().state.clone();
+    assert!(
+        matches!(
+            state,
+            State::Lost {
+                why: Loss::ShimKilled,
+                ..
+            }
+        ),
+        "{state:?}"
+    );
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_container_is_found_paused() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("exec sleep 600")).await;
+    host.engine.start(&id).await.unwrap();
+    host.engine.pause(&id).await.unwrap();
+    let host = host.crash().await.open().await;
+    assert!(matches!(host.engine.inspect(&id).unwrap().state, State::Paused { .. }));
+    host.engine.unpause(&id).await.unwrap();
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_directories_is_refused() {
+    let Some(host) = Host::open().await else { return };
+    let error = host.open_second().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Conflict, "{error}");
+    host.close().await;
+}
+
+/// Whether the process still does anything: one that nobody has waited for yet does not.
+fn lives(process: InitProcess) -> bool {
+    let same = sys::pidfd::start_ticks(process.pid).is_ok_and(|ticks| ticks == process.start_ticks);
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
+    same && !stat.contains(") Z ")
+}
