@@ -25,12 +25,14 @@ mod namespace;
 mod netlink;
 mod port_owner;
 mod ports;
+mod probe;
 
 pub use firewall::{FirewallError, table::TableError};
 pub use host::{HostError, free_subnet};
 pub use namespace::{NamespaceError, empty as empty_namespace};
 pub use netlink::NetlinkError;
 pub use ports::PublishError;
+pub use probe::{Probe, probe};
 
 use device::Cable;
 use firewall::Firewall;
