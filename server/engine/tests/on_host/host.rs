@@ -146,6 +146,24 @@ impl Host {
         Engine::open(self.options.clone()).await
     }
 
+    /// Waits until no volume is left.
+    pub(crate) async fn no_volumes(&self) {
+        let gone = async {
+            while !self.engine.volumes().await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        assert!(tokio::time::timeout(LIMIT, gone).await.is_ok(), "volumes are left");
+    }
+
+    /// Ends the engine in order.
+    pub(crate) async fn end(self, stop_containers: bool) -> Crashed {
+        let engine = self.engine.clone();
+        let inside = self.runtime.as_ref().unwrap();
+        inside.spawn(engine.shutdown(stop_containers)).await.unwrap();
+        self.crash().await
+    }
+
     /// Drops the engine as a crash would.
     pub(crate) async fn crash(mut self) -> Crashed {
         let runtime = self.runtime.take().unwrap();
@@ -286,7 +304,11 @@ fn busybox_tar() -> Vec<u8> {
     ] {
         std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
     }
-    std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").unwrap();
+    std::fs::write(
+        root.join("etc/passwd"),
+        "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\n",
+    )
+    .unwrap();
     std::fs::write(root.join("srv/greeting"), "from the image\n").unwrap();
     let output = std::process::Command::new("tar")
         .arg("-C")

@@ -205,3 +205,106 @@ async fn a_volume_begins_with_the_images_content_and_outlives_its_container() {
     );
     host.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wanted_only_until_its_end_is_gone_then() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(NewContainer {
+            auto_remove: true,
+            anonymous_volumes: vec!["/scratch".to_owned()],
+            ..sh("exit 4")
+        })
+        .await;
+    let waiting = host.engine.wait(&id, WaitCondition::Removed).unwrap();
+    host.engine.start(&id).await.unwrap();
+    assert_eq!(waiting.ended().await.code, 4);
+    assert_eq!(host.engine.inspect(&id).unwrap_err().kind(), Kind::NotFound);
+    assert!(host.leftovers(&id).is_empty(), "{:?}", host.leftovers(&id));
+    host.no_volumes().await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_takes_too_much_memory_is_told_to_have_been_killed_for_it() {
+    let Some(host) = Host::open().await else { return };
+    let limits = Limits {
+        memory: Memory {
+            limit: Some(Ceiling::At(16 << 20)),
+            memory_and_swap: Some(Ceiling::At(16 << 20)),
+            ..Memory::default()
+        },
+        ..Limits::default()
+    };
+    let id = host
+        .create(NewContainer {
+            limits,
+            ..sh("x=0123456789abcdef; while :; do x=$x$x; done")
+        })
+        .await;
+    host.engine.start(&id).await.unwrap();
+    host.until(&id, |container| !container.is_running()).await;
+    let exit = host.engine.inspect(&id).unwrap().last_exit.clone().unwrap();
+    assert!(exit.oom_killed, "{exit:?}");
+    assert_eq!(exit.code, 137);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_those_of_the_containers_own_files() {
+    let Some(host) = Host::open().await else { return };
+    let by = |user: &str| NewContainer {
+        user: Some(user.to_owned()),
+        ..sh("id -u; id -g; echo $HOME")
+    };
+    assert_eq!(host.run(by("web")).await, ["1000", "1001", "/home/web"]);
+    assert_eq!(host.run(by("5:6")).await, ["5", "6", "/"]);
+    let id = host.create(by("nobody-knows")).await;
+    let error = host.engine.start(&id).await.unwrap_err();
+    assert!(error.to_string().contains("nobody-knows"), "{error}");
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_runs_the_command_again() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("echo run; exec sleep 600")).await;
+    host.engine.start(&id).await.unwrap();
+    let patience = Some(StopTimeout::After(Duration::ZERO));
+    host.engine.restart(&id, patience, None).await.unwrap();
+    let container = host.engine.inspect(&id).unwrap();
+    assert!(container.is_running());
+    assert_eq!((container.run, container.stopped_by_hand), (2, false));
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_containers_start_and_end_at_once() {
+    let Some(host) = Host::open().await else { return };
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        ids.push(host.create(sh("echo here")).await);
+    }
+    let starts = ids.iter().map(|id| host.engine.start(id));
+    for outcome in futures_util::future::join_all(starts).await {
+        outcome.unwrap();
+    }
+    for id in &ids {
+        host.until(id, |container| !container.is_running()).await;
+        assert_eq!(host.engine.inspect(id).unwrap().last_exit.as_ref().unwrap().code, 0);
+    }
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_stays_while_a_container_is_made_from_it() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("true")).await;
+    let error = host.engine.remove_image("busybox", false).await.unwrap_err();
+    assert!(matches!(error, EngineError::InUse { .. }), "{error}");
+    host.engine.remove(&id, RemoveOptions::default()).await.unwrap();
+    let removed = host.engine.remove_image("busybox", false).await.unwrap();
+    assert_eq!(removed.deleted.len(), 1);
+    assert!(host.engine.create(sh("true")).await.is_err());
+    host.close().await;
+}

@@ -82,3 +82,13 @@ async fn without_a_network_there_is_loopback_alone() {
     assert_eq!(host.run(new).await, ["lo"]);
     host.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_hosts_network_there_are_the_hosts_devices() {
+    let Some(host) = Host::open().await else { return };
+    let mut new = sh("ls /sys/class/net");
+    new.network.mode = NetworkMode::Host;
+    let bridge = format!("gantry-{}", host.engine.host_info().instance);
+    assert!(host.run(new).await.contains(&bridge));
+    host.close().await;
+}

@@ -129,3 +129,37 @@ fn lives(process: InitProcess) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap_or_default();
     same && !stat.contains(") Z ")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_its_containers_along_brings_them_back() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(NewContainer {
+            restart: RestartPolicy::UnlessStopped,
+            ..sh("trap 'exit 0' TERM; while :; do sleep 0.05; done")
+        })
+        .await;
+    host.engine.start(&id).await.unwrap();
+    let init = host.engine.inspect(&id).unwrap().state.init().unwrap();
+    let ended = host.end(true).await;
+    assert!(!lives(init));
+    let host = ended.open().await;
+    host.until(&id, |container| container.is_running()).await;
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_next_try_is_not_forgotten() {
+    let Some(host) = Host::open().await else { return };
+    let id = host
+        .create(NewContainer {
+            restart: RestartPolicy::OnFailure { max_retries: None },
+            ..sh("[ -e /tmp/again ] && exec sleep 600; echo > /tmp/again; exit 1")
+        })
+        .await;
+    host.engine.start(&id).await.unwrap();
+    host.until(&id, |container| container.last_exit.is_some()).await;
+    let host = host.crash().await.open().await;
+    host.until(&id, |container| container.is_running()).await;
+    host.close().await;
+}
