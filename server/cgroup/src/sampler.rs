@@ -318,3 +318,81 @@ impl Reading<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hierarchy::{Hierarchies, Mounts, V2};
+    use std::fs;
+
+    #[test]
+    fn a_group_of_the_v2_tree_is_read_from_its_own_files() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("gantry/id");
+        fs::create_dir_all(&dir).unwrap();
+        let long = "some_other_counter 1\n".repeat(500);
+        for (file, text) in [
+            (
+                "cpu.stat",
+                "usage_usec 5000\nuser_usec 3000\nsystem_usec 2000\nnr_periods 9\nnr_throttled 2\nthrottled_usec 70\n",
+            ),
+            ("memory.current", "1000000\n"),
+            ("memory.peak", "2000000\n"),
+            ("memory.max", "max\n"),
+            ("memory.swap.current", "300\n"),
+            // Longer than what is read at once.
+            ("memory.stat", &format!("{long}file 400000\ninactive_file 250000\n")),
+            ("memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n"),
+            ("pids.current", "7\n"),
+            ("pids.max", "100\n"),
+            ("io.stat", "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n"),
+            ("cpu.pressure", "some avg10=1.00 avg60=0.00 avg300=0.00 total=11\n"),
+            ("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"),
+            ("io.pressure", "full avg10=0.00 avg60=2.00 avg300=0.00 total=5\n"),
+        ] {
+            fs::write(dir.join(file), text).unwrap();
+        }
+        let mounts = Mounts {
+            v1: Vec::new(),
+            v2: Some(V2 {
+                dir: root.path().to_owned(),
+                controllers: ["cpu", "memory", "pids", "io"].map(str::to_owned).to_vec(),
+            }),
+        };
+        let usage = Hierarchies::of(mounts).group("/gantry/id").usage().unwrap();
+        let expected = Usage {
+            cpu_total_ns: 5_000_000,
+            cpu_user_ns: 3_000_000,
+            cpu_system_ns: 2_000_000,
+            periods: 9,
+            throttled_periods: 2,
+            throttled_ns: 70_000,
+            memory_bytes: 750_000,
+            memory_raw_bytes: 1_000_000,
+            memory_cache_bytes: 400_000,
+            memory_peak_bytes: 2_000_000,
+            memory_limit_bytes: None,
+            swap_bytes: 300,
+            pids: 7,
+            pids_limit: Some(100),
+            io_read_bytes: 10,
+            io_write_bytes: 20,
+            io_reads: 1,
+            io_writes: 2,
+            pressure: usage.pressure,
+            oom_kills: 3,
+        };
+        assert_eq!(usage, expected);
+        let pressure = usage.pressure.unwrap();
+        assert_eq!((pressure.cpu.some.total_us, pressure.io.full.total_us), (11, 5));
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_has_no_usage() {
+        let hierarchies = Hierarchies::of(Mounts::default());
+        assert!(matches!(
+            hierarchies.group("/gantry/none").sampler(),
+            Err(CgroupError::Open { .. })
+        ));
+    }
+}
