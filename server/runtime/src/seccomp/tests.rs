@@ -350,8 +350,27 @@ fn the_kernel_takes_the_filter_and_obeys_it() {
     .join()
     .unwrap();
     assert_eq!(outcome, Some(30));
+}
+
+/// Real programs, each with the C library of this host.
+#[test]
+fn ordinary_programs_run_under_our_own_filter() {
+    if !sys::user::is_root() {
+        println!("skipped: needs root");
+        return;
+    }
     let standard = standard(&[]);
-    std::thread::spawn(move || sys::seccomp::load(&standard.program, standard.flags).unwrap())
-        .join()
-        .unwrap();
+    let code = move |script: &'static str| {
+        let standard = standard.clone();
+        let run = move || {
+            standard.load().unwrap();
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.args(["-c", script]).stderr(std::process::Stdio::null());
+            shell.status().unwrap().code()
+        };
+        std::thread::spawn(run).join().unwrap()
+    };
+    assert_eq!(code("ls -l / | sort | grep -q bin && (sleep 0 & wait)"), Some(0));
+    assert_ne!(code("unshare --user true"), Some(0));
+    assert_ne!(code("mount -t tmpfs none /mnt"), Some(0));
 }
