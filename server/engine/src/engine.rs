@@ -10,6 +10,7 @@ use crate::exec::Execs;
 use crate::images::Leases;
 use crate::journal::Journal;
 use crate::layout::Layout;
+use crate::logs::watcher::Watcher;
 use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
 use crate::tasks::Tasks;
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) execs: Execs,
     pub(crate) tasks: Tasks,
     pub(crate) stats: Hub,
+    pub(crate) log_watcher: Watcher,
     /// Everything that runs beside requests is started through it.
     pub(crate) tracker: TaskTracker,
     pub(crate) ending: CancellationToken,
@@ -116,6 +118,7 @@ impl Engine {
         .await?;
         let network = instance::open_network(&instance, wanted).await?;
         instance::keep_subnet(&database, network.subnet()).await?;
+        let ending = CancellationToken::new();
         let engine = Arc::new(Inner {
             layout,
             instance,
@@ -131,8 +134,9 @@ impl Engine {
             execs: Execs::default(),
             tasks: Tasks::default(),
             stats: Hub::default(),
+            log_watcher: Watcher::start(ending.clone()).doing(|| "watch logs".to_owned())?,
             tracker: TaskTracker::new(),
-            ending: CancellationToken::new(),
+            ending,
             options,
             _locks: locks,
         });

@@ -1,9 +1,11 @@
 //! Handles to processes, which never come to mean another process. pidfd_open(2)
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 /// Opens a handle to process `pid`.
 ///
@@ -51,6 +53,21 @@ pub fn send_signal(handle: impl AsFd, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until the process has ended, its child or not; whether it did in time.
+pub fn wait_for_end(handle: impl AsFd, limit: Duration) -> io::Result<bool> {
+    let until = Instant::now() + limit;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = rustix::event::Timespec::try_from(left).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut waiting = [PollFd::new(&handle, PollFlags::IN)];
+        match poll(&mut waiting, Some(&left)) {
+            Ok(count) => return Ok(count > 0),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Clock ticks after boot at which `pid` started: field 22 of /proc/PID/stat, proc(5).
 pub fn start_ticks(pid: i32) -> io::Result<u64> {
     let stat = fs::read(format!("/proc/{pid}/stat"))?;
@@ -78,6 +95,16 @@ mod tests {
         let ticks = start_ticks(own).unwrap();
         assert!(open_if_same(own, ticks).unwrap().is_some());
         assert!(open_if_same(own, ticks + 1).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_end_is_waited_for_within_a_limit() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let handle = open(i32::try_from(child.id()).unwrap()).unwrap();
+        assert!(!wait_for_end(&handle, Duration::from_millis(1)).unwrap());
+        send_signal(&handle, 9).unwrap();
+        assert!(wait_for_end(&handle, Duration::from_secs(10)).unwrap());
+        child.wait().unwrap();
     }
 
     #[test]

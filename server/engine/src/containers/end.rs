@@ -15,7 +15,6 @@ use model::container::{ExitStatus, InitProcess, Loss, State};
 use model::event::{Action, Subject};
 use shim_protocol::{Command, ExitRecord};
 use std::time::Duration;
-use tokio::io::unix::AsyncFd;
 
 /// What a killed process may take to be gone.
 const DEATH_LIMIT: Duration = Duration::from_secs(5);
@@ -270,10 +269,11 @@ impl Keeper {
         self.log_failure("kill the processes of a container", killed);
         if let Ok(Some(handle)) = sys::pidfd::open_if_same(init.pid, init.start_ticks) {
             let _ = sys::pidfd::send_signal(&handle, 9);
-            // Readable once it has ended; nothing may be said to be over before.
-            if let Ok(handle) = AsyncFd::new(handle) {
-                let _ = tokio::time::timeout(DEATH_LIMIT, handle.readable()).await;
-            }
+            // Nothing may be said to be over before it is.
+            let gone = blocking("wait for a process's end", move || {
+                sys::pidfd::wait_for_end(&handle, DEATH_LIMIT).doing(|| "wait for a process's end".to_owned())
+            });
+            self.log_failure("wait for the end of a killed process", gone.await);
         }
     }
 

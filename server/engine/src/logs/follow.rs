@@ -2,8 +2,7 @@ use super::line::LogBatch;
 use super::lines;
 use crate::containers::view::Container;
 use crate::error::{Doing, EngineError};
-use futures_util::StreamExt as _;
-use inotify::{EventStream, Inotify, WatchMask};
+use crate::logs::watcher::Watcher;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,6 @@ const BATCH_LINES: usize = 1000;
 /// New lines are gathered this long, so that a chatty container costs a few reads
 /// a second instead of thousands.
 const GATHER: Duration = Duration::from_millis(20);
-const EVENT_BUFFER_BYTES: usize = 4096;
 
 /// Reads on as the log grows, woken by the kernel. inotify(7)
 pub struct LogFollower {
@@ -22,7 +20,7 @@ pub struct LogFollower {
     reader: Option<log_store::Reader>,
     dir: PathBuf,
     next: u64,
-    events: EventStream<[u8; EVENT_BUFFER_BYTES]>,
+    changes: watch::Receiver<u64>,
     view: watch::Receiver<Arc<Container>>,
     /// More may be there without a new event.
     pending: bool,
@@ -38,21 +36,20 @@ impl std::fmt::Debug for LogFollower {
 }
 
 impl LogFollower {
-    pub(super) fn begin(dir: PathBuf, from: u64, view: watch::Receiver<Arc<Container>>) -> Result<Self, EngineError> {
-        let watch = || -> std::io::Result<_> {
-            let inotify = Inotify::init()?;
-            // Lines are appended to the newest segment; a new segment is created.
-            inotify
-                .watches()
-                .add(&dir, WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO)?;
-            inotify.into_event_stream([0; EVENT_BUFFER_BYTES])
-        };
-        let events = watch().doing(|| format!("watch the log `{}`", dir.display()))?;
+    pub(super) fn begin(
+        watcher: &Watcher,
+        dir: PathBuf,
+        from: u64,
+        view: watch::Receiver<Arc<Container>>,
+    ) -> Result<Self, EngineError> {
+        let changes = watcher
+            .watch(&dir)
+            .doing(|| format!("watch the log `{}`", dir.display()))?;
         Ok(Self {
             reader: None,
             dir,
             next: from,
-            events,
+            changes,
             view,
             pending: true,
         })
@@ -81,10 +78,11 @@ impl LogFollower {
                 }
             }
             tokio::select! {
-                event = self.events.next() => {
-                    event?.ok()?;
-                    tokio::time::sleep(GATHER).await;
+                changed = self.changes.changed() => {
+                    changed.ok()?;
+                    // First: dropped in the wait, it must not forget.
                     self.pending = true;
+                    tokio::time::sleep(GATHER).await;
                 }
                 gone = removed(&mut self.view) => {
                     let () = gone;

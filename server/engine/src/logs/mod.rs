@@ -3,6 +3,7 @@
 mod follow;
 pub(crate) mod line;
 mod search;
+pub(crate) mod watcher;
 
 pub use follow::LogFollower;
 
@@ -86,7 +87,7 @@ impl Logs {
     /// container is removed.
     pub fn follow(&self, from: u64) -> Result<LogFollower, EngineError> {
         let view = self.engine.watch(&self.id)?;
-        LogFollower::begin(self.dir.clone(), from, view)
+        LogFollower::begin(&self.engine.inner.log_watcher, self.dir.clone(), from, view)
     }
 
     async fn with_reader<T, F>(&self, read: F) -> Result<T, EngineError>
