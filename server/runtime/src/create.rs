@@ -61,7 +61,7 @@ pub enum Stdio {
 pub enum Gate {
     /// [`Created::start`], by the process that created it.
     Pipe,
-    /// Somebody opens this FIFO for reading.
+    /// A byte that somebody writes into this FIFO.
     Fifo(PathBuf),
 }
 

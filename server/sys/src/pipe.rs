@@ -16,3 +16,15 @@ pub fn set_nonblocking(descriptor: impl AsFd) -> io::Result<()> {
     let flags = fcntl_getfl(&descriptor)?;
     Ok(fcntl_setfl(&descriptor, flags | OFlags::NONBLOCK)?)
 }
+
+/// Makes a FIFO that only its owner may use. mkfifo(3)
+pub fn make_fifo(path: &std::path::Path) -> io::Result<()> {
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    Ok(rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )?)
+}

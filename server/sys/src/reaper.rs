@@ -3,6 +3,7 @@
 
 use crate::children::{Ended, reap};
 use std::io;
+use std::os::fd::AsFd;
 
 /// Blocks every signal, so that [`keep`] hears of those that come before it.
 pub fn block_signals() {
@@ -25,6 +26,21 @@ pub fn lead_group() {
 /// Passes signals on to the group of `child` and reaps whoever ends, until `child`
 /// itself does. Signals must be blocked.
 pub fn keep(child: i32) -> io::Result<Ended> {
+    wait(child, |signal| {
+        // SAFETY: takes two integers. The child is not reaped, so its group's
+        // number is still its own.
+        unsafe { libc::kill(-child, signal) };
+    })
+}
+
+/// [`keep`] for a child that leads no group of ours: signals go to it alone.
+pub fn attend(child: i32, handle: impl AsFd) -> io::Result<Ended> {
+    wait(child, |signal| {
+        let _ = crate::pidfd::send_signal(&handle, signal);
+    })
+}
+
+fn wait(child: i32, pass_on: impl Fn(i32)) -> io::Result<Ended> {
     loop {
         while let Some((pid, ended)) = reap()? {
             if pid == child {
@@ -40,9 +56,7 @@ pub fn keep(child: i32) -> io::Result<Ended> {
             libc::sigwait(all.as_ptr(), &raw mut signal);
         }
         if signal != libc::SIGCHLD && signal > 0 {
-            // SAFETY: takes two integers. The child is not reaped, so its group's
-            // number is still its own.
-            unsafe { libc::kill(-child, signal) };
+            pass_on(signal);
         }
     }
 }

@@ -25,3 +25,31 @@ pub fn hold_peer(master: impl AsFd) -> io::Result<OwnedFd> {
         OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC,
     )?)
 }
+
+/// Rows and columns. `TIOCGWINSZ`
+pub fn size(terminal: impl AsFd) -> io::Result<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(terminal)?;
+    Ok((size.ws_row, size.ws_col))
+}
+
+/// The standard input's terminal in raw mode, until dropped.
+#[derive(Debug)]
+pub struct Raw(rustix::termios::Termios);
+
+impl Raw {
+    /// # Errors
+    /// `ENOTTY` when the standard input is no terminal.
+    pub fn enter() -> io::Result<Self> {
+        let before = rustix::termios::tcgetattr(io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &raw)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &self.0);
+    }
+}

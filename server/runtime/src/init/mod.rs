@@ -19,7 +19,7 @@ use crate::plan::Namespaces;
 use crate::{Failure, Gate, Stdio};
 use oci_spec::runtime::{Process, Spec};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 use sys::namespace;
@@ -54,6 +54,10 @@ pub(crate) fn run(mut init: Init<'_>) -> ! {
     if let Some(channel) = &mut init.channel {
         channel.say_failed(&failure);
     }
+    if matches!(init.gate, Gate::Fifo(_)) {
+        // Who created the container is gone: its own standard error is what is left.
+        let _ = writeln!(std::io::stderr(), "{failure}");
+    }
     sys::clone::exit_now(failure.code)
 }
 
@@ -79,6 +83,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     devices::make_all(root.as_fd(), spec)?;
     let terminal = open_streams(init, root.as_fd())?;
     mounts::guard(root.as_fd(), spec)?;
+    let gate = open_gate(&init.gate)?;
     rootfs::enter(root, spec, init.no_pivot)?;
     let wanted = Become {
         process: init.process,
@@ -95,7 +100,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         .say_ready(terminal.as_ref().map(|master| master.as_fd()))
         .map_err(Failure::io("start", "cannot report"))?;
     drop(terminal);
-    wait_at_gate(init)?;
+    wait_at_gate(init, gate)?;
     Ok(wanted)
 }
 
@@ -164,24 +169,30 @@ pub(crate) fn terminal_in(
     Ok((master, peer))
 }
 
-fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
-    match &init.gate {
-        Gate::Pipe => {
-            if !channel(init)?.wait() {
-                // Nobody is left who could start or hear.
-                sys::clone::exit_now(crate::error::NOT_STARTED);
-            }
-        }
-        Gate::Fifo(path) => {
-            // Blocks until somebody opens the other side.
-            File::options()
-                .write(true)
-                .open(path)
-                .and_then(|mut fifo| fifo.write_all(b"0"))
-                .map_err(Failure::io("start", "cannot wait at the FIFO"))?;
-        }
+/// Opens the gate's FIFO while the host's paths are still there. Open for writing
+/// too, it neither waits for the other side nor ever ends.
+fn open_gate(gate: &Gate) -> Result<Option<File>, Failure> {
+    match gate {
+        Gate::Pipe => Ok(None),
+        Gate::Fifo(path) => File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map(Some)
+            .map_err(Failure::io("start", format!("cannot open FIFO `{}`", path.display()))),
     }
-    Ok(())
+}
+
+fn wait_at_gate(init: &mut Init<'_>, fifo: Option<File>) -> Result<(), Failure> {
+    let Some(mut fifo) = fifo else {
+        if !channel(init)?.wait() {
+            // Nobody is left who could start or hear.
+            sys::clone::exit_now(crate::error::NOT_STARTED);
+        }
+        return Ok(());
+    };
+    fifo.read_exact(&mut [0])
+        .map_err(Failure::io("start", "cannot wait at the FIFO"))
 }
 
 fn channel<'c>(init: &'c mut Init<'_>) -> Result<&'c mut Channel, Failure> {

@@ -1,0 +1,114 @@
+//! Switches and operands, read as the command comes to them.
+
+use anyhow::{Context as _, Result, bail};
+use lexopt::{Arg, Parser, ValueExt as _};
+use std::path::PathBuf;
+
+/// What comes before the command.
+#[derive(Debug)]
+pub(super) struct Global {
+    /// Where state is kept.
+    pub(super) root: PathBuf,
+    pub(super) log: Option<PathBuf>,
+    pub(super) log_json: bool,
+    pub(super) command: Option<String>,
+}
+
+const ROOT: &str = "/run/gantry-runtime";
+
+pub(super) struct Arguments(Parser);
+
+/// One switch, short or long by the same name, or an operand.
+pub(super) enum Argument {
+    Switch(String),
+    Operand(String),
+}
+
+impl Arguments {
+    pub(super) fn from_env() -> Self {
+        Self(Parser::from_env())
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<Argument>> {
+        Ok(match self.0.next()? {
+            None => None,
+            Some(Arg::Short(letter)) => Some(Argument::Switch(letter.to_string())),
+            Some(Arg::Long(name)) => Some(Argument::Switch(name.to_owned())),
+            Some(Arg::Value(text)) => Some(Argument::Operand(text.string()?)),
+        })
+    }
+
+    /// The value of the switch just read.
+    pub(super) fn value(&mut self) -> Result<String> {
+        Ok(self.0.value()?.string()?)
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&mut self) -> Result<T> {
+        let text = self.value()?;
+        text.parse()
+            .ok()
+            .with_context(|| format!("`{text}` is no number that fits"))
+    }
+
+    /// Everything that is left, switches of another program included.
+    pub(super) fn rest(&mut self) -> Result<Vec<String>> {
+        let mut rest = Vec::new();
+        for text in self.0.raw_args()? {
+            rest.push(text.string()?);
+        }
+        Ok(rest)
+    }
+}
+
+impl Global {
+    pub(super) fn parse(arguments: &mut Arguments) -> Result<Self> {
+        let mut global = Self {
+            root: ROOT.into(),
+            log: None,
+            log_json: false,
+            command: None,
+        };
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Argument::Operand(command) => {
+                    global.command = Some(command);
+                    break;
+                }
+                Argument::Switch(name) => match name.as_str() {
+                    "root" => global.root = arguments.value()?.into(),
+                    "log" => global.log = Some(arguments.value()?.into()),
+                    "log-format" => global.log_json = arguments.value()? == "json",
+                    "rootless" => drop(arguments.value()?),
+                    "debug" | "systemd-cgroup" => {}
+                    "version" | "v" => {
+                        global.command = Some("version".to_owned());
+                        break;
+                    }
+                    "help" | "h" => {
+                        global.command = None;
+                        break;
+                    }
+                    _ => return unknown(&name),
+                },
+            }
+        }
+        Ok(global)
+    }
+}
+
+pub(super) fn unknown<T>(name: &str) -> Result<T> {
+    bail!("there is no switch `{name}` here; `gantry-runtime help` lists them")
+}
+
+/// The one operand of most commands.
+pub(super) fn only_id(arguments: &mut Arguments) -> Result<String> {
+    let mut id = None;
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Argument::Operand(text) if id.is_none() => id = Some(text),
+            Argument::Operand(text) => bail!("`{text}` is one operand too many"),
+            Argument::Switch(name) => return unknown(&name),
+        }
+    }
+    id.context("name the container")
+}

@@ -1,0 +1,167 @@
+//! `exec`: a further process in a running container.
+
+use super::arguments::{Argument, Arguments, Global, unknown};
+use super::console;
+use super::create::{inherited, write_pid};
+use super::run::code_of;
+use super::state_file::{StateFile, Status};
+use anyhow::{Context as _, Result, bail};
+use oci_spec::runtime::Process;
+use runtime::Stdio;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+#[derive(Debug, Default)]
+struct Wish {
+    id: Option<String>,
+    process: Option<PathBuf>,
+    command: Vec<String>,
+    env: Vec<String>,
+    cwd: Option<String>,
+    user: Option<String>,
+    groups: Vec<u32>,
+    capabilities: Vec<String>,
+    terminal: bool,
+    detach: bool,
+    no_new_privileges: bool,
+    ignore_paused: bool,
+    console_socket: Option<PathBuf>,
+    pid_file: Option<PathBuf>,
+}
+
+impl Wish {
+    fn parse(mut arguments: Arguments) -> Result<Self> {
+        let mut wish = Self::default();
+        while let Some(argument) = arguments.next()? {
+            match argument {
+                Argument::Operand(id) => {
+                    wish.id = Some(id);
+                    // What follows belongs to the command, switches too.
+                    wish.command = arguments.rest()?;
+                    break;
+                }
+                Argument::Switch(name) => match name.as_str() {
+                    "p" | "process" => wish.process = Some(arguments.value()?.into()),
+                    "e" | "env" => wish.env.push(arguments.value()?),
+                    "cwd" => wish.cwd = Some(arguments.value()?),
+                    "u" | "user" => wish.user = Some(arguments.value()?),
+                    "g" | "additional-gids" => wish.groups.push(arguments.number()?),
+                    "c" | "cap" => wish.capabilities.push(arguments.value()?),
+                    "t" | "tty" => wish.terminal = true,
+                    "d" | "detach" => wish.detach = true,
+                    "no-new-privs" => wish.no_new_privileges = true,
+                    "ignore-paused" => wish.ignore_paused = true,
+                    "console-socket" => wish.console_socket = Some(arguments.value()?.into()),
+                    "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
+                    "preserve-fds" | "apparmor" | "process-label" | "cgroup" => drop(arguments.value()?),
+                    _ => return unknown(&name),
+                },
+            }
+        }
+        if wish.command.first().is_some_and(|first| first == "--") {
+            wish.command.remove(0);
+        }
+        Ok(wish)
+    }
+
+    /// The OCI process: from a file, or the container's own with what is asked put
+    /// over it.
+    fn process(&self, config: &Value) -> Result<Process> {
+        if let Some(path) = &self.process {
+            let json = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+            return serde_json::from_slice(&json).with_context(|| format!("`{}` holds no process", path.display()));
+        }
+        if self.command.is_empty() {
+            bail!("name the command, or a file with --process");
+        }
+        let mut process = bundle::exec_process(
+            config,
+            &bundle::ExecProcess {
+                command: &self.command,
+                env: &self.env,
+                working_dir: self.cwd.as_deref(),
+                terminal: self.terminal,
+                ..bundle::ExecProcess::default()
+            },
+        )?;
+        if let Some(user) = &self.user {
+            let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+            let number = |text: &str| {
+                let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+                text.parse::<u32>()
+                    .ok()
+                    .filter(|_| digits)
+                    .with_context(|| format!("`{user}` is not UID[:GID]"))
+            };
+            process["user"] = json!({"uid": number(uid)?, "gid": number(gid)?});
+        }
+        if !self.groups.is_empty() {
+            process["user"]["additionalGids"] = json!(self.groups);
+        }
+        for capability in &self.capabilities {
+            for set in ["bounding", "effective", "permitted"] {
+                if let Some(list) = process["capabilities"][set].as_array_mut() {
+                    list.push(json!(capability));
+                }
+            }
+        }
+        if self.no_new_privileges {
+            process["noNewPrivileges"] = true.into();
+        }
+        serde_json::from_value(process).context("the process cannot be described")
+    }
+}
+
+pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
+    let wish = Wish::parse(arguments)?;
+    let id = wish.id.as_deref().context("name the container")?;
+    let state = StateFile::load(global, id)?;
+    match state.status()? {
+        Status::Running => {}
+        Status::Paused if wish.ignore_paused => {}
+        status => bail!("container `{id}` is {}; an exec needs a running one", status.word()),
+    }
+    let spec = state.spec()?;
+    let process = wish.process(&serde_json::to_value(&spec)?)?;
+    let terminal = process.terminal().unwrap_or(false);
+    if terminal && wish.detach && wish.console_socket.is_none() {
+        bail!("a detached exec with a terminal needs --console-socket");
+    }
+    let stdio = if terminal {
+        Stdio::Terminal { rows: 0, cols: 0 }
+    } else {
+        inherited()?
+    };
+    let begun = runtime::exec(runtime::Exec {
+        init: state.init(),
+        process: &process,
+        spec: &spec,
+        group: state.group()?,
+        stdio,
+    });
+    let mut begun = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            super::log::error(global, &anyhow::anyhow!("exec failed: {error}"));
+            return Ok(u8::try_from(error.code()).unwrap_or(1));
+        }
+    };
+    if let Some(path) = &wish.pid_file {
+        write_pid(path, begun.pid)?;
+    }
+    let master = match (&wish.console_socket, begun.terminal.take()) {
+        (Some(socket), Some(master)) => {
+            console::hand_over(socket, &master)?;
+            None
+        }
+        (_, master) => master,
+    };
+    if wish.detach {
+        return Ok(0);
+    }
+    if let Some(master) = master {
+        console::show(master)?;
+    }
+    sys::reaper::block_signals();
+    Ok(code_of(sys::reaper::attend(begun.pid, &begun.pidfd)?))
+}

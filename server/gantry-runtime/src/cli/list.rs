@@ -1,0 +1,63 @@
+//! `list`: every container below the root.
+
+use super::arguments::{Argument, Arguments, Global, unknown};
+use super::state_file::StateFile;
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+
+pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
+    let (mut quiet, mut as_json) = (false, false);
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Argument::Switch(name) if matches!(name.as_str(), "q" | "quiet") => quiet = true,
+            Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => as_json = arguments.value()? == "json",
+            Argument::Switch(name) => return unknown(&name),
+            Argument::Operand(_) => {}
+        }
+    }
+    let mut ids: Vec<String> = fs::read_dir(&global.root)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    ids.sort();
+    // One that is half made or half removed has no state to show.
+    let states: Vec<StateFile> = ids.iter().filter_map(|id| StateFile::load(global, id).ok()).collect();
+    if as_json {
+        let items: Vec<Value> = states
+            .iter()
+            .map(|state| {
+                let mut item = state.to_oci(state.status()?);
+                let owner = fs::metadata(&state.bundle).map_or(0, |metadata| metadata.uid());
+                item["owner"] = json!(if owner == 0 {
+                    "root".to_owned()
+                } else {
+                    owner.to_string()
+                });
+                Ok(item)
+            })
+            .collect::<Result<_>>()?;
+        println!("{}", Value::Array(items));
+        return Ok(());
+    }
+    if !quiet {
+        println!("{:<24} {:<8} {:<8} {:<32} CREATED", "ID", "PID", "STATUS", "BUNDLE");
+    }
+    for state in states {
+        if quiet {
+            println!("{}", state.id);
+        } else {
+            println!(
+                "{:<24} {:<8} {:<8} {:<32} {}",
+                state.id,
+                state.pid,
+                state.status()?.word(),
+                state.bundle.display(),
+                state.created
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! `update`: changes the limits of a container while it lives.
+
+use super::arguments::{Argument, Arguments, Global, unknown};
+use super::state_file::StateFile;
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::io::Read as _;
+
+pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
+    let mut id = None;
+    let mut resources = json!({});
+    while let Some(argument) = arguments.next()? {
+        let name = match argument {
+            Argument::Operand(text) => {
+                id = Some(text);
+                continue;
+            }
+            Argument::Switch(name) => name,
+        };
+        let (group, field) = match name.as_str() {
+            "r" | "resources" => {
+                resources = read(&arguments.value()?)?;
+                continue;
+            }
+            "cpuset-cpus" | "cpuset-mems" => {
+                let field = name.trim_start_matches("cpuset-");
+                resources["cpu"][field] = arguments.value()?.into();
+                continue;
+            }
+            "cpu-period" => ("cpu", "period"),
+            "cpu-quota" => ("cpu", "quota"),
+            "cpu-burst" => ("cpu", "burst"),
+            "cpu-share" | "cpu-shares" => ("cpu", "shares"),
+            "cpu-idle" => ("cpu", "idle"),
+            "memory" => ("memory", "limit"),
+            "memory-reservation" => ("memory", "reservation"),
+            "memory-swap" => ("memory", "swap"),
+            "pids-limit" => ("pids", "limit"),
+            "blkio-weight" => ("blockIO", "weight"),
+            _ => return unknown(&name),
+        };
+        resources[group][field] = arguments.number::<i64>()?.into();
+    }
+    let state = StateFile::load(global, &id.context("name the container")?)?;
+    let resources = serde_json::from_value(resources).context("the resources are not as the specification has them")?;
+    let (limits, _) = bundle::limits(&resources);
+    state.group()?.update(&limits)?;
+    Ok(())
+}
+
+/// The `resources` object from a file, or from the standard input by `-`.
+fn read(path: &str) -> Result<Value> {
+    let mut text = String::new();
+    if path == "-" {
+        std::io::stdin().read_to_string(&mut text)?;
+    } else {
+        text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{path}`"))?;
+    }
+    serde_json::from_str(&text).with_context(|| format!("`{path}` is not JSON"))
+}

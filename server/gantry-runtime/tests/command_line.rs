@@ -1,0 +1,244 @@
+//! The OCI command line as other engines call it.
+
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+struct Bundle {
+    dir: tempfile::TempDir,
+    id: String,
+}
+
+impl Bundle {
+    /// `None` where containers cannot be run; the reason is printed.
+    fn new(script: &str) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !sys::user::is_root() {
+            println!("skipped: needs root");
+            return None;
+        }
+        if !Path::new("/bin/busybox").exists() {
+            println!("skipped: needs a static /bin/busybox");
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let bin = dir.path().join("bundle/rootfs/bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::copy("/bin/busybox", bin.join("busybox")).unwrap();
+        for name in ["sh", "sleep", "echo", "cat"] {
+            symlink("busybox", bin.join(name)).unwrap();
+        }
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let bundle = Self {
+            id: format!("cli-{}-{number}", std::process::id()),
+            dir,
+        };
+        let spec = bundle
+            .command(&["spec", "--bundle"])
+            .arg(bundle.path())
+            .status()
+            .unwrap();
+        assert!(spec.success());
+        bundle.edit(|config| {
+            config["process"]["terminal"] = false.into();
+            config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+            config["linux"]["cgroupsPath"] = format!("/gantry-test-shim/{}", bundle.id).into();
+        });
+        Some(bundle)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("bundle")
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let path = self.path().join("config.json");
+        let mut config = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut config);
+        fs::write(path, config.to_string()).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"));
+        command.arg("--root").arg(self.dir.path().join("root")).args(arguments);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn on_it(&self, command: &str, arguments: &[&str]) -> Output {
+        self.command(&[command, &self.id]).args(arguments).output().unwrap()
+    }
+
+    fn create(&self) -> Output {
+        let log = fs::File::create(self.dir.path().join("output")).unwrap();
+        self.command(&["create", "--bundle"])
+            .arg(self.path())
+            .arg("--pid-file")
+            .arg(self.dir.path().join("pid"))
+            .arg(&self.id)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .output()
+            .unwrap()
+    }
+
+    fn status(&self) -> String {
+        let state: Value = serde_json::from_slice(&self.on_it("state", &[]).stdout).unwrap();
+        state["status"].as_str().unwrap().to_owned()
+    }
+
+    fn until(&self, status: &str) {
+        let begun = std::time::Instant::now();
+        while self.status() != status {
+            assert!(begun.elapsed().as_secs() < 20, "it is {}, not {status}", self.status());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let _ = self.command(&["delete", "--force", &self.id]).output();
+    }
+}
+
+#[test]
+fn run_gives_output_and_exit_code_and_leaves_nothing() {
+    let Some(bundle) = Bundle::new("echo hello; exit 7") else {
+        return;
+    };
+    let output = bundle
+        .command(&["run", "-b"])
+        .arg(bundle.path())
+        .arg(&bundle.id)
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(7), &b"hello\n"[..]));
+    assert!(!bundle.on_it("state", &[]).status.success());
+}
+
+#[test]
+fn a_container_goes_through_its_life() {
+    let Some(bundle) = Bundle::new("echo begun; exec sleep 600") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    assert_eq!(bundle.status(), "created");
+    let pid = fs::read_to_string(bundle.dir.path().join("pid")).unwrap();
+    assert!(Path::new("/proc").join(pid).exists());
+    assert_eq!(
+        fs::read(bundle.dir.path().join("output")).unwrap(),
+        b"",
+        "nothing ran yet"
+    );
+    assert!(!bundle.create().status.success(), "the id is taken");
+    assert!(bundle.on_it("start", &[]).status.success());
+    bundle.until("running");
+    assert!(!bundle.on_it("start", &[]).status.success());
+    let exec = bundle.on_it("exec", &["sh", "-c", "echo inside; exit 4"]);
+    assert_eq!((exec.status.code(), &exec.stdout[..]), (Some(4), &b"inside\n"[..]));
+    assert!(bundle.on_it("pause", &[]).status.success());
+    assert_eq!(bundle.status(), "paused");
+    assert!(!bundle.on_it("exec", &["echo"]).status.success());
+    assert!(bundle.on_it("resume", &[]).status.success());
+    assert!(!bundle.on_it("delete", &[]).status.success(), "it runs");
+    assert!(bundle.on_it("kill", &["KILL"]).status.success());
+    bundle.until("stopped");
+    assert!(!bundle.on_it("kill", &[]).status.success());
+    assert!(bundle.on_it("delete", &[]).status.success());
+    assert!(!bundle.on_it("state", &[]).status.success());
+}
+
+#[test]
+fn a_created_container_can_be_deleted_without_starting_it() {
+    let Some(bundle) = Bundle::new("echo never") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("delete", &[]).status.success());
+    assert!(!bundle.on_it("state", &[]).status.success());
+}
+
+#[test]
+fn limits_are_updated_and_shown() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("start", &[]).status.success());
+    let update = bundle
+        .command(&["update", "--memory", "67108864", "--pids-limit", "20", &bundle.id])
+        .output()
+        .unwrap();
+    assert!(update.status.success(), "{update:?}");
+    let events = bundle.command(&["events", "--stats", &bundle.id]).output().unwrap();
+    let stats: Value = serde_json::from_slice(&events.stdout).unwrap();
+    assert_eq!(stats["data"]["memory"]["usage"]["limit"], 67_108_864);
+    assert_eq!(stats["data"]["pids"]["limit"], 20);
+}
+
+#[test]
+fn hooks_get_the_state_in_order() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    let log = bundle.dir.path().join("hooks");
+    let hook = |name: &str| {
+        let script = format!(
+            "echo {name} $(cat | busybox grep -o '\"status\":\"[a-z]*\"') >> {}",
+            log.display()
+        );
+        json!([{"path": "/bin/busybox", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}])
+    };
+    bundle.edit(|config| {
+        config["hooks"] = json!({
+            "createRuntime": hook("createRuntime"), "poststart": hook("poststart"), "poststop": hook("poststop"),
+        });
+    });
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("start", &[]).status.success());
+    assert!(
+        bundle
+            .command(&["delete", "--force", &bundle.id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(
+        fs::read_to_string(log).unwrap(),
+        "createRuntime \"status\":\"created\"\npoststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n"
+    );
+}
+
+#[test]
+fn ids_are_names_and_never_paths() {
+    let Some(bundle) = Bundle::new("echo") else { return };
+    for id in ["..", "a/b", "", "a b"] {
+        let output = bundle
+            .command(&["create", "-b"])
+            .arg(bundle.path())
+            .arg(id)
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{id}");
+    }
+}
+
+#[test]
+fn errors_reach_the_callers_log_as_json() {
+    let Some(bundle) = Bundle::new("echo") else { return };
+    let log = bundle.dir.path().join("log");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"));
+    command
+        .arg("--log")
+        .arg(&log)
+        .args(["--log-format", "json", "--root"])
+        .arg(bundle.dir.path());
+    assert!(!command.args(["state", "nobody"]).output().unwrap().status.success());
+    let line: Value = serde_json::from_slice(&fs::read(log).unwrap()).unwrap();
+    assert_eq!(line["level"], "error");
+    assert!(line["msg"].as_str().unwrap().contains("nobody"));
+}
