@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// Events that may wait for the keeper. When full, the connection is not read on,
 /// and the shim keeps what it has to say.
-const WAITING_EVENTS: usize = 64;
+const WAITING_EVENTS: usize = 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShimError {
