@@ -21,6 +21,7 @@ pub mod mount;
 pub mod namespace;
 pub mod netlink;
 pub mod network_namespace;
+pub mod notice;
 pub mod overlay;
 pub mod pidfd;
 pub mod pipe;

@@ -5,7 +5,7 @@ use super::complain;
 use super::console::problem;
 use super::stdio::Theirs;
 use anyhow::{Context as _, Result};
-use cgroup::{Group, Hierarchies};
+use cgroup::{Group, Hierarchies, OomWatch};
 use oci_spec::runtime::{Process, Spec};
 use runtime::{Create, Created, Gate, Rootfs, Stdio};
 use shim_protocol::{Exec, Identity, Launch, Problem};
@@ -15,6 +15,9 @@ use std::path::Path;
 pub(super) struct Container {
     created: Created,
     group: Group,
+    oom_watch: Option<OomWatch>,
+    /// Kills that were told already.
+    oom_told: u64,
     /// Kept until the container is at rest, so that tearing the network down needs
     /// no living process.
     network_namespace: Option<OwnedFd>,
@@ -91,8 +94,13 @@ impl Container {
             pidfd: created.pidfd.try_clone().context("cannot hold init")?,
             terminal: created.terminal.take(),
         };
+        let oom_watch = group
+            .watch_oom()
+            .inspect_err(|error| complain(&anyhow::anyhow!("kills for want of memory are told late: {error}")));
         let container = Self {
             created,
+            oom_watch: oom_watch.ok().flatten(),
+            oom_told: 0,
             group,
             network_namespace: kept,
         };
@@ -143,6 +151,22 @@ impl Container {
         drop(spec);
         sys::allocator::trim();
         begun
+    }
+
+    pub(super) fn oom_watch(&self) -> Option<&OomWatch> {
+        self.oom_watch.as_ref()
+    }
+
+    pub(super) fn stop_oom_watch(&mut self) {
+        self.oom_watch = None;
+    }
+
+    /// Whether there were kills since the last time.
+    pub(super) fn new_oom_kills(&mut self) -> bool {
+        let kills = self.oom_kills();
+        let new = kills > self.oom_told;
+        self.oom_told = kills;
+        new
     }
 
     /// How many processes of the container the kernel killed for want of memory.

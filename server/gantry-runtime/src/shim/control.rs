@@ -6,7 +6,9 @@ use super::event_loop::{Phase, Shim};
 use super::now_ns;
 use super::process::ProcessKey;
 use shim_protocol::{Command, Event, ExitStatus, FromShim, InitState, Problem, Reply, Request, State, Target};
+use std::time::{Duration, Instant};
 
+const OOM_LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Ended execs whose status can still be asked for.
 const REMEMBERED_EXECS: usize = 100;
 
@@ -123,6 +125,22 @@ impl Shim {
         self.ended_execs.extend(process.exec_state());
         if self.ended_execs.len() > REMEMBERED_EXECS {
             self.ended_execs.pop_front();
+        }
+    }
+
+    /// The kernel may tell before it has killed and counted: looks now, and once
+    /// more a little later.
+    pub(super) fn memory_is_short(&mut self) {
+        if let Some(watch) = self.container.oom_watch() {
+            watch.clear();
+        }
+        self.tell_of_oom();
+        self.oom_look_at.get_or_insert_with(|| Instant::now() + OOM_LOOK_AGAIN);
+    }
+
+    pub(super) fn tell_of_oom(&mut self) {
+        if self.container.new_oom_kills() {
+            self.tell(Event::Oom);
         }
     }
 

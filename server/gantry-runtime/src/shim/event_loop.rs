@@ -41,6 +41,8 @@ pub(super) struct Shim {
     /// One for all reading. Only what is touched takes memory.
     pub(super) buffer: Vec<u8>,
     pub(super) released: bool,
+    /// When to look at the count of kills for want of memory once more.
+    pub(super) oom_look_at: Option<Instant>,
     /// Since when no server has been connected to a container that was never started.
     abandoned_since: Option<Instant>,
     /// Whether it has been said that the exit record cannot be written.
@@ -75,6 +77,8 @@ pub(super) enum Source {
     Connection,
     /// The process that writes the log, where the container must not wait for it.
     Clerk,
+    /// The cgroup's memory.
+    Memory,
     Output(ProcessKey),
     Input(ProcessKey),
 }
@@ -107,6 +111,7 @@ impl Shim {
             next_token: 1,
             buffer: vec![0; stdio::CHUNK_BYTES],
             released: false,
+            oom_look_at: None,
             abandoned_since: None,
             record_refused: false,
             unheard: false,
@@ -117,6 +122,10 @@ impl Shim {
         let token = shim.new_token(Source::Deaths);
         shim.poll.add(&shim.deaths, token, Interest::READ)?;
         shim.watch_clerk()?;
+        let token = shim.new_token(Source::Memory);
+        if let Some(watch) = shim.container.oom_watch() {
+            shim.poll.add(watch, token, Interest::READ)?;
+        }
         Ok(shim)
     }
 
@@ -151,6 +160,7 @@ impl Shim {
             Source::Deaths => self.reap(),
             Source::Listener => self.accept(),
             Source::Connection => self.connection_ready(ready.token, ready),
+            Source::Memory => self.memory_is_short(),
             Source::Clerk if ready.hung_up => self.clerk_is_gone(),
             // The commit after each round sends.
             Source::Clerk => {}
@@ -189,7 +199,7 @@ impl Shim {
                 .map(|connection| connection.stuck_since.unwrap_or_else(Instant::now) + LAST_READERS)
                 .min(),
         };
-        let nearest = drains.chain(ending).min()?;
+        let nearest = drains.chain(ending).chain(self.oom_look_at).min()?;
         // Rounded up to whole milliseconds, or the last one is spent turning.
         Some(nearest.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
@@ -217,6 +227,10 @@ impl Shim {
                     self.disconnect(token);
                 }
             }
+        }
+        if self.oom_look_at.is_some_and(|at| now >= at) {
+            self.oom_look_at = None;
+            self.tell_of_oom();
         }
         self.end_drains(now);
         self.try_to_end(now);

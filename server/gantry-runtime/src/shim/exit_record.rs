@@ -157,8 +157,7 @@ impl Shim {
             status,
             started_at_ns,
             at_ns,
-            // Read while the cgroup is still there.
-            oom_killed: self.container.oom_kills() > 0,
+            oom_killed: self.oom_killed(),
             failure: self.failure.clone(),
         };
         if !self.unheard
@@ -195,6 +194,14 @@ impl Shim {
             self.release_readers(process.readers);
         }
         self.leave_no_trace();
+    }
+
+    /// The last look at the count, while the cgroup is still there.
+    fn oom_killed(&mut self) -> bool {
+        self.oom_look_at = None;
+        self.tell_of_oom();
+        self.container.stop_oom_watch();
+        self.container.oom_kills() > 0
     }
 
     /// Unmakes a container that was never started.

@@ -3,7 +3,7 @@
 use crate::host::{Host, Wish, ready, wish};
 use model::container::spec::Security;
 use serde_json::{Value, json};
-use shim_protocol::{Command as Ask, ExitStatus, Target};
+use shim_protocol::{Command as Ask, Event, ExitStatus, Target};
 
 /// The bundle as the engine writes it: its mounts, hidden paths, capabilities and
 /// filter of system calls.
@@ -69,7 +69,7 @@ fn a_standard_container_sees_itself_alone() {
         return;
     }
     let text = output_of(
-        "echo pid $$; ls /proc | grep -c '^[0-9]'; cat /proc/kcore | wc -c; ls /sys/firmware | wc -l; \
+        "echo pid $$; ls /proc | grep -c '^[0-9]'; cat /proc/kcore 2>/dev/null | wc -c; ls /sys/firmware 2>/dev/null | wc -l; \
          echo x 2>/dev/null > /proc/sys/kernel/hostname || echo refused; echo > /dev/null && echo null; \
          ls -l /proc/self/fd | wc -l; cat /proc/self/oom_score_adj; cat /proc/self/cgroup; ls /sys/fs/cgroup",
     );
@@ -185,6 +185,19 @@ fn a_memory_hog_is_killed_and_that_is_on_record() {
     let mut host = Host::start(&wanted);
     let record = host.control().exited();
     assert!(record.oom_killed, "{record:?}");
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_told_while_init_lives_on() {
+    if !ready() {
+        return;
+    }
+    let mut wanted = standard_wish("busybox tail /dev/zero; echo survived; exec sleep 600");
+    wanted.memory_bytes = Some(16 << 20);
+    let mut host = Host::start(&wanted);
+    host.control().event(|event| (*event == Event::Oom).then_some(()));
+    host.wait_for_log("survived");
+    assert!(host.control().state().oom_kills > 0);
 }
 
 #[test]
