@@ -163,6 +163,18 @@ fn a_created_container_can_be_deleted_without_starting_it() {
 }
 
 #[test]
+fn the_program_that_enters_is_a_sealed_copy() {
+    let Some(bundle) = Bundle::new("echo") else { return };
+    assert!(bundle.create().status.success());
+    let pid = fs::read_to_string(bundle.dir.path().join("pid")).unwrap();
+    // Init is still ours: it waits for its start.
+    let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert!(program.to_string_lossy().contains("memfd:"), "{}", program.display());
+    let written = fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/exe"));
+    assert!(written.is_err());
+}
+
+#[test]
 fn limits_are_updated_and_shown() {
     let Some(bundle) = Bundle::new("exec sleep 600") else {
         return;

@@ -18,6 +18,11 @@ pub fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// Whether nobody can write to `file` any more.
+pub fn is_sealed(file: impl std::os::fd::AsFd) -> bool {
+    rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::WRITE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ mod list;
 mod log;
 mod ps;
 mod run;
+mod sealed;
 mod start;
 mod state_file;
 mod update;
@@ -68,6 +69,9 @@ fn dispatch(global: &Global, arguments: Arguments) -> Result<u8> {
         print!("{HELP}");
         return Ok(0);
     };
+    if matches!(command, "create" | "run" | "exec") {
+        sealed::ensure()?;
+    }
     let done = |outcome: Result<()>| outcome.map(|()| 0);
     match command {
         "create" => done(create::create(global, arguments)),
