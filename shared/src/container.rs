@@ -105,6 +105,14 @@ pub struct Port {
 pub struct Details {
     #[serde(flatten)]
     pub container: Container,
+    #[serde(flatten)]
+    pub spec: Spec,
+}
+
+/// What a container was made with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Spec {
     /// How many times it was started.
     pub run: u64,
     pub entrypoint: Vec<String>,

@@ -41,6 +41,14 @@ pub struct UsedBy {
 pub struct Details {
     #[serde(flatten)]
     pub image: Image,
+    #[serde(flatten)]
+    pub spec: Spec,
+}
+
+/// What an image says, and what it is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Spec {
     pub manifest: String,
     pub entrypoint: Vec<String>,
     pub command: Vec<String>,

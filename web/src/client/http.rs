@@ -1,6 +1,7 @@
 //! Requests. One function does the work for every type, so that the program
 //! carries its code once.
 
+use super::decode::{FromTree, decode, tree};
 use js_sys::Promise;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,7 +119,7 @@ pub async fn request(method: &str, path: &str, body: Option<String>) -> Result<S
 
 /// The problem document of an answer, or one made up from its status.
 pub fn problem(text: &str, status: u16) -> Problem {
-    serde_json::from_str(text).unwrap_or_else(|_| Problem {
+    decode(text).unwrap_or_else(|_| Problem {
         status,
         title: String::new(),
         code: "unknown".to_owned(),
@@ -134,11 +135,19 @@ async fn wait(promise: Promise) -> Result<JsValue, Failure> {
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    serde_json::from_str(text).map_err(|error| Failure::Unreadable(error.to_string()))
+    decode(text).map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
 pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     read(&request("GET", path, None).await?)
+}
+
+/// Reads an answer whose parts lie flat in one object.
+pub async fn get_flat<T: FromTree>(path: &str) -> Result<T, Failure> {
+    let text = request("GET", path, None).await?;
+    tree(&text)
+        .and_then(|tree| T::from_tree(&tree))
+        .map_err(|error| Failure::Unreadable(error.to_string()))
 }
 
 /// Sends a body and reads the answer.

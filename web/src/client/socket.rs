@@ -3,6 +3,7 @@
 //! Channels outlive the connection: after a cut each is opened again from
 //! where it stood. Consoles are not, since their bytes cannot be asked for twice.
 
+use super::decode;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::{set_interval, set_timeout};
 use shared::socket::{ClientFrame, Data, Message, ServerFrame, Topic};
@@ -317,7 +318,7 @@ fn on_message(event: &MessageEvent) {
     with(|inner| inner.heard_at = crate::format::time::now());
     let data = event.data();
     if let Some(text) = data.as_string() {
-        match serde_json::from_str::<ServerFrame>(&text) {
+        match frame(&text) {
             Ok(frame) => on_frame(frame),
             Err(error) => leptos::logging::warn!("frame not understood: {error}"),
         }
@@ -330,6 +331,34 @@ fn on_message(event: &MessageEvent) {
     if let Some((number, bytes)) = bytes.split_first_chunk::<4>() {
         deliver(u32::from_be_bytes(*number), Heard::Bytes(bytes.to_vec()), None);
     }
+}
+
+/// Reads a frame by hand: serde would read everything a frame may hold twice.
+fn frame(text: &str) -> Result<ServerFrame, serde_json::Error> {
+    let tree = decode::tree(text)?;
+    let number = |name: &str| tree.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
+    let words = |name: &str| tree.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let ch = u32::try_from(number("ch")).unwrap_or_default();
+    Ok(match words("op").as_str() {
+        "opened" => ServerFrame::Opened { ch },
+        "data" => ServerFrame::Data {
+            ch,
+            seq: number("seq"),
+            data: decode::from_tree(tree.get("data").unwrap_or(&serde_json::Value::Null))?,
+        },
+        "gap" => ServerFrame::Gap {
+            ch,
+            count: number("count"),
+        },
+        "reset" => ServerFrame::Reset { ch },
+        "closed" => ServerFrame::Closed { ch, why: words("why") },
+        "problem" => ServerFrame::Problem {
+            ch,
+            code: words("code"),
+            detail: words("detail"),
+        },
+        _ => ServerFrame::Pong,
+    })
 }
 
 fn on_frame(frame: ServerFrame) {

@@ -1,5 +1,6 @@
 //! Small dealings with the browser: sizes that change, the clipboard.
 
+use crate::state::signal::Hold;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
@@ -19,7 +20,7 @@ where
     Effect::new(move || {
         if let Some(element) = node.get() {
             let element: HtmlElement = element.into();
-            held.with_value(|(observer, _)| observer.observe(&element));
+            held.hold(|(observer, _)| observer.observe(&element));
         }
     });
     on_cleanup(move || {

@@ -5,6 +5,7 @@ use super::rail::PLACES;
 use crate::components::icon::icon;
 use crate::state::App;
 use crate::state::actions::{Action, take};
+use crate::state::signal::{See, Peek, Hold, Edit};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_location, use_navigate};
 use shared::session::Role;
@@ -60,7 +61,7 @@ fn entries(app: App, path: &str) -> Vec<Entry> {
         .strip_prefix("/containers/")
         .and_then(|rest| rest.split('/').next());
     let may = app.session.may(Role::Operator);
-    app.containers.items.with_untracked(|items| {
+    app.containers.items.peek(|items| {
         if let Some(item) = current.and_then(|id| items.get(id)) {
             for (tab, word, shape) in [
                 ("logs", "Logs", "logs"),
@@ -123,7 +124,7 @@ fn entries(app: App, path: &str) -> Vec<Entry> {
         all.push(entry("settings", word, "setting", Deed::Go(href.to_owned())));
     }
     all.push(entry("moon", "Change between light and dark", "action", Deed::Theme));
-    app.containers.items.with_untracked(|items| {
+    app.containers.items.peek(|items| {
         for item in items.values() {
             let href = ["/containers/", &item.id].concat();
             all.push(entry("container", item.name.clone(), &item.image, Deed::Go(href)));
@@ -165,7 +166,7 @@ pub fn Palette(
     });
     let matches = Memo::new(move |_| {
         let wanted = text.get().trim().to_lowercase();
-        all.with(|all| {
+        all.see(|all| {
             let mut found: Vec<(usize, &Entry)> = all
                 .iter()
                 .filter_map(|entry| Some((distance(&entry.title.to_lowercase(), &wanted)?, entry)))
@@ -181,10 +182,10 @@ pub fn Palette(
     let run = move |entry: Entry| {
         layers.palette.set(false);
         match entry.deed {
-            Deed::Go(href) => navigate.with_value(|go| go(&href, Default::default())),
+            Deed::Go(href) => navigate.hold(|go| go(&href, Default::default())),
             Deed::Theme => app.preferences.flip(),
             Deed::Act(action, id) => {
-                let item = app.containers.items.with_untracked(|items| items.get(&id).cloned());
+                let item = app.containers.items.peek(|items| items.get(&id).cloned());
                 if let Some(item) = item {
                     take(app, action, &item, || ());
                 }
@@ -192,10 +193,10 @@ pub fn Palette(
         }
     };
     let key = move |event: web_sys::KeyboardEvent| {
-        let count = matches.with_untracked(Vec::len).max(1);
+        let count = matches.peek(Vec::len).max(1);
         match event.key().as_str() {
-            "ArrowDown" => chosen.update(|at| *at = (*at + 1) % count),
-            "ArrowUp" => chosen.update(|at| *at = (*at + count - 1) % count),
+            "ArrowDown" => chosen.edit(|at| *at = (*at + 1) % count),
+            "ArrowUp" => chosen.edit(|at| *at = (*at + count - 1) % count),
             "Enter" => {
                 if let Some(entry) = matches.get_untracked().get(chosen.get_untracked()).cloned() {
                     run(entry);
@@ -270,7 +271,7 @@ pub fn Palette(
                     }}
                     {move || {
                         matches
-                            .with(Vec::is_empty)
+                            .see(Vec::is_empty)
                             .then(|| view! { <li class="palette__none">"Nothing has this name."</li> })
                     }}
                 </ul>

@@ -2,6 +2,7 @@
 
 use crate::components::icon::icon;
 use crate::state::App;
+use crate::state::signal::{Hold, Edit};
 use leptos::prelude::*;
 use leptos_router::components::A;
 
@@ -92,7 +93,7 @@ pub fn Rail() -> impl IntoView {
                 aria-label="Fold the rail"
                 aria-pressed=move || narrow.get().to_string()
                 data-testid="shell.rail.fold"
-                on:click=move |_| narrow.update(|narrow| *narrow = !*narrow)
+                on:click=move |_| narrow.edit(|narrow| *narrow = !*narrow)
             >
                 {icon("sidebar")}
                 <span class="rail__word">"Fold"</span>
@@ -114,7 +115,7 @@ pub fn BottomBar() -> impl IntoView {
             .filter(|place| place.href != "/events")
             .map(|place| {
                 crate::components::menu::Item::new(place.icon, place.word, "shell.more.place", move || {
-                    navigate.with_value(|go| go(place.href, Default::default()));
+                    navigate.hold(|go| go(place.href, Default::default()));
                 })
             })
             .collect();

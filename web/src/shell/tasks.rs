@@ -3,6 +3,7 @@
 use crate::components::icon::icon;
 use crate::pages::tasks::task_row;
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::components::A;
 
@@ -39,7 +40,7 @@ pub fn TaskTray() -> impl IntoView {
                 </header>
                 <div class="tray__list">
                     <Show
-                        when=move || !app.tasks.items.with(Vec::is_empty)
+                        when=move || !app.tasks.items.see(Vec::is_empty)
                         fallback=|| view! { <p class="tray__none">"Nothing is running, and nothing has finished lately."</p> }
                     >
                         <For each=move || app.tasks.items.get() key=|task| (task.id.clone(), format!("{:?}", task.progress), task.state == shared::task::TaskState::Running) let:task>

@@ -7,6 +7,7 @@ use crate::components::menu::Item;
 use crate::format::{number, time};
 use crate::state::App;
 use crate::state::connection::Link;
+use crate::state::signal::{See, Hold, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -22,7 +23,7 @@ fn crumbs(path: &str, app: App) -> Vec<(String, String)> {
         let word = app
             .containers
             .items
-            .with(|items| items.get(part).map(|item| item.name.clone()))
+            .see(|items| items.get(part).map(|item| item.name.clone()))
             .unwrap_or_else(|| shown(part));
         crumbs.push((word, address.clone()));
     }
@@ -56,7 +57,7 @@ pub fn TopBar(
     let navigate = StoredValue::new_local(use_navigate());
     let running = move || app.tasks.running();
     let user_menu = move |event: web_sys::MouseEvent| {
-        let go = move |place: &'static str| move || navigate.with_value(|go| go(place, Default::default()));
+        let go = move |place: &'static str| move || navigate.hold(|go| go(place, Default::default()));
         app.menus.open(
             &event,
             vec![
@@ -118,7 +119,7 @@ pub fn TopBar(
                 title="Tasks"
                 aria-expanded=move || app.tasks.open.get().to_string()
                 data-testid="shell.tasks.open"
-                on:click=move |_| app.tasks.open.update(|open| *open = !*open)
+                on:click=move |_| app.tasks.open.edit(|open| *open = !*open)
             >
                 {icon("task")}
                 {move || (running() > 0).then(|| view! { <span class="top-bar__count">{running()}</span> })}

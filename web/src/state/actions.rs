@@ -6,9 +6,11 @@ use super::containers::{Pending, is_up};
 use crate::client::http;
 use crate::components::dialog::Question;
 use crate::format::number;
+use crate::state::signal::{Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::container::{Container, Status};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Something a person does to a container.
@@ -138,7 +140,7 @@ fn go(app: App, action: Action, id: String, name: String, force: bool, then: Rc<
     if app
         .containers
         .pending
-        .with_untracked(|pending| pending.contains_key(&id))
+        .peek(|pending| pending.contains_key(&id))
     {
         return;
     }
@@ -158,7 +160,7 @@ async fn one(app: App, action: Action, id: &str, force: bool) -> Result<(), Stri
     let (method, path) = action.request(id, force, false);
     let answer = http::act(method, &path).await.map_err(|failure| failure.to_string());
     if action == Action::Remove && answer.is_ok() {
-        app.containers.items.update(|items| {
+        app.containers.items.edit(|items| {
             items.remove(id);
         });
     } else {
@@ -189,10 +191,13 @@ pub fn take_all(app: App, action: Action, containers: Vec<Container>, outcomes: 
             })
             .collect(),
     );
-    let queue = StoredValue::new(containers);
+    let queue = Rc::new(RefCell::new(containers));
     for _ in 0..4 {
+        let queue = queue.clone();
         spawn_local(async move {
-            while let Some(container) = queue.try_update_value(Vec::pop).flatten() {
+            loop {
+                let next = queue.borrow_mut().pop();
+                let Some(container) = next else { return };
                 app.containers.expect(&container.id, action.pending());
                 let result = one(app, action, &container.id, is_up(&container)).await;
                 outcomes.try_update(|outcomes| {

@@ -2,6 +2,7 @@
 
 use crate::client::socket;
 use crate::format::time;
+use crate::state::signal::Edit;
 use leptos::prelude::*;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,7 +30,7 @@ impl Default for Connection {
         socket::on_change(move |open| {
             if open {
                 connection.link.set(Link::Open);
-                connection.epoch.update(|epoch| *epoch += 1);
+                connection.epoch.edit(|epoch| *epoch += 1);
             } else if !matches!(connection.link.get_untracked(), Link::Cut(_)) {
                 connection.link.set(Link::Cut(time::now()));
             }

@@ -2,6 +2,7 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
+use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::container::{Container, Details, Status};
@@ -104,7 +105,7 @@ impl Containers {
             match http::get::<List<Container>>("/containers?limit=5000").await {
                 Ok(list) => self.take(list.items),
                 Err(failure) => {
-                    if self.items.with_untracked(BTreeMap::is_empty) {
+                    if self.items.peek(BTreeMap::is_empty) {
                         self.load.set(Load::Failed(failure.to_string()));
                     }
                 }
@@ -128,7 +129,7 @@ impl Containers {
     }
 
     fn remember(self, news: Vec<Event>) {
-        self.events.update(|events| {
+        self.events.edit(|events| {
             for event in news {
                 // The list and the stream overlap; numbers tell what is known.
                 match events.binary_search_by_key(&event.seq, |known| known.seq) {
@@ -143,7 +144,7 @@ impl Containers {
 
     fn touch(self, id: &str, action: &str) {
         if action == "destroy" {
-            self.items.update(|items| {
+            self.items.edit(|items| {
                 items.remove(id);
             });
             self.settle(id);
@@ -176,15 +177,15 @@ impl Containers {
     /// Reads one container again.
     pub fn read(self, id: String) {
         spawn_local(async move {
-            match http::get::<Details>(&["/containers/", &id].concat()).await {
+            match http::get_flat::<Details>(&["/containers/", &id].concat()).await {
                 Ok(details) => {
-                    self.items.update(|items| {
+                    self.items.edit(|items| {
                         items.insert(id.clone(), details.container);
                     });
                     self.settle(&id);
                 }
                 Err(failure) if failure.status() == 404 => {
-                    self.items.update(|items| {
+                    self.items.edit(|items| {
                         items.remove(&id);
                     });
                     self.settle(&id);
@@ -195,14 +196,14 @@ impl Containers {
     }
 
     pub fn expect(self, id: &str, pending: Pending) {
-        self.pending.update(|all| {
+        self.pending.edit(|all| {
             all.insert(id.to_owned(), pending);
         });
     }
 
     pub fn settle(self, id: &str) {
-        if self.pending.with_untracked(|pending| pending.contains_key(id)) {
-            self.pending.update(|pending| {
+        if self.pending.peek(|pending| pending.contains_key(id)) {
+            self.pending.edit(|pending| {
                 pending.remove(id);
             });
         }
@@ -211,7 +212,7 @@ impl Containers {
     /// How many are in each status.
     pub fn count(self, wanted: impl Fn(&Container) -> bool) -> usize {
         self.items
-            .with(|items| items.values().filter(|item| wanted(item)).count())
+            .see(|items| items.values().filter(|item| wanted(item)).count())
     }
 }
 

@@ -6,6 +6,7 @@ pub mod connection;
 pub mod containers;
 pub mod preferences;
 pub mod session;
+pub mod signal;
 pub mod stats;
 pub mod tasks;
 
@@ -18,12 +19,24 @@ use leptos::prelude::*;
 use preferences::Preferences;
 use session::SessionState;
 use stats::LiveStats;
+use std::ops::Deref;
 use std::time::Duration;
 use tasks::Tasks;
 
-/// Everything shared.
+/// The shared state, small enough to be captured everywhere.
 #[derive(Clone, Copy)]
-pub struct App {
+pub struct App(&'static Shared);
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        self.0
+    }
+}
+
+/// Everything shared.
+pub struct Shared {
     pub session: SessionState,
     pub connection: Connection,
     pub preferences: Preferences,
@@ -40,7 +53,8 @@ pub struct App {
 impl App {
     /// Makes the shared state and gives it to everything below the root.
     pub fn provide() -> Self {
-        let app = Self {
+        // Made once, for as long as the page lives.
+        let app = Self(Box::leak(Box::new(Shared {
             session: SessionState::default(),
             connection: Connection::default(),
             preferences: Preferences::load(),
@@ -51,7 +65,7 @@ impl App {
             asker: Asker::default(),
             menus: Menus::default(),
             now: RwSignal::new(crate::format::time::now()),
-        };
+        })));
         set_interval(
             move || {
                 // Nothing is drawn while the tab is hidden.

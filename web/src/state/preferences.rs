@@ -11,7 +11,7 @@ fn storage() -> Option<web_sys::Storage> {
 /// Reads what was kept under a name.
 pub fn recall<T: DeserializeOwned>(name: &str) -> Option<T> {
     let text = storage()?.get_item(&["gantry.", name].concat()).ok()??;
-    serde_json::from_str(&text).ok()
+    crate::client::decode::decode(&text).ok()
 }
 
 /// Keeps something under a name; private windows may refuse, and that is no harm.

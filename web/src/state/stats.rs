@@ -2,6 +2,7 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
+use crate::state::signal::{Peek, Hold, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::socket::{Data, Topic};
@@ -70,15 +71,15 @@ impl LiveStats {
     pub fn watch_host(self) {
         let taking = move |heard| {
             if let Heard::Data(Data::HostStats(sample)) = heard {
-                self.host.update(|host| push(host, sample));
+                self.host.edit(|host| push(host, sample));
             }
         };
         self.host_following
             .set_value(Some(socket::open(Topic::HostStats, None, taking)));
-        if self.host.with_untracked(VecDeque::is_empty) {
+        if self.host.peek(VecDeque::is_empty) {
             spawn_local(async move {
                 if let Ok(history) = http::get::<HostHistory>("/system/stats/history?seconds=60").await {
-                    self.host.update(|host| {
+                    self.host.edit(|host| {
                         for sample in history.samples {
                             push(host, sample);
                         }
@@ -101,14 +102,14 @@ impl LiveStats {
             }
         });
         if !document().hidden() {
-            self.tick.update(|tick| *tick += 1);
+            self.tick.edit(|tick| *tick += 1);
         }
     }
 
     /// The last minute of one container; follows new samples.
     pub fn of(self, id: &str) -> Option<Recent> {
         self.tick.track();
-        self.rings.with_value(|rings| {
+        self.rings.hold(|rings| {
             let ring = rings.get(id)?;
             Some(Recent {
                 last: ring.last.clone()?,
@@ -120,7 +121,7 @@ impl LiveStats {
     /// Those with the highest figure now, greatest first.
     pub fn top(self, count: usize, figure: impl Fn(&Stats) -> f64) -> Vec<Recent> {
         self.tick.track();
-        self.rings.with_value(|rings| {
+        self.rings.hold(|rings| {
             let mut all: Vec<&Ring> = rings.values().filter(|ring| ring.last.is_some()).collect();
             let value = |ring: &Ring| ring.last.as_ref().map_or(0.0, &figure);
             all.sort_by(|a, b| value(b).total_cmp(&value(a)));

@@ -2,6 +2,7 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
+use crate::state::signal::{See, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::list::List;
@@ -61,7 +62,7 @@ impl Tasks {
     pub fn take(self, task: Task) {
         let ended = task.state != TaskState::Running;
         let mut news = false;
-        self.items.update(|items| {
+        self.items.edit(|items| {
             match items.iter_mut().find(|known| known.id == task.id) {
                 // A slow list must not undo what the socket already told.
                 Some(known) if known.state == TaskState::Running => {
@@ -77,13 +78,13 @@ impl Tasks {
             items.truncate(KEPT);
         });
         if news {
-            self.finished.update(|count| *count += 1);
+            self.finished.edit(|count| *count += 1);
         }
     }
 
     pub fn running(self) -> usize {
         self.items
-            .with(|items| items.iter().filter(|task| task.state == TaskState::Running).count())
+            .see(|items| items.iter().filter(|task| task.state == TaskState::Running).count())
     }
 
     pub fn cancel(self, id: String) {

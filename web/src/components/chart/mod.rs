@@ -6,6 +6,7 @@ use crate::components::icon::icon;
 use crate::components::watch::on_resize;
 use crate::format::time;
 use draw::{Frame, draw};
+use crate::state::signal::{See, Edit};
 use leptos::prelude::*;
 
 /// One line.
@@ -60,12 +61,12 @@ pub fn Chart(
             width.set(f64::from(area.client_width()));
         }
     });
-    let top = Memo::new(move |_| data.with(|data| scale_top(data, least)));
-    let span = move || data.with(|data| Some((*data.times.first()?, *data.times.last()?)));
+    let top = Memo::new(move |_| data.see(|data| scale_top(data, least)));
+    let span = move || data.see(|data| Some((*data.times.first()?, *data.times.last()?)));
     // The sample nearest to the cursor.
     let at = Memo::new(move |_| {
         let cursor = cursor.get()?;
-        data.with(|data| {
+        data.see(|data| {
             let after = data.times.partition_point(|time| *time < cursor);
             [after.checked_sub(1), Some(after)]
                 .into_iter()
@@ -84,7 +85,7 @@ pub fn Chart(
         let (Some(canvas), false) = (canvas.get(), table.get()) else {
             return;
         };
-        data.with(|data| {
+        data.see(|data| {
             draw(
                 &canvas,
                 data,
@@ -123,7 +124,7 @@ pub fn Chart(
         cursor.set(Some(to.clamp(first, last)));
     };
     let legend = move || {
-        data.with(|data| {
+        data.see(|data| {
             let shown = at.get().or(data.times.len().checked_sub(1));
             data.series
                 .iter()
@@ -142,7 +143,7 @@ pub fn Chart(
     };
     // The text that says what a look at the picture does.
     let summary = move || {
-        data.with(|data| {
+        data.see(|data| {
             let mut said = String::from(title);
             for series in &data.series {
                 let peak = series.values.iter().copied().fold(0.0, f64::max);
@@ -154,7 +155,7 @@ pub fn Chart(
     };
     let tip = move || {
         let at = at.get()?;
-        data.with(|data| {
+        data.see(|data| {
             let moment = *data.times.get(at)?;
             let (first, last) = (*data.times.first()?, *data.times.last()?);
             let share = if last > first {
@@ -184,7 +185,7 @@ pub fn Chart(
                     title="View as table"
                     aria-pressed=move || table.get().to_string()
                     data-testid=[testid, ".table"].concat()
-                    on:click=move |_| table.update(|table| *table = !*table)
+                    on:click=move |_| table.edit(|table| *table = !*table)
                 >
                     {icon("table")}
                 </button>

@@ -22,6 +22,7 @@ use crate::components::icon::icon;
 use crate::components::notice::{failure, skeleton};
 use crate::components::watch::on_resize;
 use crate::format::number;
+use crate::state::signal::{Hold, Edit};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent, PointerEvent, WheelEvent};
@@ -61,17 +62,17 @@ pub fn LogView(
     let viewer = StoredValue::new_local(Viewer::new(source, controls, line));
     let canvas = NodeRef::<leptos::html::Div>::new();
     let field = NodeRef::<leptos::html::Input>::new();
-    viewer.with_value(Viewer::open);
-    on_resize(canvas, move || viewer.with_value(Viewer::resized));
+    viewer.hold(Viewer::open);
+    on_resize(canvas, move || viewer.hold(Viewer::resized));
     Effect::new(move || {
         if let Some(canvas) = canvas.get() {
-            viewer.with_value(|viewer| viewer.mount(canvas.into()));
+            viewer.hold(|viewer| viewer.mount(canvas.into()));
         }
     });
     Effect::new(move |before: Option<bool>| {
         let now = theme.get();
         if before.is_some_and(|before| before != now) {
-            viewer.with_value(Viewer::redraw);
+            viewer.hold(Viewer::redraw);
         }
         now
     });
@@ -89,17 +90,17 @@ pub fn LogView(
         controls.selected.set(Some(range));
         controls.follow.set(false);
         on_choose.run(Some(range.0));
-        viewer.with_value(Viewer::redraw);
+        viewer.hold(Viewer::redraw);
     };
     let copy = move || {
         if let Some((from, to)) = controls.selected.get_untracked() {
-            let text = viewer.with_value(|viewer| viewer.text_of(from, to));
+            let text = viewer.hold(|viewer| viewer.text_of(from, to));
             crate::components::watch::copy(&text);
         }
     };
     let share = move || {
         if let Some((from, _)) = controls.selected.get_untracked() {
-            let address = viewer.with_value(|viewer| (viewer.source().share)(from));
+            let address = viewer.hold(|viewer| (viewer.source().share)(from));
             crate::components::watch::copy(&address);
         }
     };
@@ -107,7 +108,7 @@ pub fn LogView(
         if event.ctrl_key() || event.meta_key() || event.alt_key() {
             return;
         }
-        let taken = viewer.with_value(|viewer| {
+        let taken = viewer.hold(|viewer| {
             match event.key().as_str() {
                 "ArrowDown" | "j" => viewer.scroll(ROW),
                 "ArrowUp" | "k" => viewer.scroll(-ROW),
@@ -115,11 +116,11 @@ pub fn LogView(
                 "PageUp" => viewer.page(-1.0),
                 "Home" => viewer.go_to_first(),
                 "End" => viewer.go_to_end(),
-                " " => controls.follow.update(|follow| *follow = !*follow),
+                " " => controls.follow.edit(|follow| *follow = !*follow),
                 "f" if controls.follow.get_untracked() => controls.follow.set(false),
                 "f" => viewer.go_to_end(),
                 "w" => {
-                    controls.wrap.update(|wrap| *wrap = !*wrap);
+                    controls.wrap.edit(|wrap| *wrap = !*wrap);
                     viewer.redraw();
                 }
                 "n" => viewer.step_hit(1),
@@ -162,7 +163,7 @@ pub fn LogView(
         } else if target.class_list().contains("log-view__open")
             && let Some(seq) = seq(&target)
         {
-            viewer.with_value(|viewer| viewer.open_line(seq));
+            viewer.hold(|viewer| viewer.open_line(seq));
         }
     };
     let drag = move |event: PointerEvent| {
@@ -171,7 +172,7 @@ pub fn LogView(
         }
         let y = f64::from(event.client_y());
         if let Some(before) = touch.get_value() {
-            viewer.with_value(|viewer| viewer.scroll(before - y));
+            viewer.hold(|viewer| viewer.scroll(before - y));
             touch.set_value(Some(y));
         }
     };
@@ -201,7 +202,7 @@ pub fn LogView(
                         on:click=move |_| {
                             controls.selected.set(None);
                             on_choose.run(None);
-                            viewer.with_value(Viewer::redraw);
+                            viewer.hold(Viewer::redraw);
                         }
                     >
                         {icon("close")}
@@ -239,7 +240,7 @@ pub fn LogView(
                             2 => 400.0,
                             _ => 1.0,
                         };
-                        viewer.with_value(|viewer| viewer.scroll(event.delta_y() * unit));
+                        viewer.hold(|viewer| viewer.scroll(event.delta_y() * unit));
                     }
                     on:keydown=key
                     on:click=press
@@ -264,7 +265,7 @@ pub fn LogView(
                     Phase::Failed(reason) => {
                         let retry = move || {
                             controls.phase.set(Phase::Loading);
-                            viewer.with_value(Viewer::open);
+                            viewer.hold(Viewer::open);
                         };
                         Some(
                             view! { <div class="log-view__over">{failure("The log could not be read", reason, retry)}</div> }
@@ -290,7 +291,7 @@ pub fn LogView(
                         type="button"
                         class="log-view__pill"
                         data-testid="logs.view.pill"
-                        on:click=move |_| viewer.with_value(Viewer::go_to_end)
+                        on:click=move |_| viewer.hold(Viewer::go_to_end)
                     >
                         {icon("follow")}
                         {move || number::plural(usize::try_from(controls.unseen.get()).unwrap_or(usize::MAX), "new line")}
@@ -299,6 +300,24 @@ pub fn LogView(
                 </Show>
             </div>
             <footer class="log-view__foot">
+                <label class="log-view__jump">
+                    {icon("clock")}
+                    <span class="log-view__word">"Jump to"</span>
+                    <input
+                        class="input input--small"
+                        type="datetime-local"
+                        step="1"
+                        aria-label="Jump to a time"
+                        data-testid="logs.time.jump"
+                        on:change=move |event| {
+                            // Without a zone the browser reads it as local time, as it was typed.
+                            let moment = js_sys::Date::parse(&event_target_value(&event));
+                            if !moment.is_nan() {
+                                viewer.hold(|viewer| viewer.go_to_time(moment));
+                            }
+                        }
+                    />
+                </label>
                 {selected}
                 <span class="grow"></span>
                 <span data-testid="logs.lines.count">

@@ -2,6 +2,7 @@
 
 use super::viewer::Viewer;
 use crate::format::{number, time};
+use crate::state::signal::Hold;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, PointerEvent};
@@ -15,7 +16,7 @@ pub fn ScrollBar(
     /// What it moves.
     viewer: StoredValue<Viewer, LocalStorage>,
 ) -> impl IntoView {
-    let controls = viewer.with_value(|viewer| viewer.controls);
+    let controls = viewer.hold(|viewer| viewer.controls);
     let track = NodeRef::<leptos::html::Div>::new();
     let dragging = RwSignal::new(None::<f64>);
     let bubble = RwSignal::new(String::new());
@@ -38,7 +39,7 @@ pub fn ScrollBar(
         let top = track.get_bounding_client_rect().top();
         let way = (height() - thumb_height()).max(1.0);
         let share = ((f64::from(event.client_y()) - top - grip) / way).clamp(0.0, 1.0);
-        viewer.with_value(|viewer| {
+        viewer.hold(|viewer| {
             viewer.drag(share);
             let (seq, at) = viewer.top();
             let when = at.map(|at| time::local(at) + "  ").unwrap_or_default();

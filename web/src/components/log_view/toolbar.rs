@@ -5,6 +5,7 @@ use super::source::Query;
 use super::viewer::{Streams, Viewer};
 use crate::components::icon::icon;
 use crate::format::number;
+use crate::state::signal::{See, Peek, Hold, Edit};
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -19,14 +20,14 @@ pub fn Toolbar(
     /// The search field, so that `/` can focus it.
     field: NodeRef<leptos::html::Input>,
 ) -> impl IntoView {
-    let controls = viewer.with_value(|viewer| viewer.controls);
+    let controls = viewer.hold(|viewer| viewer.controls);
     let timer = StoredValue::new(None::<TimeoutHandle>);
     let ask = move |query: Query| {
         controls.query.set(query.clone());
         if let Some(handle) = timer.get_value() {
             handle.clear();
         }
-        let handle = set_timeout_with_handle(move || viewer.with_value(|viewer| viewer.search(query.clone())), PAUSE);
+        let handle = set_timeout_with_handle(move || viewer.hold(|viewer| viewer.search(query.clone())), PAUSE);
         timer.set_value(handle.ok());
     };
     let change = move |edit: &dyn Fn(&mut Query)| {
@@ -34,7 +35,7 @@ pub fn Toolbar(
         edit(&mut query);
         ask(query);
     };
-    let redraw = move || viewer.with_value(Viewer::redraw);
+    let redraw = move || viewer.hold(Viewer::redraw);
     let found = move || match (controls.hits.get(), controls.hit.get()) {
         _ if controls.searching.get() => "searching".to_owned(),
         (Some(Ok(hits)), _) if hits.total == 0 => "no hit".to_owned(),
@@ -45,7 +46,7 @@ pub fn Toolbar(
         (Some(Err(_)) | None, _) => String::new(),
     };
     let mistake = move || controls.hits.get().and_then(Result::err).unwrap_or_default();
-    let download = viewer.with_value(|viewer| viewer.source().download.clone());
+    let download = viewer.hold(|viewer| viewer.source().download.clone());
     view! {
         <div class="log-view__tools" role="toolbar" aria-label="Log tools">
             <div class="log-view__search">
@@ -67,11 +68,11 @@ pub fn Toolbar(
                         "Enter" => {
                             event.prevent_default();
                             let step = if event.shift_key() { -1 } else { 1 };
-                            viewer.with_value(|viewer| viewer.step_hit(step));
+                            viewer.hold(|viewer| viewer.step_hit(step));
                         }
                         "Escape" => {
                             event.stop_propagation();
-                            if controls.query.with_untracked(|query| query.text.is_empty()) {
+                            if controls.query.peek(|query| query.text.is_empty()) {
                                 if let Some(field) = field.get_untracked() {
                                     let _ = field.blur();
                                 }
@@ -105,7 +106,7 @@ pub fn Toolbar(
                     "Aa"
                 </button>
             </div>
-            <Show when=move || controls.hits.with(Option::is_some) || controls.searching.get()>
+            <Show when=move || controls.hits.see(Option::is_some) || controls.searching.get()>
                 <div class="row" style="gap:2px">
                     <span class="log-view__found" role="status" data-testid="logs.search.count">{found}</span>
                     <button
@@ -114,7 +115,7 @@ pub fn Toolbar(
                         aria-label="Previous hit (N)"
                         title="Previous hit (N)"
                         data-testid="logs.search.previous"
-                        on:click=move |_| viewer.with_value(|viewer| viewer.step_hit(-1))
+                        on:click=move |_| viewer.hold(|viewer| viewer.step_hit(-1))
                     >
                         {icon("up")}
                     </button>
@@ -124,7 +125,7 @@ pub fn Toolbar(
                         aria-label="Next hit (n)"
                         title="Next hit (n)"
                         data-testid="logs.search.next"
-                        on:click=move |_| viewer.with_value(|viewer| viewer.step_hit(1))
+                        on:click=move |_| viewer.hold(|viewer| viewer.step_hit(1))
                     >
                         {icon("down")}
                     </button>
@@ -134,10 +135,10 @@ pub fn Toolbar(
                         aria-pressed=move || controls.only_hits.get().to_string()
                         data-testid="logs.search.only"
                         on:click=move |_| {
-                            controls.only_hits.update(|only| *only = !*only);
+                            controls.only_hits.edit(|only| *only = !*only);
                             controls.follow.set(false);
                             viewer
-                                .with_value(|viewer| {
+                                .hold(|viewer| {
                                     viewer.step_hit(0);
                                     viewer.redraw();
                                 });
@@ -203,7 +204,7 @@ pub fn Toolbar(
                 aria-pressed=move || controls.wrap.get().to_string()
                 data-testid="logs.view.wrap"
                 on:click=move |_| {
-                    controls.wrap.update(|wrap| *wrap = !*wrap);
+                    controls.wrap.edit(|wrap| *wrap = !*wrap);
                     redraw();
                 }
             >
@@ -231,7 +232,7 @@ pub fn Toolbar(
                     if controls.follow.get_untracked() {
                         controls.follow.set(false);
                     } else {
-                        viewer.with_value(Viewer::go_to_end);
+                        viewer.hold(Viewer::go_to_end);
                     }
                 }
             >

@@ -7,6 +7,7 @@ use super::scroll::{Ground, Place};
 use super::source::{Following, Hits, News, Query, Source};
 use super::window::{BLOCK, Kind, Window};
 use js_sys::{Function, Reflect, RegExp};
+use crate::state::signal::{Peek, Edit};
 use leptos::prelude::*;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -178,11 +179,16 @@ impl Viewer {
                 let count = lines.len() as u64;
                 self.inner.borrow_mut().window.append(lines);
                 if !self.controls.follow.get_untracked() {
-                    self.controls.unseen.update(|unseen| *unseen += count);
+                    self.controls.unseen.edit(|unseen| *unseen += count);
                 }
                 self.schedule();
             }
-            News::Gap(_) => {}
+            News::Gap(count) => {
+                self.inner.borrow_mut().window.reopen_newest();
+                if !self.controls.follow.get_untracked() {
+                    self.controls.unseen.edit(|unseen| *unseen += count);
+                }
+            }
             News::Reset => self.open(),
         }
     }
@@ -201,7 +207,7 @@ impl Viewer {
         if !self.controls.only_hits.get_untracked() {
             return None;
         }
-        self.controls.hits.with_untracked(|hits| {
+        self.controls.hits.peek(|hits| {
             hits.as_ref()
                 .and_then(|hits| hits.as_ref().ok())
                 .map(|h| h.seqs.clone())
@@ -305,6 +311,21 @@ impl Viewer {
         self.schedule();
     }
 
+    /// Shows the first line written at or after a moment.
+    pub fn go_to_time(&self, moment: f64) {
+        let viewer = self.clone();
+        let asking = (self.source.at)(moment);
+        leptos::task::spawn_local(async move {
+            if let Ok(seq) = asking.await
+                && !viewer.controls.phase.is_disposed()
+            {
+                viewer.controls.selected.set(Some((seq, seq)));
+                viewer.go_to(seq);
+                viewer.redraw();
+            }
+        });
+    }
+
     pub fn go_to_first(&self) {
         self.drag(0.0);
     }
@@ -373,7 +394,7 @@ impl Viewer {
 
     /// Goes to the next hit, or the one before.
     pub fn step_hit(&self, step: isize) {
-        let seqs = self.controls.hits.with_untracked(|hits| match hits {
+        let seqs = self.controls.hits.peek(|hits| match hits {
             Some(Ok(hits)) => hits.seqs.clone(),
             Some(Err(_)) | None => Vec::new(),
         });
@@ -408,11 +429,11 @@ impl Viewer {
     }
 
     fn look(&self) -> Look {
-        let hit = self.controls.query.with_untracked(expression);
+        let hit = self.controls.query.peek(expression);
         let current_hit = self
             .controls
             .hits
-            .with_untracked(|hits| match (hits, self.controls.hit.get_untracked()) {
+            .peek(|hits| match (hits, self.controls.hit.get_untracked()) {
                 (Some(Ok(hits)), Some(at)) => hits.seqs.get(at).copied(),
                 _ => None,
             });

@@ -51,10 +51,6 @@ impl Window {
         *self = Self::default();
     }
 
-    pub fn len(&self) -> u64 {
-        self.next.saturating_sub(self.first)
-    }
-
     /// The line, if it is held.
     pub fn line(&self, seq: u64) -> Option<&Line> {
         self.blocks.get(&(seq / BLOCK))?.lines.get(&seq)
@@ -120,6 +116,15 @@ impl Window {
         self.evict();
     }
 
+    /// Lines were left out of what was followed: the newest block has to be
+    /// asked for once it is looked at.
+    pub fn reopen_newest(&mut self) {
+        if let Some((number, block)) = self.blocks.iter_mut().next_back() {
+            block.complete = false;
+            self.asked.remove(number);
+        }
+    }
+
     fn evict(&mut self) {
         while self.blocks.len() > KEPT {
             let Some(oldest) = self.blocks.iter().min_by_key(|(_, block)| block.used).map(|(n, _)| *n) else {
@@ -180,6 +185,16 @@ mod tests {
         window.append(lines(5..12));
         assert_eq!(window.next, 12);
         assert_eq!(window.blocks[&0].lines.len(), 12);
+    }
+
+    #[test]
+    fn after_a_gap_the_newest_block_is_asked_for_again() {
+        let mut window = Window::default();
+        window.append(lines(0..10));
+        assert_eq!(window.want(0, 10), [0u64; 0]);
+        window.reopen_newest();
+        window.append(lines(20..30));
+        assert_eq!(window.want(0, 30), [0]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A line of recent values without axes.
 
+use crate::state::signal::See;
 use leptos::prelude::*;
 use std::fmt::Write;
 
@@ -46,7 +47,7 @@ pub fn Sparkline(
     #[prop(default = 1)]
     series: u8,
 ) -> impl IntoView {
-    let drawn = Memo::new(move |_| values.with(|values| points(values, slots, full.get(), least)));
+    let drawn = Memo::new(move |_| values.see(|values| points(values, slots, full.get(), least)));
     view! {
         <svg
             class="sparkline"

@@ -2,6 +2,7 @@
 
 use super::icon::icon;
 use super::status_chip::Tone;
+use crate::state::signal::Edit;
 use leptos::prelude::*;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl Toasts {
     fn push(self, tone: Tone, text: String, detail: String) {
         let number = self.counter.get_value() + 1;
         self.counter.set_value(number);
-        self.shown.update(|shown| {
+        self.shown.edit(|shown| {
             shown.push(Toast {
                 number,
                 tone,
@@ -59,7 +60,7 @@ impl Toasts {
     }
 
     fn close(self, number: u64) {
-        self.shown.update(|shown| shown.retain(|toast| toast.number != number));
+        self.shown.edit(|shown| shown.retain(|toast| toast.number != number));
     }
 }
 

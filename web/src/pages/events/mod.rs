@@ -5,6 +5,7 @@ use crate::components::icon::icon;
 use crate::components::notice::Empty;
 use crate::format::time;
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use shared::event::{Event, SubjectKind};
@@ -150,7 +151,7 @@ pub fn Events() -> impl IntoView {
                         {event_row(app, &event)}
                     </For>
                 </ul>
-                <Show when=move || shown.with(Vec::is_empty)>
+                <Show when=move || shown.see(Vec::is_empty)>
                     <Empty icon="event" text="No event matches."/>
                 </Show>
             </section>

@@ -2,15 +2,18 @@
 
 use super::super::frame::{Head, Loaded, Reader};
 use super::list::{remove, short};
-use crate::client::http::escape;
+use crate::client::decode::FromTree;
+use crate::client::http::{Failure, escape};
 use crate::components::icon::icon;
 use crate::components::meter::Meter;
 use crate::components::notice::{Empty, failure, skeleton};
 use crate::format::{number, size, time};
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_params_map};
+use serde_json::Value;
 use shared::image::Details;
 use shared::session::Role;
 
@@ -18,21 +21,29 @@ use shared::session::Role;
 #[component]
 pub fn ImageDetail() -> impl IntoView {
     let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
+    let id = Memo::new(move |_| params.see(|params| params.get("id").unwrap_or_default()));
     move || page(id.get())
 }
 
 fn page(id: String) -> AnyView {
     let app = App::get();
-    let reader = Reader::<Details>::new(["/images/", &escape(&id)].concat());
+    let reader = Reader::<Value>::new(["/images/", &escape(&id)].concat());
+    let details = Memo::new(move |_| match reader.value.get() {
+        Loaded::Loading => Loaded::Loading,
+        Loaded::Failed(failure) => Loaded::Failed(failure),
+        Loaded::Ready(value) => match Details::from_tree(&value) {
+            Ok(details) => Loaded::Ready(details),
+            Err(error) => Loaded::Failed(Failure::Unreadable(error.to_string())),
+        },
+    });
     let navigate = StoredValue::new_local(use_navigate());
     let title = Signal::derive(move || {
-        reader.value.with(|value| match value {
+        details.see(|value| match value {
             Loaded::Ready(details) => details.image.tags.first().cloned().unwrap_or_else(|| short(&id)),
             Loaded::Loading | Loaded::Failed(_) => short(&id),
         })
     });
-    let body = move || match reader.value.get() {
+    let body = move || match details.get() {
         Loaded::Loading => skeleton(6),
         Loaded::Failed(problem) if problem.status() == 404 => view! {
             <section class="card">
@@ -48,7 +59,7 @@ fn page(id: String) -> AnyView {
         Loaded::Ready(details) => columns(details),
     };
     let buttons = move || {
-        let Loaded::Ready(details) = reader.value.get() else {
+        let Loaded::Ready(details) = details.get() else {
             return None;
         };
         if !app.session.may(Role::Operator) {
@@ -89,6 +100,7 @@ fn fact(term: &'static str, text: String) -> AnyView {
 
 fn columns(details: Details) -> AnyView {
     let image = details.image;
+    let details = details.spec;
     let largest = details
         .layers
         .iter()

@@ -8,6 +8,7 @@ use crate::components::menu::Item;
 use crate::components::notice::{Empty, failure, skeleton};
 use crate::format::{number, size, time};
 use crate::state::App;
+use crate::state::signal::{See, Hold};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
@@ -68,7 +69,7 @@ pub fn remove(app: App, image: &Image, then: impl Fn() + Clone + 'static) {
             spawn_local(async move {
                 match http::request("DELETE", &["/images/", &escape(&id)].concat(), None).await {
                     Ok(answer) => {
-                        let freed = serde_json::from_str::<Removed>(&answer).map_or(0, |removed| removed.freed_bytes);
+                        let freed = crate::client::decode::decode::<Removed>(&answer).map_or(0, |removed| removed.freed_bytes);
                         app.toasts
                             .done([&name, " is deleted, ", &size(freed), " are free"].concat());
                         then();
@@ -89,8 +90,8 @@ pub fn Images() -> impl IntoView {
     let reader = Reader::<List<Image>>::new("/images");
     let query = use_query_map();
     let navigate = StoredValue::new_local(use_navigate());
-    let text = Memo::new(move |_| query.with(|query| query.get("q").unwrap_or_default()));
-    let kind = Memo::new(move |_| query.with(|query| query.get("show").unwrap_or_default()));
+    let text = Memo::new(move |_| query.see(|query| query.get("q").unwrap_or_default()));
+    let kind = Memo::new(move |_| query.see(|query| query.get("show").unwrap_or_default()));
     // What a task brought is in the list as soon as the task is done.
     Effect::new(move |before: Option<()>| {
         app.tasks.finished.track();
@@ -99,7 +100,7 @@ pub fn Images() -> impl IntoView {
         }
     });
     Effect::new(move |before: Option<usize>| {
-        let count = app.containers.items.with(|items| items.len());
+        let count = app.containers.items.see(|items| items.len());
         if before.is_some_and(|before| before != count) {
             reader.again();
         }
@@ -112,11 +113,11 @@ pub fn Images() -> impl IntoView {
             scroll: false,
             ..NavigateOptions::default()
         };
-        navigate.with_value(|go| go(&href, options));
+        navigate.hold(|go| go(&href, options));
     };
     let matching = Memo::new(move |_| {
         let wanted = text.get().to_lowercase();
-        reader.value.with(|value| match value {
+        reader.value.see(|value| match value {
             Loaded::Ready(list) => list
                 .items
                 .iter()
@@ -133,21 +134,21 @@ pub fn Images() -> impl IntoView {
     let shown = Memo::new(move |_| {
         let kind = kind.get();
         let mut rows: Vec<Image> =
-            matching.with(|rows| rows.iter().filter(|image| fits(image, &kind)).cloned().collect());
+            matching.see(|rows| rows.iter().filter(|image| fits(image, &kind)).cloned().collect());
         rows.sort_by_key(title);
         rows
     });
     let face = Memo::new(move |_| {
-        reader.value.with(|value| match value {
+        reader.value.see(|value| match value {
             Loaded::Loading => 0,
             Loaded::Failed(_) => 1,
             Loaded::Ready(list) if list.items.is_empty() => 2,
-            Loaded::Ready(_) if shown.with(Vec::is_empty) => 3,
+            Loaded::Ready(_) if shown.see(Vec::is_empty) => 3,
             Loaded::Ready(_) => 4,
         })
     });
     let total = move || {
-        shown.with(|rows| {
+        shown.see(|rows| {
             let bytes: u64 = rows.iter().map(|image| image.size_bytes).sum();
             [number::plural(rows.len(), "image"), size(bytes)].join(", ")
         })
@@ -210,7 +211,7 @@ pub fn Images() -> impl IntoView {
                     {KINDS
                         .into_iter()
                         .map(|(word, key)| {
-                            let count = move || matching.with(|rows| rows.iter().filter(|image| fits(image, key)).count());
+                            let count = move || matching.see(|rows| rows.iter().filter(|image| fits(image, key)).count());
                             view! {
                                 <button
                                     type="button"
@@ -287,11 +288,11 @@ fn row(app: App, reader: Reader<List<Image>>, image: Image) -> AnyView {
             let pull = ["/images/pull?reference=", &escape(&tag)].concat();
             let items = vec![
                 Item::new("play", "Run", "images.menu.run", move || {
-                    navigate.with_value(|go| go(&run, Default::default()));
+                    navigate.hold(|go| go(&run, Default::default()));
                 })
                 .refused_if(!may, "Your role may only look"),
                 Item::new("pull", "Pull newer", "images.menu.pull", move || {
-                    navigate.with_value(|go| go(&pull, Default::default()));
+                    navigate.hold(|go| go(&pull, Default::default()));
                 })
                 .refused_if(!may || image.tags.is_empty(), "It has no tag to pull"),
                 Item::new("copy", "Copy id", "images.menu.copy-id", move || {

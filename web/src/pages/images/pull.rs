@@ -11,6 +11,7 @@ use crate::components::notice::note;
 use crate::components::status_chip::{Status, Tone, status_chip};
 use crate::format::number;
 use crate::state::App;
+use crate::state::signal::{See, Peek};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -24,8 +25,8 @@ use web_sys::{File, HtmlInputElement};
 #[component]
 pub fn PullImage() -> impl IntoView {
     let query = use_query_map();
-    let from_file = RwSignal::new(query.with_untracked(|query| query.get("from").as_deref() == Some("file")));
-    let reference = query.with_untracked(|query| query.get("reference").unwrap_or_default());
+    let from_file = RwSignal::new(query.peek(|query| query.get("from").as_deref() == Some("file")));
+    let reference = query.peek(|query| query.get("reference").unwrap_or_default());
     let task = RwSignal::new(None::<String>);
     view! {
         <div class="page pull">
@@ -186,7 +187,7 @@ fn from_archive(task: RwSignal<Option<String>>) -> AnyView {
             },
             move |answer| {
                 let _ = sent.try_set(None);
-                match answer.map(|text| serde_json::from_str::<Task>(&text)) {
+                match answer.map(|text| crate::client::decode::decode::<Task>(&text)) {
                     Ok(Ok(begun)) => {
                         let _ = task.try_set(Some(begun.id.clone()));
                         app.tasks.take(begun);
@@ -295,7 +296,7 @@ fn follow(id: String) -> AnyView {
     let task = Memo::new(move |_| {
         app.tasks
             .items
-            .with(|items| items.iter().find(|task| task.id == id).cloned())
+            .see(|items| items.iter().find(|task| task.id == id).cloned())
     });
     (move || {
         task.get().map(|task| {

@@ -5,6 +5,7 @@ use super::frame::{Head, Reader};
 use crate::components::icon::icon;
 use crate::components::notice::Empty;
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use shared::container::Port;
@@ -72,7 +73,7 @@ fn card(network: Network) -> AnyView {
 fn ports() -> AnyView {
     let app = App::get();
     let rows = Memo::new(move |_| {
-        let mut rows: Vec<(Port, String, String)> = app.containers.items.with(|items| {
+        let mut rows: Vec<(Port, String, String)> = app.containers.items.see(|items| {
             items
                 .values()
                 .flat_map(|item| {
@@ -107,7 +108,7 @@ fn ports() -> AnyView {
                 <h2>"Published ports"</h2>
             </header>
             <Show
-                when=move || !rows.with(Vec::is_empty)
+                when=move || !rows.see(Vec::is_empty)
                 fallback=|| view! { <Empty icon="network" text="No container publishes a port."/> }
             >
                 <div class="table-scroll">

@@ -13,6 +13,7 @@ use crate::pages::tasks::task_row;
 use crate::state::App;
 use crate::state::containers::{has_failed, is_up};
 use crate::state::stats::Recent;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use shared::container::{Container, Health};
@@ -90,14 +91,14 @@ fn tile(
 fn cpu(app: App) -> AnyView {
     let host = app.stats.host;
     let values =
-        Signal::derive(move || host.with(|host| host.iter().map(|sample| sample.cpu_percent).collect::<Vec<_>>()));
+        Signal::derive(move || host.see(|host| host.iter().map(|sample| sample.cpu_percent).collect::<Vec<_>>()));
     let picture = view! { <Sparkline values full=Signal::stored(Some(100.0))/> }.into_any();
     tile(
         "chart",
         "CPU",
-        move || host.with(|host| host.back().map(|sample| number::percent(sample.cpu_percent))),
+        move || host.see(|host| host.back().map(|sample| number::percent(sample.cpu_percent))),
         move || {
-            host.with(|host| {
+            host.see(|host| {
                 host.back().map(|sample| {
                     let load: Vec<String> = sample.load.iter().map(|load| number::cores(*load)).collect();
                     ["load ", &load.join("  ")].concat()
@@ -111,20 +112,20 @@ fn cpu(app: App) -> AnyView {
 fn memory(app: App) -> AnyView {
     let host = app.stats.host;
     let values = Signal::derive(move || {
-        host.with(|host| {
+        host.see(|host| {
             host.iter()
                 .map(|sample| sample.memory_used_bytes as f64)
                 .collect::<Vec<_>>()
         })
     });
-    let full = Signal::derive(move || host.with(|host| host.back().map(|sample| sample.memory_total_bytes as f64)));
+    let full = Signal::derive(move || host.see(|host| host.back().map(|sample| sample.memory_total_bytes as f64)));
     let picture = view! { <Sparkline values full series=3/> }.into_any();
     tile(
         "limit",
         "Memory",
-        move || host.with(|host| host.back().map(|sample| size(sample.memory_used_bytes))),
+        move || host.see(|host| host.back().map(|sample| size(sample.memory_used_bytes))),
         move || {
-            host.with(|host| {
+            host.see(|host| {
                 host.back()
                     .map(|sample| ["of ", &size(sample.memory_total_bytes)].concat())
             })
@@ -136,7 +137,7 @@ fn memory(app: App) -> AnyView {
 fn disk(app: App) -> AnyView {
     let host = app.stats.host;
     let share = Signal::derive(move || {
-        host.with(|host| {
+        host.see(|host| {
             let last = host.back()?;
             Some(last.disk_used_bytes as f64 / (last.disk_total_bytes.max(1)) as f64)
         })
@@ -145,9 +146,9 @@ fn disk(app: App) -> AnyView {
     tile(
         "volume",
         "Disk",
-        move || host.with(|host| host.back().map(|sample| size(sample.disk_used_bytes))),
+        move || host.see(|host| host.back().map(|sample| size(sample.disk_used_bytes))),
         move || {
-            host.with(|host| {
+            host.see(|host| {
                 host.back().map(|sample| {
                     let free = sample.disk_total_bytes.saturating_sub(sample.disk_used_bytes);
                     ["of ", &size(sample.disk_total_bytes), ", ", &size(free), " free"].concat()
@@ -204,7 +205,7 @@ fn concern(item: &Container) -> Option<(u8, String)> {
 
 fn attention(app: App) -> AnyView {
     let concerns = Memo::new(move |_| {
-        let mut found: Vec<(u8, String, Container)> = app.containers.items.with(|items| {
+        let mut found: Vec<(u8, String, Container)> = app.containers.items.see(|items| {
             items
                 .values()
                 .filter_map(|item| concern(item).map(|(rank, words)| (rank, words, item.clone())))
@@ -262,7 +263,7 @@ fn attention(app: App) -> AnyView {
 
 fn events(app: App) -> AnyView {
     let rows = move || {
-        app.containers.events.with(|events| {
+        app.containers.events.see(|events| {
             events
                 .iter()
                 .rev()
@@ -279,7 +280,7 @@ fn events(app: App) -> AnyView {
             </header>
             <ul>{rows}</ul>
             {move || {
-                app.containers.events.with(Vec::is_empty).then(|| view! { <Empty icon="event" text="Nothing has happened yet."/> })
+                app.containers.events.see(Vec::is_empty).then(|| view! { <Empty icon="event" text="Nothing has happened yet."/> })
             }}
         </section>
     }
@@ -300,7 +301,7 @@ fn top(app: App, title: &'static str, figure: fn(&Recent) -> f64, words: fn(&Rec
                 let item = app
                     .containers
                     .items
-                    .with(|items| items.get(&recent.last.id).filter(|item| is_up(item)).cloned())?;
+                    .see(|items| items.get(&recent.last.id).filter(|item| is_up(item)).cloned())?;
                 let _ = figure(&recent);
                 let share = recent
                     .last

@@ -9,6 +9,7 @@ use super::frame::Head;
 use crate::components::notice::Empty;
 use crate::components::tabs::{Tab, Tabs};
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use shared::session::Role;
@@ -24,7 +25,7 @@ const SECTIONS: [(&str, &str); 3] = [
 pub fn Settings() -> impl IntoView {
     let app = App::get();
     let params = use_params_map();
-    let section = Memo::new(move |_| params.with(|params| params.get("section").unwrap_or_default()));
+    let section = Memo::new(move |_| params.see(|params| params.get("section").unwrap_or_default()));
     let chosen = Memo::new(move |_| SECTIONS.iter().position(|(key, _)| *key == section.get()).unwrap_or(0));
     let tabs = Signal::derive(move || {
         SECTIONS

@@ -7,6 +7,7 @@ use crate::components::status_chip::{Status, Tone, status_chip};
 use crate::components::watch::copy;
 use crate::format::{size, time};
 use crate::state::App;
+use crate::state::signal::Peek;
 use leptos::prelude::*;
 use shared::system::{Check, CheckItem, Outcome, System, Usage};
 
@@ -143,7 +144,7 @@ fn report(reader: Reader<Check>, check: Check) -> AnyView {
         }
     }
     let text = move || {
-        reader.value.with_untracked(|value| match value {
+        reader.value.peek(|value| match value {
             Loaded::Ready(check) => serde_json::to_string_pretty(check).unwrap_or_default(),
             Loaded::Loading | Loaded::Failed(_) => String::new(),
         })

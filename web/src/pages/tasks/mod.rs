@@ -2,12 +2,12 @@
 
 use super::frame::Head;
 use crate::client::http::sentence;
-use crate::components::icon::icon;
 use crate::components::meter::Meter;
 use crate::components::notice::{Empty, note};
 use crate::components::status_chip::{Status, Tone, status_chip};
 use crate::format::{size, time};
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use shared::task::{LayerProgress, LayerState, Progress, Task, TaskState};
 
@@ -122,7 +122,7 @@ pub fn Tasks() -> impl IntoView {
         <div class="page">
             <Head title="Tasks"/>
             <Show
-                when=move || !app.tasks.items.with(Vec::is_empty)
+                when=move || !app.tasks.items.see(Vec::is_empty)
                 fallback=|| {
                     view! {
                         <section class="card">
@@ -137,16 +137,4 @@ pub fn Tasks() -> impl IntoView {
             </Show>
         </div>
     }
-}
-
-/// A link to a page that waits on a task.
-pub fn open_tray_button() -> AnyView {
-    let app = App::get();
-    view! {
-        <button type="button" class="button" data-testid="tasks.tray.open" on:click=move |_| app.tasks.open.set(true)>
-            {icon("task")}
-            "Tasks"
-        </button>
-    }
-    .into_any()
 }

@@ -70,26 +70,26 @@ impl Draft {
         };
         let line = |parts: &[String]| parts.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(" ");
         set("image", details.container.image.clone());
-        set("entrypoint", line(&details.entrypoint));
-        set("command", line(&details.arguments));
-        set("working_dir", details.working_dir.clone());
-        set("user", details.user.clone());
-        set("stop_signal", details.stop_signal.clone());
-        set("restart", policy_word(details.restart.policy).to_owned());
-        set("network", network_word(details.network).to_owned());
+        set("entrypoint", line(&details.spec.entrypoint));
+        set("command", line(&details.spec.arguments));
+        set("working_dir", details.spec.working_dir.clone());
+        set("user", details.spec.user.clone());
+        set("stop_signal", details.spec.stop_signal.clone());
+        set("restart", policy_word(details.spec.restart.policy).to_owned());
+        set("network", network_word(details.spec.network).to_owned());
         let plain = |value: Option<Option<u64>>| value.flatten().map(|v| v.to_string()).unwrap_or_default();
         let bytes = |value: Option<Option<u64>>| value.flatten().map(crate::format::size).unwrap_or_default();
         set(
             "cpu",
-            details
+            details.spec
                 .limits
                 .nano_cpus
                 .flatten()
                 .map(|nano| crate::format::number::cores(nano as f64 / 1e9))
                 .unwrap_or_default(),
         );
-        set("memory", bytes(details.limits.memory_bytes));
-        set("pids", plain(details.limits.pids));
+        set("memory", bytes(details.spec.limits.memory_bytes));
+        set("pids", plain(details.spec.limits.pids));
         let ports = details.container.ports.iter().map(|port| {
             vec![
                 String::new(),
@@ -99,7 +99,7 @@ impl Draft {
             ]
         });
         draft.rows.insert("ports".to_owned(), ports.collect());
-        let env = details
+        let env = details.spec
             .env
             .iter()
             .map(|entry| vec![entry.name.clone(), entry.value.clone()]);
@@ -110,7 +110,7 @@ impl Draft {
             .iter()
             .map(|(key, value)| vec![key.clone(), value.clone()]);
         draft.rows.insert("labels".to_owned(), labels.collect());
-        let mounts = details.mounts.iter().map(|mount| {
+        let mounts = details.spec.mounts.iter().map(|mount| {
             vec![
                 kind_word(mount.kind).to_owned(),
                 mount.source.clone(),
@@ -120,12 +120,12 @@ impl Draft {
         });
         draft.rows.insert("mounts".to_owned(), mounts.collect());
         for (name, on) in [
-            ("init", details.init),
-            ("terminal", details.terminal),
-            ("stdin_open", details.stdin_open),
-            ("read_only_root", details.read_only_root),
-            ("no_new_privileges", details.no_new_privileges),
-            ("privileged", details.privileged),
+            ("init", details.spec.init),
+            ("terminal", details.spec.terminal),
+            ("stdin_open", details.spec.stdin_open),
+            ("read_only_root", details.spec.read_only_root),
+            ("no_new_privileges", details.spec.no_new_privileges),
+            ("privileged", details.spec.privileged),
         ] {
             if on {
                 draft.on.insert(name.to_owned());

@@ -3,6 +3,7 @@
 
 use super::draft::Draft;
 use crate::components::icon::icon;
+use crate::state::signal::{See, Peek, Hold, Edit};
 use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,21 +19,21 @@ pub struct Form {
 
 impl Form {
     pub fn set(self, name: &str, text: String) {
-        self.draft.update(|draft| {
+        self.draft.edit(|draft| {
             draft.texts.insert(name.to_owned(), text);
         });
     }
 
     pub fn touch(self, name: &str) {
-        if !self.touched.with_untracked(|touched| touched.contains(name)) {
-            self.touched.update(|touched| {
+        if !self.touched.peek(|touched| touched.contains(name)) {
+            self.touched.edit(|touched| {
                 touched.insert(name.to_owned());
             });
         }
     }
 
     pub fn mistake(self, name: &str) -> Option<String> {
-        self.mistakes.with(|mistakes| mistakes.get(name).cloned())
+        self.mistakes.see(|mistakes| mistakes.get(name).cloned())
     }
 }
 
@@ -73,7 +74,7 @@ pub fn text(
             data-testid=["create.form.", name].concat()
             aria-describedby=described
             aria-invalid=move || form.mistake(name).is_some().to_string()
-            prop:value=move || form.draft.with(|draft| draft.texts.get(name).cloned().unwrap_or_default())
+            prop:value=move || form.draft.see(|draft| draft.texts.get(name).cloned().unwrap_or_default())
             on:input=move |event| form.set(name, event_target_value(&event))
             on:blur=move |_| form.touch(name)
         />
@@ -96,7 +97,7 @@ pub fn select(
             class="select"
             id=id
             data-testid=["create.form.", name].concat()
-            prop:value=move || form.draft.with(|draft| draft.text(name).to_owned())
+            prop:value=move || form.draft.see(|draft| draft.text(name).to_owned())
             on:change=move |event| {
                 form.set(name, event_target_value(&event));
                 form.touch(name);
@@ -105,7 +106,7 @@ pub fn select(
             {choices
                 .iter()
                 .map(|(value, word)| {
-                    let chosen = move || form.draft.with(|draft| draft.text(name) == *value);
+                    let chosen = move || form.draft.see(|draft| draft.text(name) == *value);
                     view! { <option value=*value prop:selected=chosen>{*word}</option> }
                 })
                 .collect_view()}
@@ -122,10 +123,10 @@ pub fn switch(form: Form, name: &'static str, label: &'static str, hint: &'stati
             <input
                 type="checkbox"
                 data-testid=["create.form.", name].concat()
-                prop:checked=move || form.draft.with(|draft| draft.is_on(name))
+                prop:checked=move || form.draft.see(|draft| draft.is_on(name))
                 on:change=move |event| {
                     let on = event_target_checked(&event);
-                    form.draft.update(|draft| {
+                    form.draft.edit(|draft| {
                         if on {
                             draft.on.insert(name.to_owned());
                         } else {
@@ -166,9 +167,9 @@ pub fn rows(
     add: &'static str,
     columns: &'static [Column],
 ) -> AnyView {
-    let count = Memo::new(move |_| form.draft.with(|draft| draft.list(name).len()));
+    let count = Memo::new(move |_| form.draft.see(|draft| draft.list(name).len()));
     let plus = move |_| {
-        form.draft.update(|draft| {
+        form.draft.edit(|draft| {
             let first = |column: &Column| column.choices.first().map_or("", |choice| choice.0).to_owned();
             draft
                 .rows
@@ -196,13 +197,13 @@ pub fn rows(
 
 fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) -> AnyView {
     let field = StoredValue::new([name, "[", &at.to_string(), "]"].concat());
-    let mistake = move || field.with_value(|field| form.mistake(field));
+    let mistake = move || field.hold(|field| form.mistake(field));
     let cells = columns
         .iter()
         .enumerate()
         .map(|(column_at, column)| {
             let value = move || {
-                form.draft.with(|draft| {
+                form.draft.see(|draft| {
                     draft
                         .list(name)
                         .get(at)
@@ -212,7 +213,7 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
                 })
             };
             let write = move |text: String| {
-                form.draft.update(|draft| {
+                form.draft.edit(|draft| {
                     if let Some(row) = draft.rows.get_mut(name).and_then(|rows| rows.get_mut(at)) {
                         if row.len() <= column_at {
                             row.resize(column_at + 1, String::new());
@@ -241,7 +242,7 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
                         data-testid=testid
                         prop:value=value
                         on:input=move |event| write(event_target_value(&event))
-                        on:blur=move |_| field.with_value(|field| form.touch(field))
+                        on:blur=move |_| field.hold(|field| form.touch(field))
                     />
                 }
                 .into_any()
@@ -268,7 +269,7 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
         })
         .collect_view();
     let minus = move |_| {
-        form.draft.update(|draft| {
+        form.draft.edit(|draft| {
             if let Some(rows) = draft.rows.get_mut(name)
                 && at < rows.len()
             {

@@ -15,6 +15,7 @@ use crate::state::App;
 use crate::state::preferences::{forget, keep, recall};
 use draft::{Draft, Judged, judge};
 use form::Form;
+use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -67,8 +68,8 @@ fn fields(list: Vec<shared::problem::Mistake>) -> BTreeMap<String, String> {
 pub fn Create() -> impl IntoView {
     let app = App::get();
     let query = use_query_map();
-    let image = query.with_untracked(|query| query.get("image"));
-    let from = query.with_untracked(|query| query.get("from"));
+    let image = query.peek(|query| query.get("image"));
+    let from = query.peek(|query| query.get("from"));
     let kept: Option<Draft> = recall(DRAFT);
     let restored = kept.is_some() && image.is_none() && from.is_none();
     let mut start = if restored {
@@ -82,7 +83,7 @@ pub fn Create() -> impl IntoView {
     let draft = RwSignal::new(start);
     if let Some(from) = from {
         spawn_local(async move {
-            if let Ok(details) = http::get::<Details>(&["/containers/", &http::escape(&from)].concat()).await {
+            if let Ok(details) = http::get_flat::<Details>(&["/containers/", &http::escape(&from)].concat()).await {
                 let _ = draft.try_set(Draft::like(&details));
             }
         });
@@ -99,14 +100,14 @@ pub fn Create() -> impl IntoView {
             cpus: 4096,
         },
     });
-    let judged = Memo::new(move |_| draft.with(|draft| judge(draft, host.get())));
+    let judged = Memo::new(move |_| draft.see(|draft| judge(draft, host.get())));
     let checked = RwSignal::new(Checked::default());
     let touched = RwSignal::new(BTreeSet::<String>::new());
     let tried = RwSignal::new(false);
     let mistakes = Memo::new(move |_| {
         let all = tried.get();
-        let mut shown: BTreeMap<String, String> = judged.with(|judged| {
-            touched.with(|touched| {
+        let mut shown: BTreeMap<String, String> = judged.see(|judged| {
+            touched.see(|touched| {
                 judged
                     .mistakes
                     .iter()
@@ -116,9 +117,9 @@ pub fn Create() -> impl IntoView {
             })
         });
         // The server's word counts for fields that were filled.
-        checked.with(|checked| {
+        checked.see(|checked| {
             for (field, words) in &checked.mistakes {
-                let filled = all || touched.with(|touched| touched.contains(field)) || field.contains('[');
+                let filled = all || touched.see(|touched| touched.contains(field)) || field.contains('[');
                 if filled {
                     shown.entry(field.clone()).or_insert_with(|| words.clone());
                 }
@@ -134,7 +135,7 @@ pub fn Create() -> impl IntoView {
     watch_server(judged, checked);
     let began = draft.get_untracked();
     Effect::new(move || {
-        draft.with(|draft| {
+        draft.see(|draft| {
             if *draft != began {
                 keep(DRAFT, draft);
             }
@@ -245,7 +246,7 @@ fn page(
         .filter(|section| !section.fields.is_empty())
         .map(|section| {
             let wrong = move || {
-                form.mistakes.with(|mistakes| {
+                form.mistakes.see(|mistakes| {
                     mistakes
                         .keys()
                         .filter(|field| {
@@ -286,7 +287,7 @@ fn page(
         })
         .collect_view();
     let warnings = move || {
-        checked.with(|checked| {
+        checked.see(|checked| {
             checked
                 .warnings
                 .iter()
@@ -329,7 +330,7 @@ fn page(
                     class="button"
                     aria-pressed=move || drawer.get().to_string()
                     data-testid="create.view.request"
-                    on:click=move |_| drawer.update(|drawer| *drawer = !*drawer)
+                    on:click=move |_| drawer.edit(|drawer| *drawer = !*drawer)
                 >
                     {icon("code")}
                     "Request"
@@ -369,7 +370,7 @@ fn page(
                 <span class="grow"></span>
                 <span class="text-bad" role="status">
                     {move || {
-                        let count = form.mistakes.with(BTreeMap::len);
+                        let count = form.mistakes.see(BTreeMap::len);
                         (count > 0).then(|| number::plural(count, "field") + " to mend")
                     }}
                 </span>
@@ -404,7 +405,7 @@ fn focus_first_mistake() {
 fn request_drawer(judged: Memo<Judged>) -> AnyView {
     let curl = RwSignal::new(false);
     let text = move || {
-        judged.with(|judged| {
+        judged.see(|judged| {
             let json = serde_json::to_string_pretty(&judged.request).unwrap_or_default();
             if curl.get() {
                 [

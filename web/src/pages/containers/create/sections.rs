@@ -2,6 +2,7 @@
 
 use super::form::{Column, Form, column, rows, select, switch, text};
 use crate::client::http;
+use crate::state::signal::{See, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::image::Image;
@@ -153,7 +154,7 @@ static RLIMIT: [Column; 3] = [
 static SYSCTL: [Column; 2] = [column("Setting", "net.core.somaxconn"), column("Value", "1024")];
 
 fn network(form: Form) -> AnyView {
-    let bridged = move || form.draft.with(|draft| draft.text("network") == "bridge");
+    let bridged = move || form.draft.see(|draft| draft.text("network") == "bridge");
     view! {
         {select(
             form,
@@ -213,7 +214,7 @@ fn environment(form: Form) -> AnyView {
     let take = move |_| {
         let found = parse_env(&pasted.get_untracked());
         form.draft
-            .update(|draft| draft.rows.entry("env".to_owned()).or_default().extend(found));
+            .edit(|draft| draft.rows.entry("env".to_owned()).or_default().extend(found));
         pasted.set(String::new());
     };
     view! {
@@ -247,7 +248,7 @@ fn resources(form: Form) -> AnyView {
 }
 
 fn restart(form: Form) -> AnyView {
-    let on_failure = move || form.draft.with(|draft| draft.text("restart") == "on_failure");
+    let on_failure = move || form.draft.see(|draft| draft.text("restart") == "on_failure");
     view! {
         <div class="create__pair">
             {select(

@@ -7,6 +7,7 @@ use crate::components::icon::icon;
 use crate::components::notice::failure;
 use crate::components::watch::copy;
 use crate::pages::frame::Reader;
+use crate::state::signal::{See, Edit};
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -58,14 +59,14 @@ pub fn config(subject: Subject) -> AnyView {
     let text = RwSignal::new(String::new());
     let raw = RwSignal::new(false);
     let pretty = move || {
-        reader.value.with(|value| match value {
+        reader.value.see(|value| match value {
             super::Loaded::Ready(value) => serde_json::to_string_pretty(value).unwrap_or_default(),
             super::Loaded::Loading | super::Loaded::Failed(_) => String::new(),
         })
     };
     let lines = Memo::new(move |_| {
         let wanted = text.get().to_lowercase();
-        reader.value.with(|value| {
+        reader.value.see(|value| {
             let mut lines = Vec::new();
             if let super::Loaded::Ready(Value::Object(map)) = value {
                 for (name, value) in map {
@@ -114,7 +115,7 @@ pub fn config(subject: Subject) -> AnyView {
             .collect_view()
     };
     let failed = move || {
-        reader.value.with(|value| match value {
+        reader.value.see(|value| match value {
             super::Loaded::Failed(failure) => Some(failure.to_string()),
             super::Loaded::Loading | super::Loaded::Ready(_) => None,
         })
@@ -141,7 +142,7 @@ pub fn config(subject: Subject) -> AnyView {
                     class="button"
                     aria-pressed=move || raw.get().to_string()
                     data-testid="config.view.raw"
-                    on:click=move |_| raw.update(|raw| *raw = !*raw)
+                    on:click=move |_| raw.edit(|raw| *raw = !*raw)
                 >
                     {icon("code")}
                     "Raw"

@@ -9,6 +9,7 @@ use crate::components::terminal::{Handle, TerminalView};
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::is_up;
+use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::exec::{ExecCreated, NewExec};
@@ -61,7 +62,7 @@ pub fn console(subject: Subject) -> AnyView {
         // The colours are read after the document has them.
         request_animation_frame(move || session.terminal.restyle());
     });
-    let up = Memo::new(move |_| subject.item.with(|item| item.as_ref().is_some_and(is_up)));
+    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(is_up)));
     let stage = Memo::new(move |_| (session.phase.get() != Phase::Choosing, session.number.get()));
     view! {
         <div class="console">
@@ -111,7 +112,7 @@ fn begin(session: Session) {
     session.mistake.set(String::new());
     session.ending.set(String::new());
     session.channel.set_value(None);
-    session.number.update(|number| *number += 1);
+    session.number.edit(|number| *number += 1);
     session.phase.set(Phase::Opening);
 }
 
@@ -236,7 +237,7 @@ fn join(subject: Subject, session: Session, rows: u16, cols: u16) {
     };
     let id = subject
         .item
-        .with_untracked(|item| item.as_ref().map(|item| item.id.clone()))
+        .peek(|item| item.as_ref().map(|item| item.id.clone()))
         .unwrap_or_else(|| subject.id());
     if session.attach.get_untracked() {
         let topic = Topic::Attach {

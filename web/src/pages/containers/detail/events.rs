@@ -5,6 +5,7 @@ use crate::client::http;
 use crate::components::notice::{Empty, skeleton};
 use crate::pages::events::event_row;
 use crate::state::App;
+use crate::state::signal::{See, Peek};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::event::Event;
@@ -17,7 +18,7 @@ pub fn events(subject: Subject) -> AnyView {
     spawn_local(async move {
         let id = subject
             .item
-            .with_untracked(|item| item.as_ref().map(|item| item.id.clone()))
+            .peek(|item| item.as_ref().map(|item| item.id.clone()))
             .unwrap_or_else(|| subject.id());
         let path = ["/events?limit=500&subject=", &http::escape(&id)].concat();
         let list = http::get::<List<Event>>(&path)
@@ -29,8 +30,8 @@ pub fn events(subject: Subject) -> AnyView {
     // What comes while the tab is open is added from the live stream.
     let shown = Memo::new(move |_| {
         let mut all = known.get()?;
-        let id = subject.item.with(|item| item.as_ref().map(|item| item.id.clone()));
-        app.containers.events.with(|events| {
+        let id = subject.item.see(|item| item.as_ref().map(|item| item.id.clone()));
+        app.containers.events.see(|events| {
             for event in events {
                 if Some(&event.subject) == id.as_ref() {
                     all.insert(event.seq, event.clone());

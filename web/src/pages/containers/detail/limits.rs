@@ -10,6 +10,7 @@ use crate::components::notice::{failure, note, skeleton};
 use crate::format::{number, size};
 use crate::pages::frame::Reader;
 use crate::state::App;
+use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use model::container::limits::{Ceiling, Cpu, HostSize};
@@ -202,7 +203,7 @@ pub fn limits(subject: Subject) -> AnyView {
         }
     });
     let face = Memo::new(move |_| {
-        form.active.value.with(|value| match value {
+        form.active.value.see(|value| match value {
             Loaded::Loading => 0,
             Loaded::Failed(_) => 1,
             Loaded::Ready(_) => 2,
@@ -223,7 +224,7 @@ pub fn limits(subject: Subject) -> AnyView {
 }
 
 fn active(form: Form) -> Limits {
-    form.active.value.with(|value| match value {
+    form.active.value.see(|value| match value {
         Loaded::Ready(limits) => limits.clone(),
         Loaded::Loading | Loaded::Failed(_) => Limits::default(),
     })
@@ -232,7 +233,7 @@ fn active(form: Form) -> Limits {
 /// The fields that say something else than what is in force.
 fn changed(form: Form) -> Vec<usize> {
     let now = active(form);
-    form.texts.with(|texts| {
+    form.texts.see(|texts| {
         FIELDS
             .iter()
             .enumerate()
@@ -258,7 +259,7 @@ fn gather(form: Form) -> Option<Limits> {
         for (at, field) in FIELDS.iter().enumerate() {
             let _ = field.write(&texts[at], &mut whole);
         }
-        let host = form.system.value.with_untracked(|value| match value {
+        let host = form.system.value.peek(|value| match value {
             Loaded::Ready(system) => HostSize {
                 memory_bytes: system.memory_bytes,
                 cpus: system.cpus,
@@ -293,7 +294,7 @@ fn send(app: App, form: Form, change: Limits) {
     let fields = untrack(|| changed(form));
     form.busy.set(true);
     form.general.set(String::new());
-    form.marks.update(|marks| {
+    form.marks.edit(|marks| {
         for at in &fields {
             marks[*at] = "applying";
         }
@@ -326,7 +327,7 @@ fn apply(app: App, form: Form) {
     let used = form
         .subject
         .item
-        .with_untracked(|item| item.as_ref().map(|item| item.id.clone()))
+        .peek(|item| item.as_ref().map(|item| item.id.clone()))
         .and_then(|id| untrack(|| app.stats.of(&id)))
         .map_or(0, |recent| recent.last.memory_bytes);
     match change.memory_bytes {
@@ -334,7 +335,7 @@ fn apply(app: App, form: Form) {
             let name = form
                 .subject
                 .item
-                .with_untracked(|item| item.as_ref().map(|item| item.name.clone()))
+                .peek(|item| item.as_ref().map(|item| item.name.clone()))
                 .unwrap_or_default();
             app.asker.ask(Question {
                 title: "Set memory below what is in use?".to_owned(),
@@ -363,7 +364,7 @@ fn apply(app: App, form: Form) {
 fn card(app: App, form: Form) -> AnyView {
     let may = move || app.session.may(Role::Operator);
     let preset = move |cores: &'static str, memory: &'static str| {
-        form.texts.update(|texts| {
+        form.texts.edit(|texts| {
             texts[0] = number::cores(cores.parse().unwrap_or(1.0));
             memory.clone_into(&mut texts[1]);
         });
@@ -408,7 +409,7 @@ fn card(app: App, form: Form) -> AnyView {
                     class="button"
                     data-testid="limits.form.revert"
                     prop:disabled=move || count.get() == 0
-                    on:click=move |_| form.active.value.update(|_| ())
+                    on:click=move |_| form.active.value.edit(|_| ())
                 >
                     "Revert"
                 </button>
@@ -432,17 +433,17 @@ fn line(app: App, form: Form, at: usize, field: Field) -> AnyView {
     let id = ["limit-", word].concat();
     let (described, labelled) = ([&id, "-mistake"].concat(), id.clone());
     let described_by = described.clone();
-    let mistake = move || form.mistakes.with(|mistakes| mistakes[at].clone());
+    let mistake = move || form.mistakes.see(|mistakes| mistakes[at].clone());
     let usage = Memo::new(move |_| {
         let id = form
             .subject
             .item
-            .with(|item| item.as_ref().map(|item| item.id.clone()))?;
+            .see(|item| item.as_ref().map(|item| item.id.clone()))?;
         let recent = app.stats.of(&id)?;
         field.usage(&recent.last, &active(form))
     });
     let share = Signal::derive(move || usage.get().and_then(|(_, share)| share));
-    let mark = move || form.marks.with(|marks| marks[at]);
+    let mark = move || form.marks.see(|marks| marks[at]);
     view! {
         <div class="limits__row" class:limits__row--changed=move || changed(form).contains(&at)>
             <label class="limits__label" for=labelled>{label}</label>
@@ -461,10 +462,10 @@ fn line(app: App, form: Form, at: usize, field: Field) -> AnyView {
                     data-testid=["limits.form.", word].concat()
                     aria-describedby=described_by
                     aria-invalid=move || (!mistake().is_empty()).to_string()
-                    prop:value=move || form.texts.with(|texts| texts[at].clone())
+                    prop:value=move || form.texts.see(|texts| texts[at].clone())
                     on:input=move |event| {
-                        form.texts.update(|texts| texts[at] = event_target_value(&event));
-                        form.marks.update(|marks| marks[at] = "");
+                        form.texts.edit(|texts| texts[at] = event_target_value(&event));
+                        form.marks.edit(|marks| marks[at] = "");
                     }
                     on:blur=move |_| {
                         gather(form);

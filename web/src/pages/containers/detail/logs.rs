@@ -9,6 +9,7 @@ use crate::components::log_view::window::{Kind, Line};
 use crate::format::time;
 use crate::pages::containers::describe;
 use crate::state::App;
+use crate::state::signal::{Peek, Hold};
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -144,7 +145,7 @@ pub fn logs(subject: Subject) -> AnyView {
     let app = App::get();
     let query = use_query_map();
     let navigate = StoredValue::new_local(use_navigate());
-    let wanted = query.with_untracked(|query| query.get("line").and_then(|line| line.parse::<u64>().ok()));
+    let wanted = query.peek(|query| query.get("line").and_then(|line| line.parse::<u64>().ok()));
     let line = wanted.map(|line| line.saturating_sub(1));
     let base = ["/containers/", &subject.id(), "/logs"].concat();
     let choose = move |line: Option<u64>| {
@@ -157,7 +158,7 @@ pub fn logs(subject: Subject) -> AnyView {
             scroll: false,
             ..NavigateOptions::default()
         };
-        navigate.with_value(|go| go(&href, options));
+        navigate.hold(|go| go(&href, options));
     };
     let choose = StoredValue::new_local(RefCell::new(choose));
     let narrow = window()
@@ -170,7 +171,7 @@ pub fn logs(subject: Subject) -> AnyView {
             <LogView
                 source=source(subject.id())
                 line
-                on_choose=move |line| choose.with_value(|choose| (choose.borrow())(line))
+                on_choose=move |line| choose.hold(|choose| (choose.borrow())(line))
                 theme=Signal::derive(move || app.preferences.is_dark())
                 wrap=narrow
             />

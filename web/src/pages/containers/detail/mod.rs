@@ -18,6 +18,7 @@ use crate::components::status_chip::status_chip;
 use crate::components::tabs::{Tab, Tabs};
 use crate::state::App;
 use crate::state::actions::{Action, take};
+use crate::state::signal::{See, Hold};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -57,7 +58,7 @@ impl Subject {
     pub fn read(self) {
         let path = ["/containers/", &self.id()].concat();
         spawn_local(async move {
-            let answer = http::get::<Details>(&path).await;
+            let answer = http::get_flat::<Details>(&path).await;
             let _ = self.details.try_update(|details| match answer {
                 Ok(ready) => *details = Loaded::Ready(ready),
                 Err(failure) if matches!(details, Loaded::Ready(_)) && failure == Failure::Unreachable => {}
@@ -71,8 +72,8 @@ impl Subject {
 #[component]
 pub fn Detail() -> impl IntoView {
     let params = use_params_map();
-    let id = Memo::new(move |_| params.with(|params| params.get("id").unwrap_or_default()));
-    let tab = Memo::new(move |_| params.with(|params| params.get("tab").unwrap_or_default()));
+    let id = Memo::new(move |_| params.see(|params| params.get("id").unwrap_or_default()));
+    let tab = Memo::new(move |_| params.see(|params| params.get("tab").unwrap_or_default()));
     move || detail(id.get(), tab)
 }
 
@@ -84,8 +85,8 @@ fn detail(id: String, tab: Memo<String>) -> AnyView {
         id: stored,
         // The address may hold a name or the beginning of an id.
         item: Memo::new(move |_| {
-            stored.with_value(|id| {
-                app.containers.items.with(|items| {
+            stored.hold(|id| {
+                app.containers.items.see(|items| {
                     items
                         .get(id)
                         .or_else(|| items.values().find(|item| item.name == *id))
@@ -102,7 +103,7 @@ fn detail(id: String, tab: Memo<String>) -> AnyView {
     });
     provide_context(subject);
     let face = Memo::new(move |_| {
-        subject.details.with(|details| match details {
+        subject.details.see(|details| match details {
             Loaded::Loading => 0,
             Loaded::Failed(failure) if failure.status() == 404 => 1,
             Loaded::Failed(_) => 2,
@@ -135,7 +136,7 @@ fn detail(id: String, tab: Memo<String>) -> AnyView {
 fn name(subject: Subject) -> String {
     subject
         .item
-        .with(|item| item.as_ref().map(|item| item.name.clone()))
+        .see(|item| item.as_ref().map(|item| item.name.clone()))
         .unwrap_or_else(|| subject.id().chars().take(12).collect())
 }
 
@@ -146,9 +147,9 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
     let chosen = Memo::new(move |_| TABS.iter().position(|(key, _)| *key == tab.get()).unwrap_or(0));
     let title = Signal::derive(move || name(subject));
     let pending = Memo::new(move |_| {
-        subject.item.with(|item| {
+        subject.item.see(|item| {
             let id = item.as_ref()?.id.clone();
-            app.containers.pending.with(|pending| pending.get(&id).copied())
+            app.containers.pending.see(|pending| pending.get(&id).copied())
         })
     });
     let status = move || {
@@ -169,7 +170,7 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
     };
     let buttons = move || {
         let may = app.session.may(Role::Operator);
-        let status = subject.item.with(|item| item.as_ref().map(|item| item.state.status));
+        let status = subject.item.see(|item| item.as_ref().map(|item| item.state.status));
         [Action::Start, Action::Unpause, Action::Restart, Action::Stop]
             .into_iter()
             .filter(|action| may && status.is_some_and(|status| action.fits(status)))
@@ -225,7 +226,7 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
             },
         };
         event.prevent_default();
-        go.with_value(|go| go(["/containers/", &subject.id(), "/", to].concat()));
+        go.hold(|go| go(["/containers/", &subject.id(), "/", to].concat()));
     });
     on_cleanup(move || keys.remove());
     let menu = move |event: web_sys::MouseEvent| {

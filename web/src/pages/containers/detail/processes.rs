@@ -8,6 +8,7 @@ use crate::format::{number, size, time};
 use crate::pages::frame::Loaded;
 use crate::state::App;
 use crate::state::containers::is_up;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::container::Process;
@@ -55,7 +56,7 @@ pub fn processes(subject: Subject) -> AnyView {
     let app = App::get();
     let value = RwSignal::new(Loaded::<Vec<Process>>::Loading);
     let text = RwSignal::new(String::new());
-    let up = Memo::new(move |_| subject.item.with(|item| item.as_ref().is_some_and(is_up)));
+    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(is_up)));
     let read = move || {
         let path = ["/containers/", &subject.id(), "/processes"].concat();
         spawn_local(async move {
@@ -89,7 +90,7 @@ pub fn processes(subject: Subject) -> AnyView {
     });
     let rows = Memo::new(move |_| {
         let wanted = text.get().to_lowercase();
-        value.with(|value| match value {
+        value.see(|value| match value {
             Loaded::Ready(processes) => tree(processes)
                 .into_iter()
                 .filter(|(_, process)| {
@@ -102,7 +103,7 @@ pub fn processes(subject: Subject) -> AnyView {
         })
     });
     let face = Memo::new(move |_| {
-        value.with(|value| match value {
+        value.see(|value| match value {
             Loaded::Loading => 0,
             Loaded::Failed(_) => 1,
             Loaded::Ready(all) if all.is_empty() => 2,

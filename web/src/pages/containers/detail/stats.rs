@@ -6,6 +6,7 @@ use crate::components::chart::{Chart, Data, Series};
 use crate::components::notice::{Empty, skeleton};
 use crate::format::{number, size, time};
 use crate::state::App;
+use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::stats::{History, Stats};
@@ -59,15 +60,15 @@ pub fn stats(subject: Subject) -> AnyView {
         });
     });
     Effect::new(move || {
-        let id = subject.item.with(|item| item.as_ref().map(|item| item.id.clone()));
+        let id = subject.item.see(|item| item.as_ref().map(|item| item.id.clone()));
         let Some(last) = id.and_then(|id| app.stats.of(&id)).map(|recent| recent.last) else {
             return;
         };
         let Some(at) = time::parse(&last.time) else { return };
-        if samples.with_untracked(|samples| samples.back().is_some_and(|(known, _)| *known >= at)) {
+        if samples.peek(|samples| samples.back().is_some_and(|(known, _)| *known >= at)) {
             return;
         }
-        samples.update(|samples| {
+        samples.edit(|samples| {
             samples.push_back((at, last));
             while samples.len() > KEPT {
                 samples.pop_front();
@@ -76,7 +77,7 @@ pub fn stats(subject: Subject) -> AnyView {
     });
     // What lies in the range, newest last.
     let shown = Memo::new(move |_| {
-        samples.with(|samples| {
+        samples.see(|samples| {
             let newest = samples.back().map_or(0.0, |(at, _)| *at);
             let from = newest - f64::from(range.get()) * 1000.0;
             let (times, values): (Vec<f64>, VecDeque<Stats>) =
@@ -88,7 +89,7 @@ pub fn stats(subject: Subject) -> AnyView {
     let theme = Signal::derive(move || app.preferences.is_dark());
     let data = move |make: fn(&VecDeque<Stats>) -> (Vec<Series>, Option<f64>)| {
         Signal::derive(move || {
-            shown.with(|(times, values)| {
+            shown.see(|(times, values)| {
                 let (series, limit) = make(values);
                 Data {
                     times: times.clone(),
@@ -107,7 +108,7 @@ pub fn stats(subject: Subject) -> AnyView {
             None,
         )
     });
-    let nano = Signal::derive(move || subject.item.with(|item| item.as_ref().and_then(|item| item.nano_cpus)));
+    let nano = Signal::derive(move || subject.item.see(|item| item.as_ref().and_then(|item| item.nano_cpus)));
     let cpu = Signal::derive(move || {
         let mut data = cpu.get();
         data.limit = nano.get().map(|nano| nano as f64 / 1e9);
@@ -149,7 +150,7 @@ pub fn stats(subject: Subject) -> AnyView {
         )
     });
     let face = Memo::new(
-        move |_| match (loaded.get(), shown.with(|(times, _)| times.is_empty())) {
+        move |_| match (loaded.get(), shown.see(|(times, _)| times.is_empty())) {
             (false, true) => 0,
             (true, true) => 1,
             (_, false) => 2,

@@ -8,6 +8,7 @@ use crate::components::meter::Meter;
 use crate::components::sparkline::Sparkline;
 use crate::format::{number, size, time};
 use crate::state::App;
+use crate::state::signal::{See, Hold, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -81,10 +82,10 @@ fn state_card(app: App, subject: Subject) -> AnyView {
 
 fn use_card(app: App, subject: Subject) -> AnyView {
     let recent = Memo::new(move |_| {
-        let id = subject.item.with(|item| item.as_ref().map(|item| item.id.clone()))?;
+        let id = subject.item.see(|item| item.as_ref().map(|item| item.id.clone()))?;
         app.stats.of(&id)
     });
-    let cpu = Signal::derive(move || recent.with(|recent| recent.as_ref().map(|r| r.cpu.clone()).unwrap_or_default()));
+    let cpu = Signal::derive(move || recent.see(|recent| recent.as_ref().map(|r| r.cpu.clone()).unwrap_or_default()));
     let last = move || recent.get().map(|recent| recent.last);
     let memory_share = Signal::derive(move || {
         let last = last()?;
@@ -93,7 +94,7 @@ fn use_card(app: App, subject: Subject) -> AnyView {
     let up = move || {
         subject
             .item
-            .with(|item| item.as_ref().is_some_and(crate::state::containers::is_up))
+            .see(|item| item.as_ref().is_some_and(crate::state::containers::is_up))
     };
     let dash = || "-".to_owned();
     view! {
@@ -209,6 +210,7 @@ pub fn restart_words(restart: Restart) -> String {
 
 fn cards(details: Details) -> AnyView {
     let item = details.container;
+    let details = details.spec;
     let line = details
         .entrypoint
         .iter()
@@ -290,7 +292,7 @@ fn cards(details: Details) -> AnyView {
                     class="button button--small"
                     aria-pressed=move || shown.get().to_string()
                     data-testid="container.env.reveal"
-                    on:click=move |_| shown.update(|shown| *shown = !*shown)
+                    on:click=move |_| shown.edit(|shown| *shown = !*shown)
                 >
                     {move || if shown.get() { "Hide values" } else { "Show values" }}
                 </button>
@@ -310,7 +312,7 @@ fn cards(details: Details) -> AnyView {
                             .collect_view()
                     }}
                 </dl>
-                {env.with_value(Vec::is_empty).then(|| view! { <p class="muted">"None."</p> })}
+                {env.hold(Vec::is_empty).then(|| view! { <p class="muted">"None."</p> })}
             </div>
         </section>
         {(!labels.is_empty())

@@ -5,6 +5,7 @@ use crate::components::icon::icon;
 use crate::format::number;
 use crate::state::App;
 use crate::state::actions::{Action, Outcome, ask_for_many, take_all};
+use crate::state::signal::{See, Peek};
 use leptos::prelude::*;
 use shared::container::Container;
 use shared::session::Role;
@@ -24,13 +25,13 @@ pub fn BulkBar(
     let sheet = RwSignal::new(false);
     let last = RwSignal::new(Action::Start);
     Effect::new(move || {
-        if !outcomes.with(Vec::is_empty) {
+        if !outcomes.see(Vec::is_empty) {
             sheet.set(true);
         }
     });
     let chosen = move || {
-        app.containers.items.with_untracked(|items| {
-            selected.with_untracked(|selected| {
+        app.containers.items.peek(|items| {
+            selected.peek(|selected| {
                 selected
                     .iter()
                     .filter_map(|id| items.get(id).cloned())
@@ -51,9 +52,9 @@ pub fn BulkBar(
         ask_for_many(app, action, fitting, outcomes);
     };
     let count = move || {
-        let all = selected.with(BTreeSet::len);
+        let all = selected.see(BTreeSet::len);
         let seen =
-            shown.with(|rows| selected.with(|selected| rows.iter().filter(|row| selected.contains(&row.id)).count()));
+            shown.see(|rows| selected.see(|selected| rows.iter().filter(|row| selected.contains(&row.id)).count()));
         let mut words = number::count(all as u64) + " selected";
         if seen < all {
             words += &[", ", &number::count(seen as u64), " on screen"].concat();
@@ -61,7 +62,7 @@ pub fn BulkBar(
         words
     };
     view! {
-        <Show when=move || !selected.with(BTreeSet::is_empty) && app.session.may(Role::Operator)>
+        <Show when=move || !selected.see(BTreeSet::is_empty) && app.session.may(Role::Operator)>
             <div class="bulk" role="toolbar" aria-label="Selected containers">
                 <strong data-testid="containers.bulk.count">{count}</strong>
                 {[Action::Start, Action::Stop, Action::Restart, Action::Pause, Action::Remove]
@@ -105,7 +106,7 @@ fn results(
     selected: RwSignal<BTreeSet<String>>,
 ) -> AnyView {
     let failed = move || {
-        outcomes.with(|outcomes| {
+        outcomes.see(|outcomes| {
             outcomes
                 .iter()
                 .filter(|outcome| matches!(outcome.result, Some(Err(_))))
@@ -118,7 +119,7 @@ fn results(
         let again = app
             .containers
             .items
-            .with_untracked(|items| ids.iter().filter_map(|id| items.get(id).cloned()).collect());
+            .peek(|items| ids.iter().filter_map(|id| items.get(id).cloned()).collect());
         take_all(app, last.get_untracked(), again, outcomes);
     };
     view! {

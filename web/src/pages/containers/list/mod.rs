@@ -12,6 +12,7 @@ use crate::state::actions::{Action, take};
 use crate::state::containers::Load;
 use bulk::BulkBar;
 use filter::{Order, STATES, fits_state};
+use crate::state::signal::{See, Peek, Hold, Edit};
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -45,8 +46,8 @@ pub fn List() -> impl IntoView {
     let navigate = StoredValue::new_local(use_navigate());
     let path = hooks::use_location().pathname;
 
-    let text = Memo::new(move |_| query.with(|query| query.get("q").unwrap_or_default()));
-    let state = Memo::new(move |_| query.with(|query| query.get("state").unwrap_or_default()));
+    let text = Memo::new(move |_| query.see(|query| query.get("q").unwrap_or_default()));
+    let state = Memo::new(move |_| query.see(|query| query.get("state").unwrap_or_default()));
     let order = RwSignal::new((Order::Name, false));
     let selected = RwSignal::new(BTreeSet::<String>::new());
     let focused = RwSignal::new(None::<String>);
@@ -69,13 +70,13 @@ pub fn List() -> impl IntoView {
             scroll: false,
             ..NavigateOptions::default()
         };
-        navigate.with_value(|go| go(&href, options));
+        navigate.hold(|go| go(&href, options));
     };
     let steer = StoredValue::new_local(steer);
 
     let matching = Memo::new(move |_| {
         let wanted = filter::Filter::parse(&text.get());
-        app.containers.items.with(|items| {
+        app.containers.items.see(|items| {
             items
                 .values()
                 .filter(|item| wanted.takes(item))
@@ -86,12 +87,12 @@ pub fn List() -> impl IntoView {
     let shown = Memo::new(move |_| {
         let state = state.get();
         let mut rows: Vec<Container> =
-            matching.with(|rows| rows.iter().filter(|item| fits_state(item, &state)).cloned().collect());
+            matching.see(|rows| rows.iter().filter(|item| fits_state(item, &state)).cloned().collect());
         let (order, down) = order.get();
         filter::sort(&mut rows, order, down, app);
         rows
     });
-    let go = move |href: String| navigate.with_value(|go| go(&href, NavigateOptions::default()));
+    let go = move |href: String| navigate.hold(|go| go(&href, NavigateOptions::default()));
 
     let step = move |by: isize| {
         let rows = shown.get_untracked();
@@ -118,7 +119,7 @@ pub fn List() -> impl IntoView {
             "k" | "ArrowUp" => step(-1),
             _ => {
                 let Some(id) = focused.get_untracked() else { return };
-                let Some(item) = app.containers.items.with_untracked(|items| items.get(&id).cloned()) else {
+                let Some(item) = app.containers.items.peek(|items| items.get(&id).cloned()) else {
                     return;
                 };
                 let status = item.state.status;
@@ -132,7 +133,7 @@ pub fn List() -> impl IntoView {
                     "l" => go(["/containers/", &id, "/logs"].concat()),
                     "t" => go(["/containers/", &id, "/console"].concat()),
                     "m" => go(["/containers/", &id, "/stats"].concat()),
-                    "x" => selected.update(|selected| {
+                    "x" => selected.edit(|selected| {
                         if !selected.remove(&id) {
                             selected.insert(id.clone());
                         }
@@ -152,12 +153,12 @@ pub fn List() -> impl IntoView {
     on_cleanup(move || keys.remove());
 
     let all_selected = move || {
-        let count = shown.with(Vec::len);
-        count > 0 && selected.with(|selected| shown.with(|rows| rows.iter().all(|row| selected.contains(&row.id))))
+        let count = shown.see(Vec::len);
+        count > 0 && selected.see(|selected| shown.see(|rows| rows.iter().all(|row| selected.contains(&row.id))))
     };
     let select_all = move |on: bool| {
         if on {
-            selected.set(shown.with_untracked(|rows| rows.iter().map(|row| row.id.clone()).collect()));
+            selected.set(shown.peek(|rows| rows.iter().map(|row| row.id.clone()).collect()));
         } else {
             selected.set(BTreeSet::new());
         }
@@ -167,7 +168,7 @@ pub fn List() -> impl IntoView {
     let scroll = RwSignal::new((0.0, 900.0));
     let row_height = move || if app.preferences.compact.get() { 28.0 } else { 36.0 };
     let span = Memo::new(move |_| {
-        let count = shown.with(Vec::len);
+        let count = shown.see(Vec::len);
         if count <= WINDOW_FROM {
             return (0, count);
         }
@@ -178,13 +179,13 @@ pub fn List() -> impl IntoView {
     });
     let drawn = Memo::new(move |_| {
         let (from, to) = span.get();
-        shown.with(|rows| {
+        shown.see(|rows| {
             let to = to.min(rows.len());
             rows[from.min(to)..to].to_vec()
         })
     });
     let above = move || span.get().0 as f64 * row_height();
-    let below = move || (shown.with(Vec::len).saturating_sub(span.get().1)) as f64 * row_height();
+    let below = move || (shown.see(Vec::len).saturating_sub(span.get().1)) as f64 * row_height();
 
     let head = move || {
         COLUMNS
@@ -200,7 +201,7 @@ pub fn List() -> impl IntoView {
                         <button
                             type="button"
                             data-testid=["containers.sort.", class].concat()
-                            on:click=move |_| order.update(|(now, down)| {
+                            on:click=move |_| order.edit(|(now, down)| {
                                 *down = *now == column && !*down;
                                 *now = column;
                             })
@@ -226,7 +227,7 @@ pub fn List() -> impl IntoView {
                     scroll.set((f64::from(element.scroll_top()), f64::from(element.client_height())));
                 }
             >
-                <table class="table containers__table" aria-rowcount=move || shown.with(Vec::len).to_string()>
+                <table class="table containers__table" aria-rowcount=move || shown.see(Vec::len).to_string()>
                     <thead>
                         <tr>
                             <th class="containers__select" scope="col">
@@ -265,8 +266,8 @@ pub fn List() -> impl IntoView {
     let face = Memo::new(move |_| match app.containers.load.get() {
         Load::Loading => 0,
         Load::Failed(_) => 1,
-        Load::Ready if app.containers.items.with(|items| items.is_empty()) => 2,
-        Load::Ready if shown.with(Vec::is_empty) => 3,
+        Load::Ready if app.containers.items.see(|items| items.is_empty()) => 2,
+        Load::Ready if shown.see(Vec::is_empty) => 3,
         Load::Ready => 4,
     });
     view! {
@@ -291,7 +292,7 @@ pub fn List() -> impl IntoView {
                         data-testid="containers.filter.text"
                         prop:value=move || text.get()
                         on:input=move |event| {
-                            steer.with_value(|steer| steer(&event_target_value(&event), &state.get_untracked()));
+                            steer.hold(|steer| steer(&event_target_value(&event), &state.get_untracked()));
                         }
                     />
                 </div>
@@ -299,14 +300,14 @@ pub fn List() -> impl IntoView {
                     {STATES
                         .into_iter()
                         .map(|(word, key)| {
-                            let count = move || matching.with(|rows| rows.iter().filter(|row| fits_state(row, key)).count());
+                            let count = move || matching.see(|rows| rows.iter().filter(|row| fits_state(row, key)).count());
                             view! {
                                 <button
                                     type="button"
                                     class="segments__part"
                                     aria-pressed=move || (state.get() == key).to_string()
                                     data-testid=["containers.state.", if key.is_empty() { "all" } else { key }].concat()
-                                    on:click=move |_| steer.with_value(|steer| steer(&text.get_untracked(), key))
+                                    on:click=move |_| steer.hold(|steer| steer(&text.get_untracked(), key))
                                 >
                                     {word}
                                     <span class="tabs__count">{count}</span>
@@ -349,7 +350,7 @@ pub fn List() -> impl IntoView {
                                     type="button"
                                     class="button"
                                     data-testid="containers.filter.clear"
-                                    on:click=move |_| steer.with_value(|steer| steer("", ""))
+                                    on:click=move |_| steer.hold(|steer| steer("", ""))
                                 >
                                     "Clear filters"
                                 </button>

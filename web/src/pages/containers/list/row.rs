@@ -10,6 +10,7 @@ use crate::format::{number, size};
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::is_up;
+use crate::state::signal::{See, Hold, Edit};
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::use_navigate;
@@ -27,16 +28,16 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
     let item = Memo::new(move |_| {
         app.containers
             .items
-            .with(|items| id.with_value(|id| items.get(id).cloned()))
+            .see(|items| id.hold(|id| items.get(id).cloned()))
     });
     let pending = Memo::new(move |_| {
         app.containers
             .pending
-            .with(|pending| id.with_value(|id| pending.get(id).copied()))
+            .see(|pending| id.hold(|id| pending.get(id).copied()))
     });
     let recent = Memo::new(move |_| {
-        if item.with(|item| item.as_ref().is_some_and(is_up)) {
-            id.with_value(|id| app.stats.of(id))
+        if item.see(|item| item.as_ref().is_some_and(is_up)) {
+            id.hold(|id| app.stats.of(id))
         } else {
             None
         }
@@ -45,10 +46,10 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
         item.get()
             .map(|item| status_chip(describe::status(&item, pending.get())))
     };
-    let cpu = Signal::derive(move || recent.with(|recent| recent.as_ref().map(|r| r.cpu.clone()).unwrap_or_default()));
-    let cpu_now = move || recent.with(|recent| recent.as_ref().map(|r| number::percent(r.last.cpu_cores * 100.0)));
+    let cpu = Signal::derive(move || recent.see(|recent| recent.as_ref().map(|r| r.cpu.clone()).unwrap_or_default()));
+    let cpu_now = move || recent.see(|recent| recent.as_ref().map(|r| number::percent(r.last.cpu_cores * 100.0)));
     let memory = move || {
-        recent.with(|recent| {
+        recent.see(|recent| {
             recent.as_ref().map(|recent| match recent.last.memory_limit_bytes {
                 Some(limit) => [size(recent.last.memory_bytes), size(limit)].join(" / "),
                 None => size(recent.last.memory_bytes),
@@ -56,13 +57,13 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
         })
     };
     let memory_share = Signal::derive(move || {
-        recent.with(|recent| {
+        recent.see(|recent| {
             let last = &recent.as_ref()?.last;
             Some(last.memory_bytes as f64 / last.memory_limit_bytes? as f64)
         })
     });
-    let href = move |tab: &str| id.with_value(|id| ["/containers/", id, tab].concat());
-    let is_selected = move || selected.with(|selected| id.with_value(|id| selected.contains(id)));
+    let href = move |tab: &str| id.hold(|id| ["/containers/", id, tab].concat());
+    let is_selected = move || selected.see(|selected| id.hold(|id| selected.contains(id)));
     let open_menu = move |event: web_sys::MouseEvent| {
         if let Some(item) = item.get_untracked() {
             let items = describe::menu(app, &item, go.get_value());
@@ -70,7 +71,7 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
         }
     };
     let main_action = move || {
-        item.with(|item| {
+        item.see(|item| {
             item.as_ref()
                 .map(|item| if is_up(item) { Action::Stop } else { Action::Start })
         })
@@ -120,7 +121,7 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
         <tr
             id=["row-", &key()].concat()
             class="containers__row"
-            class:containers__row--focused=move || focused.with(|focused| focused.as_deref() == Some(&key()))
+            class:containers__row--focused=move || focused.see(|focused| focused.as_deref() == Some(&key()))
             aria-selected=move || is_selected().to_string()
             data-testid="containers.row"
             data-name=move || item.get().map(|item| item.name)
@@ -133,7 +134,7 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
                     .is_some();
                 let chosen = window().get_selection().ok().flatten().is_some_and(|s| !s.is_collapsed());
                 if !on_control && !chosen {
-                    go.with_value(|go| go(href("")));
+                    go.hold(|go| go(href("")));
                 }
             }
         >
@@ -145,7 +146,7 @@ pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: 
                     prop:checked=is_selected
                     on:change=move |event| {
                         let on = event_target_checked(&event);
-                        selected.update(|selected| {
+                        selected.edit(|selected| {
                             if on {
                                 selected.insert(key());
                             } else {
