@@ -17,6 +17,7 @@ mod format;
 mod pages;
 mod shell;
 mod state;
+mod table;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -5,7 +5,9 @@
 //! reader there is: objects as maps, lists as lists, nothing by position.
 
 use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Value};
 
@@ -263,7 +265,10 @@ mod tests {
     #[test]
     fn a_limit_that_is_null_is_told_from_one_that_is_absent() {
         let limits: Limits = decode(r#"{"pids":null,"memory_bytes":5}"#).expect("valid");
-        assert_eq!((limits.pids, limits.memory_bytes, limits.cpus), (Some(None), Some(Some(5)), None));
+        assert_eq!(
+            (limits.pids, limits.memory_bytes, limits.cpus),
+            (Some(None), Some(Some(5)), None)
+        );
     }
 
     #[test]

@@ -65,7 +65,10 @@ impl fmt::Display for Failure {
 /// The server writes fragments; people read sentences.
 pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let mut shown: String = letters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let mut shown: String = letters
+        .next()
+        .map(|c| c.to_ascii_uppercase().to_string())
+        .unwrap_or_default();
     shown.push_str(letters.as_str());
     if !shown.is_empty() && !shown.ends_with(['.', '!', '?']) {
         shown.push('.');

@@ -4,11 +4,11 @@
 //! where it stood. Consoles are not, since their bytes cannot be asked for twice.
 
 use super::decode;
+use crate::table::Table;
 use js_sys::{ArrayBuffer, Uint8Array};
 use leptos::prelude::{set_interval, set_timeout};
 use shared::socket::{ClientFrame, Data, Message, ServerFrame, Topic};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::JsCast;
@@ -56,7 +56,7 @@ struct Inner {
     socket: Option<WebSocket>,
     handlers: Option<Handlers>,
     open: bool,
-    channels: BTreeMap<u32, Channel>,
+    channels: Table<u32, Channel>,
     last_channel: u32,
     failures: usize,
     heard_at: f64,
@@ -337,7 +337,12 @@ fn on_message(event: &MessageEvent) {
 fn frame(text: &str) -> Result<ServerFrame, serde_json::Error> {
     let tree = decode::tree(text)?;
     let number = |name: &str| tree.get(name).and_then(serde_json::Value::as_u64).unwrap_or_default();
-    let words = |name: &str| tree.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let words = |name: &str| {
+        tree.get(name)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let ch = u32::try_from(number("ch")).unwrap_or_default();
     Ok(match words("op").as_str() {
         "opened" => ServerFrame::Opened { ch },

@@ -6,6 +6,7 @@ use crate::components::dialog::Dialog;
 use crate::state::App;
 use crate::state::signal::Hold;
 use leptos::prelude::*;
+use leptos_router::NavigateOptions;
 use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, KeyboardEvent};
@@ -48,7 +49,7 @@ pub fn Keys(
 ) -> impl IntoView {
     let app = App::get();
     let navigate = StoredValue::new_local(use_navigate());
-    let go = move |href: &str| navigate.hold(|go| go(href, Default::default()));
+    let go = move |href: &str| navigate.hold(|go| go(href, NavigateOptions::default()));
     let leading = StoredValue::new(false);
     let handle = window_event_listener(leptos::ev::keydown, move |event| {
         let key = event.key();

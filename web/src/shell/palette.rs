@@ -3,10 +3,12 @@
 use super::Layers;
 use super::rail::PLACES;
 use crate::components::icon::icon;
+use crate::format::order::sort;
 use crate::state::App;
 use crate::state::actions::{Action, take};
-use crate::state::signal::{See, Peek, Hold, Edit};
+use crate::state::signal::{Edit, Hold, Peek, See};
 use leptos::prelude::*;
+use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_location, use_navigate};
 use shared::session::Role;
 
@@ -165,13 +167,15 @@ pub fn Palette(
         }
     });
     let matches = Memo::new(move |_| {
-        let wanted = text.get().trim().to_lowercase();
+        let wanted = text.get().trim().to_ascii_lowercase();
         all.see(|all| {
             let mut found: Vec<(usize, &Entry)> = all
                 .iter()
-                .filter_map(|entry| Some((distance(&entry.title.to_lowercase(), &wanted)?, entry)))
+                .filter_map(|entry| Some((distance(&entry.title.to_ascii_lowercase(), &wanted)?, entry)))
                 .collect();
-            found.sort_by_key(|(cost, entry)| (*cost, entry.title.len()));
+            sort(&mut found, &mut |a, b| {
+                (a.0, a.1.title.len()).cmp(&(b.0, b.1.title.len()))
+            });
             found
                 .into_iter()
                 .take(SHOWN)
@@ -182,7 +186,7 @@ pub fn Palette(
     let run = move |entry: Entry| {
         layers.palette.set(false);
         match entry.deed {
-            Deed::Go(href) => navigate.hold(|go| go(&href, Default::default())),
+            Deed::Go(href) => navigate.hold(|go| go(&href, NavigateOptions::default())),
             Deed::Theme => app.preferences.flip(),
             Deed::Act(action, id) => {
                 let item = app.containers.items.peek(|items| items.get(&id).cloned());

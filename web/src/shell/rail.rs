@@ -2,8 +2,9 @@
 
 use crate::components::icon::icon;
 use crate::state::App;
-use crate::state::signal::{Hold, Edit};
+use crate::state::signal::{Edit, Hold};
 use leptos::prelude::*;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 
 pub struct Place {
@@ -115,7 +116,7 @@ pub fn BottomBar() -> impl IntoView {
             .filter(|place| place.href != "/events")
             .map(|place| {
                 crate::components::menu::Item::new(place.icon, place.word, "shell.more.place", move || {
-                    navigate.hold(|go| go(place.href, Default::default()));
+                    navigate.hold(|go| go(place.href, NavigateOptions::default()));
                 })
             })
             .collect();

@@ -7,9 +7,10 @@ use crate::components::menu::Item;
 use crate::format::{number, time};
 use crate::state::App;
 use crate::state::connection::Link;
-use crate::state::signal::{See, Hold, Edit};
+use crate::state::signal::{Edit, Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_location, use_navigate};
 
@@ -42,7 +43,10 @@ fn shown(part: &str) -> String {
         return part[..12].to_owned();
     }
     let mut letters = part.chars();
-    let first: String = letters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let first: String = letters
+        .next()
+        .map(|c| c.to_ascii_uppercase().to_string())
+        .unwrap_or_default();
     first + letters.as_str()
 }
 
@@ -57,7 +61,7 @@ pub fn TopBar(
     let navigate = StoredValue::new_local(use_navigate());
     let running = move || app.tasks.running();
     let user_menu = move |event: web_sys::MouseEvent| {
-        let go = move |place: &'static str| move || navigate.hold(|go| go(place, Default::default()));
+        let go = move |place: &'static str| move || navigate.hold(|go| go(place, NavigateOptions::default()));
         app.menus.open(
             &event,
             vec![
@@ -70,7 +74,7 @@ pub fn TopBar(
                 ),
                 Item::new("info", "Keyboard", "shell.user.keys", move || layers.keys.set(true)),
                 Item::new("sign-out", "Sign out", "shell.user.sign-out", move || {
-                    spawn_local(app.session.sign_out())
+                    spawn_local(app.session.sign_out());
                 }),
             ],
         );
@@ -136,7 +140,7 @@ pub fn TopBar(
             </button>
             <button type="button" class="top-bar__user" aria-haspopup="menu" data-testid="shell.user.menu" on:click=user_menu>
                 <span class="top-bar__initial" aria-hidden="true">
-                    {move || app.session.me().and_then(|me| me.username.chars().next()).map(|c| c.to_uppercase().to_string())}
+                    {move || app.session.me().and_then(|me| me.username.chars().next()).map(|c| c.to_ascii_uppercase().to_string())}
                 </span>
                 <span class="top-bar__name">{move || app.session.me().map(|me| me.username)}</span>
             </button>

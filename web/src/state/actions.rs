@@ -6,7 +6,7 @@ use super::containers::{Pending, is_up};
 use crate::client::http;
 use crate::components::dialog::Question;
 use crate::format::number;
-use crate::state::signal::{Peek, Edit};
+use crate::state::signal::{Edit, Peek};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::container::{Container, Status};
@@ -137,11 +137,7 @@ pub fn take(app: App, action: Action, container: &Container, then: impl Fn() + '
 
 fn go(app: App, action: Action, id: String, name: String, force: bool, then: Rc<dyn Fn()>) {
     // A second press while the first is on its way does nothing.
-    if app
-        .containers
-        .pending
-        .peek(|pending| pending.contains_key(&id))
-    {
+    if app.containers.pending.peek(|pending| pending.contains_key(&id)) {
         return;
     }
     app.containers.expect(&id, action.pending());

@@ -2,14 +2,14 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
-use crate::state::signal::{See, Peek, Edit};
+use crate::state::signal::{Edit, Peek, See};
+use crate::table::{KeySet, Table};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::container::{Container, Details, Status};
 use shared::event::{Event, SubjectKind};
 use shared::list::List;
 use shared::socket::{Data, Topic};
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// More changed containers than this are read as one list.
@@ -41,11 +41,11 @@ pub enum Pending {
 #[derive(Clone, Copy)]
 pub struct Containers {
     pub load: RwSignal<Load>,
-    pub items: RwSignal<BTreeMap<String, Container>>,
-    pub pending: RwSignal<BTreeMap<String, Pending>>,
+    pub items: RwSignal<Table<String, Container>>,
+    pub pending: RwSignal<Table<String, Pending>>,
     /// The newest events, newest last.
     pub events: RwSignal<Vec<Event>>,
-    changed: StoredValue<BTreeSet<String>>,
+    changed: StoredValue<KeySet<String>>,
     waiting: StoredValue<bool>,
     following: StoredValue<Option<Subscription>, LocalStorage>,
 }
@@ -54,10 +54,10 @@ impl Default for Containers {
     fn default() -> Self {
         Self {
             load: RwSignal::new(Load::Loading),
-            items: RwSignal::new(BTreeMap::new()),
-            pending: RwSignal::new(BTreeMap::new()),
+            items: RwSignal::new(Table::new()),
+            pending: RwSignal::new(Table::new()),
             events: RwSignal::new(Vec::new()),
-            changed: StoredValue::new(BTreeSet::new()),
+            changed: StoredValue::new(KeySet::new()),
             waiting: StoredValue::new(false),
             following: StoredValue::new_local(None),
         }
@@ -88,7 +88,7 @@ impl Containers {
     /// Forgets everything: another user may see other things.
     pub fn stop(self) {
         self.following.set_value(None);
-        self.items.set(BTreeMap::new());
+        self.items.set(Table::new());
         self.load.set(Load::Loading);
         self.events.set(Vec::new());
     }
@@ -105,7 +105,7 @@ impl Containers {
             match http::get::<List<Container>>("/containers?limit=5000").await {
                 Ok(list) => self.take(list.items),
                 Err(failure) => {
-                    if self.items.peek(BTreeMap::is_empty) {
+                    if self.items.peek(Table::is_empty) {
                         self.load.set(Load::Failed(failure.to_string()));
                     }
                 }

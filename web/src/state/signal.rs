@@ -5,7 +5,7 @@
 //! into its caller. That is a third of what a visitor would download.
 
 use leptos::prelude::{Read, ReadUntracked, ReadValue, Write};
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 
 pub trait See: Read + Sized {
     /// Reads and follows the signal.
@@ -42,7 +42,7 @@ pub trait Edit: Write {
     #[inline]
     fn edit(&self, act: impl FnOnce(&mut Self::Value)) {
         if let Some(mut guard) = self.try_write() {
-            act(guard.deref_mut());
+            act(&mut guard);
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
-use crate::state::signal::{Peek, Hold, Edit};
+use crate::format::order::sort;
+use crate::state::signal::{Edit, Hold, Peek};
+use crate::table::Table;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::socket::{Data, Topic};
 use shared::stats::{HostHistory, HostStats, Stats};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Samples kept for each, one a second.
 const KEPT: usize = 60;
@@ -28,7 +30,7 @@ struct Ring {
 
 #[derive(Clone, Copy)]
 pub struct LiveStats {
-    rings: StoredValue<HashMap<String, Ring>, LocalStorage>,
+    rings: StoredValue<Table<String, Ring>, LocalStorage>,
     /// Ticks with each round of samples.
     tick: RwSignal<u64>,
     pub host: RwSignal<VecDeque<HostStats>>,
@@ -40,7 +42,7 @@ pub struct LiveStats {
 impl Default for LiveStats {
     fn default() -> Self {
         Self {
-            rings: StoredValue::new_local(HashMap::new()),
+            rings: StoredValue::new_local(Table::new()),
             tick: RwSignal::new(0),
             host: RwSignal::new(VecDeque::new()),
             watchers: StoredValue::new(0),
@@ -96,7 +98,7 @@ impl LiveStats {
         };
         self.rings.update_value(|rings| {
             for sample in samples {
-                let ring = rings.entry(sample.id.clone()).or_default();
+                let ring = rings.or_insert_with(sample.id.clone(), Ring::default);
                 push(&mut ring.cpu, sample.cpu_cores * 100.0);
                 ring.last = Some(sample);
             }
@@ -119,12 +121,12 @@ impl LiveStats {
     }
 
     /// Those with the highest figure now, greatest first.
-    pub fn top(self, count: usize, figure: impl Fn(&Stats) -> f64) -> Vec<Recent> {
+    pub fn top(self, count: usize, figure: fn(&Stats) -> f64) -> Vec<Recent> {
         self.tick.track();
         self.rings.hold(|rings| {
             let mut all: Vec<&Ring> = rings.values().filter(|ring| ring.last.is_some()).collect();
-            let value = |ring: &Ring| ring.last.as_ref().map_or(0.0, &figure);
-            all.sort_by(|a, b| value(b).total_cmp(&value(a)));
+            let value = |ring: &Ring| ring.last.as_ref().map_or(0.0, figure);
+            sort(&mut all, &mut |a, b| value(b).total_cmp(&value(a)));
             all.into_iter()
                 .take(count)
                 .filter_map(|ring| {

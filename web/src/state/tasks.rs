@@ -2,7 +2,7 @@
 
 use crate::client::http;
 use crate::client::socket::{self, Heard, Subscription};
-use crate::state::signal::{See, Edit};
+use crate::state::signal::{Edit, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::list::List;
@@ -89,7 +89,12 @@ impl Tasks {
 
     pub fn cancel(self, id: String) {
         spawn_local(async move {
-            let _ = http::act("POST", &["/tasks/", &id, "/cancel"].concat()).await;
+            let path = ["/tasks/", &id].concat();
+            let _ = http::act("POST", &[&path, "/cancel"].concat()).await;
+            // The socket tells as well; this also settles a task that had ended before.
+            if let Ok(task) = http::get::<Task>(&path).await {
+                self.take(task);
+            }
         });
     }
 }

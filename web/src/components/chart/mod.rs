@@ -5,8 +5,8 @@ mod draw;
 use crate::components::icon::icon;
 use crate::components::watch::on_resize;
 use crate::format::time;
+use crate::state::signal::{Edit, See};
 use draw::{Frame, draw};
-use crate::state::signal::{See, Edit};
 use leptos::prelude::*;
 
 /// One line.

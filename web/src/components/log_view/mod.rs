@@ -22,7 +22,7 @@ use crate::components::icon::icon;
 use crate::components::notice::{failure, skeleton};
 use crate::components::watch::on_resize;
 use crate::format::number;
-use crate::state::signal::{Hold, Edit};
+use crate::state::signal::{Edit, Hold};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent, PointerEvent, WheelEvent};

@@ -48,7 +48,7 @@ impl Ground<'_> {
         if place.line <= self.first {
             place.offset = place.offset.max(0.0);
         }
-        self.not_past(place, self.end())
+        not_past(place, self.end())
     }
 
     /// The place that shows the last line at the bottom edge.
@@ -73,14 +73,6 @@ impl Ground<'_> {
         place.line > end.line || (place.line == end.line && place.offset + 1.0 >= end.offset)
     }
 
-    fn not_past(&self, place: Place, end: Place) -> Place {
-        if place.line > end.line || (place.line == end.line && place.offset > end.offset) {
-            end
-        } else {
-            place
-        }
-    }
-
     /// The line for a thumb at `share` of its way, 0 to 1.
     pub fn at_share(&self, share: f64) -> Place {
         let end = self.end();
@@ -103,6 +95,14 @@ impl Ground<'_> {
             return 0.0;
         }
         (place.line.saturating_sub(self.first) as f64 / way as f64).clamp(0.0, 1.0)
+    }
+}
+
+fn not_past(place: Place, end: Place) -> Place {
+    if place.line > end.line || (place.line == end.line && place.offset > end.offset) {
+        end
+    } else {
+        place
     }
 }
 

@@ -2,7 +2,7 @@
 //! shows a log hands it these functions.
 
 use super::window::Line;
-use std::collections::BTreeMap;
+use crate::table::Table;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -16,7 +16,7 @@ pub struct Page {
     pub first: u64,
     pub next: u64,
     /// Sentences that belong before a line: where a run of the container began.
-    pub marks: BTreeMap<u64, String>,
+    pub marks: Table<u64, String>,
 }
 
 /// What a search over the whole log found.
@@ -45,6 +45,9 @@ pub enum News {
     Reset,
 }
 
+/// Hears news of a followed log.
+pub type Listener = Rc<dyn Fn(News)>;
+
 /// Keeps following until it is dropped.
 pub type Following = Box<dyn std::any::Any>;
 
@@ -59,7 +62,7 @@ pub struct Source {
     /// The number of the first line at or after a moment (milliseconds since 1970).
     pub at: Rc<dyn Fn(f64) -> Answer<u64>>,
     /// Calls back with every line from number `from` on.
-    pub follow: Rc<dyn Fn(u64, Rc<dyn Fn(News)>) -> Following>,
+    pub follow: Rc<dyn Fn(u64, Listener) -> Following>,
     /// The address that sends the log as a file.
     pub download: String,
     /// The address of this view with a line chosen.

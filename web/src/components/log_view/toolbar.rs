@@ -5,7 +5,7 @@ use super::source::Query;
 use super::viewer::{Streams, Viewer};
 use crate::components::icon::icon;
 use crate::format::number;
-use crate::state::signal::{See, Peek, Hold, Edit};
+use crate::state::signal::{Edit, Hold, Peek, See};
 use leptos::prelude::*;
 use std::time::Duration;
 

@@ -6,11 +6,11 @@ use super::row::{Look, Row, Times};
 use super::scroll::{Ground, Place};
 use super::source::{Following, Hits, News, Query, Source};
 use super::window::{BLOCK, Kind, Window};
+use crate::state::signal::{Edit, Peek};
+use crate::table::{KeySet, Table};
 use js_sys::{Function, Reflect, RegExp};
-use crate::state::signal::{Peek, Edit};
 use leptos::prelude::*;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
@@ -63,15 +63,15 @@ struct Inner {
     window: Window,
     place: Place,
     rows: Vec<Row>,
-    heights: BTreeMap<u64, f64>,
-    opened: BTreeSet<u64>,
+    heights: Table<u64, f64>,
+    opened: KeySet<u64>,
     view_height: f64,
     look: u64,
     scheduled: bool,
     following: Option<Following>,
     searches: u64,
     /// Sentences shown above lines, by line number.
-    marks: BTreeMap<u64, String>,
+    marks: Table<u64, String>,
     /// A line to go to as soon as the log is there.
     wanted: Option<u64>,
 }
@@ -224,10 +224,10 @@ impl Viewer {
             if inner.window.is_missing(seq) {
                 return 0.0;
             }
-            let hidden = match (streams, inner.window.line(seq).map(|line| line.kind)) {
-                (Streams::Stdout, Some(Kind::Stderr)) | (Streams::Stderr, Some(Kind::Stdout)) => true,
-                _ => false,
-            };
+            let hidden = matches!(
+                (streams, inner.window.line(seq).map(|line| line.kind)),
+                (Streams::Stdout, Some(Kind::Stderr)) | (Streams::Stderr, Some(Kind::Stdout))
+            );
             if hidden {
                 0.0
             } else if wrap {
@@ -487,7 +487,7 @@ impl Viewer {
         }
         self.put(&mut inner, sieve);
 
-        let wanted: BTreeSet<u64> = seqs.iter().map(|seq| seq / BLOCK).collect();
+        let wanted: KeySet<u64> = seqs.iter().map(|seq| seq / BLOCK).collect();
         let mut asks = Vec::new();
         for block in wanted {
             asks.extend(inner.window.want(block * BLOCK, block * BLOCK + 1));
@@ -522,8 +522,8 @@ impl Viewer {
             ..
         } = inner;
         let parent: &Element = canvas.as_ref();
-        let needed: BTreeSet<u64> = seqs.iter().copied().collect();
-        let mut held: BTreeSet<u64> = BTreeSet::new();
+        let needed: KeySet<u64> = seqs.iter().copied().collect();
+        let mut held: KeySet<u64> = KeySet::new();
         let mut free: Vec<usize> = Vec::new();
         for (at, row) in rows.iter().enumerate() {
             match row.shown {
@@ -562,7 +562,7 @@ impl Viewer {
     /// Moves the rows to where they belong.
     fn put(&self, inner: &mut Inner, sieve: Option<&[u64]>) {
         let tops = self.with_ground(inner, sieve, |ground| {
-            let mut tops = BTreeMap::new();
+            let mut tops = Table::new();
             let mut y = -inner.place.offset;
             let mut row = inner.place.line;
             while row < ground.next && y < ground.view_height + ROW {

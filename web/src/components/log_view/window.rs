@@ -2,7 +2,7 @@
 //!
 //! The server owns the lines; the window may lose any block and asks again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::table::{KeySet, Table};
 
 pub const BLOCK: u64 = 500;
 const KEPT: usize = 60;
@@ -27,7 +27,7 @@ pub enum Kind {
 
 #[derive(Default)]
 struct Block {
-    lines: BTreeMap<u64, Line>,
+    lines: Table<u64, Line>,
     /// All lines the server had for it were received.
     complete: bool,
     used: u64,
@@ -36,8 +36,8 @@ struct Block {
 /// Lines by number, with the bounds of what exists.
 #[derive(Default)]
 pub struct Window {
-    blocks: BTreeMap<u64, Block>,
-    asked: BTreeSet<u64>,
+    blocks: Table<u64, Block>,
+    asked: KeySet<u64>,
     clock: u64,
     /// The oldest line kept by the server.
     pub first: u64,
@@ -72,7 +72,7 @@ impl Window {
         }
         let mut wanted = Vec::new();
         for number in from / BLOCK..=(to - 1) / BLOCK {
-            let block = self.blocks.entry(number).or_default();
+            let block = self.blocks.or_insert_with(number, Block::default);
             block.used = self.clock;
             if !block.complete && self.asked.insert(number) {
                 wanted.push(number);
@@ -92,7 +92,7 @@ impl Window {
     pub fn fill(&mut self, number: u64, lines: Vec<Line>) {
         self.asked.remove(&number);
         let full = (number + 1) * BLOCK <= self.next;
-        let block = self.blocks.entry(number).or_default();
+        let block = self.blocks.or_insert_with(number, Block::default);
         for line in lines {
             block.lines.insert(line.seq, line);
         }
@@ -106,7 +106,7 @@ impl Window {
             self.next = self.next.max(line.seq + 1);
             let number = line.seq / BLOCK;
             let beginning = line.seq.is_multiple_of(BLOCK) || line.seq == self.first;
-            let block = self.blocks.entry(number).or_default();
+            let block = self.blocks.or_insert_with(number, Block::default);
             if beginning && block.lines.is_empty() {
                 block.complete = true;
             }
@@ -119,10 +119,13 @@ impl Window {
     /// Lines were left out of what was followed: the newest block has to be
     /// asked for once it is looked at.
     pub fn reopen_newest(&mut self) {
-        if let Some((number, block)) = self.blocks.iter_mut().next_back() {
+        let Some(number) = self.blocks.keys().next_back().copied() else {
+            return;
+        };
+        if let Some(block) = self.blocks.get_mut(&number) {
             block.complete = false;
-            self.asked.remove(number);
         }
+        self.asked.remove(&number);
     }
 
     fn evict(&mut self) {

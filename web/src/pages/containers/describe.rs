@@ -164,7 +164,7 @@ pub fn menu(app: App, container: &Container, go: Rc<dyn Fn(String)>) -> Vec<Item
     }
     let (go_copy, from) = (go.clone(), ["/containers/new?from=", &container.id].concat());
     items.push(Item::new("copy", "Duplicate", "containers.menu.duplicate", move || {
-        go_copy(from.clone())
+        go_copy(from.clone());
     }));
     let id = container.id.clone();
     items.push(Item::new("code", "Copy id", "containers.menu.copy-id", move || {

@@ -100,7 +100,7 @@ pub fn Events() -> impl IntoView {
     let text = RwSignal::new(String::new());
     let frozen = RwSignal::new(None::<Vec<Event>>);
     let shown = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
+        let wanted = text.get().to_ascii_lowercase();
         let events = frozen.get().unwrap_or_else(|| app.containers.events.get());
         events
             .into_iter()
@@ -112,7 +112,7 @@ pub fn Events() -> impl IntoView {
                     || event
                         .attributes
                         .values()
-                        .any(|value| value.to_lowercase().contains(&wanted))
+                        .any(|value| value.to_ascii_lowercase().contains(&wanted))
             })
             .collect::<Vec<_>>()
     });

@@ -11,6 +11,7 @@ use crate::format::{number, size, time};
 use crate::state::App;
 use crate::state::signal::See;
 use leptos::prelude::*;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_params_map};
 use serde_json::Value;
@@ -54,7 +55,7 @@ fn page(id: String) -> AnyView {
         }
         .into_any(),
         Loaded::Failed(problem) => failure("The image could not be read", problem.to_string(), move || {
-            reader.again()
+            reader.again();
         }),
         Loaded::Ready(details) => columns(details),
     };
@@ -77,7 +78,7 @@ fn page(id: String) -> AnyView {
                 data-testid="image.head.delete"
                 on:click=move |_| {
                     remove(app, &details.image, move || {
-                        let _ = navigate.try_with_value(|go| go("/images", Default::default()));
+                        let _ = navigate.try_with_value(|go| go("/images", NavigateOptions::default()));
                     });
                 }
             >

@@ -6,9 +6,10 @@ use crate::components::dialog::Question;
 use crate::components::icon::icon;
 use crate::components::menu::Item;
 use crate::components::notice::{Empty, failure, skeleton};
+use crate::format::order::sort;
 use crate::format::{number, size, time};
 use crate::state::App;
-use crate::state::signal::{See, Hold};
+use crate::state::signal::{Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;
@@ -69,7 +70,8 @@ pub fn remove(app: App, image: &Image, then: impl Fn() + Clone + 'static) {
             spawn_local(async move {
                 match http::request("DELETE", &["/images/", &escape(&id)].concat(), None).await {
                     Ok(answer) => {
-                        let freed = crate::client::decode::decode::<Removed>(&answer).map_or(0, |removed| removed.freed_bytes);
+                        let freed =
+                            crate::client::decode::decode::<Removed>(&answer).map_or(0, |removed| removed.freed_bytes);
                         app.toasts
                             .done([&name, " is deleted, ", &size(freed), " are free"].concat());
                         then();
@@ -116,14 +118,14 @@ pub fn Images() -> impl IntoView {
         navigate.hold(|go| go(&href, options));
     };
     let matching = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
+        let wanted = text.get().to_ascii_lowercase();
         reader.value.see(|value| match value {
             Loaded::Ready(list) => list
                 .items
                 .iter()
                 .filter(|image| {
                     wanted.is_empty()
-                        || image.tags.iter().any(|tag| tag.to_lowercase().contains(&wanted))
+                        || image.tags.iter().any(|tag| tag.to_ascii_lowercase().contains(&wanted))
                         || image.id.contains(&wanted)
                 })
                 .cloned()
@@ -135,7 +137,7 @@ pub fn Images() -> impl IntoView {
         let kind = kind.get();
         let mut rows: Vec<Image> =
             matching.see(|rows| rows.iter().filter(|image| fits(image, &kind)).cloned().collect());
-        rows.sort_by_key(title);
+        sort(&mut rows, &mut |a, b| title(a).cmp(&title(b)));
         rows
     });
     let face = Memo::new(move |_| {
@@ -288,18 +290,18 @@ fn row(app: App, reader: Reader<List<Image>>, image: Image) -> AnyView {
             let pull = ["/images/pull?reference=", &escape(&tag)].concat();
             let items = vec![
                 Item::new("play", "Run", "images.menu.run", move || {
-                    navigate.hold(|go| go(&run, Default::default()));
+                    navigate.hold(|go| go(&run, NavigateOptions::default()));
                 })
                 .refused_if(!may, "Your role may only look"),
                 Item::new("pull", "Pull newer", "images.menu.pull", move || {
-                    navigate.hold(|go| go(&pull, Default::default()));
+                    navigate.hold(|go| go(&pull, NavigateOptions::default()));
                 })
                 .refused_if(!may || image.tags.is_empty(), "It has no tag to pull"),
                 Item::new("copy", "Copy id", "images.menu.copy-id", move || {
-                    crate::components::watch::copy(&id)
+                    crate::components::watch::copy(&id);
                 }),
                 Item::new("trash", "Delete", "images.menu.delete", move || {
-                    remove(app, &removed, move || reader.again())
+                    remove(app, &removed, move || reader.again());
                 })
                 .danger()
                 .refused_if(!may, "Your role may only look"),

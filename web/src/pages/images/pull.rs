@@ -11,7 +11,7 @@ use crate::components::notice::note;
 use crate::components::status_chip::{Status, Tone, status_chip};
 use crate::format::number;
 use crate::state::App;
-use crate::state::signal::{See, Peek};
+use crate::state::signal::{Peek, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
@@ -326,7 +326,7 @@ fn follow(id: String) -> AnyView {
                 note("bad", [sentence(&problem.detail), hint].join(" "))
             });
             view! {
-                <section class="card pull__form" aria-live="polite" data-testid="pull.task.state" data-state=format!("{:?}", task.state).to_lowercase()>
+                <section class="card pull__form" aria-live="polite" data-testid="pull.task.state" data-state=format!("{:?}", task.state).to_ascii_lowercase()>
                     <div class="row">
                         {status_chip(status)} <strong class="grow truncate">{task.title.clone()}</strong>
                         {(task.state == TaskState::Running)

@@ -4,6 +4,7 @@ use super::containers::describe;
 use super::frame::{Head, Reader};
 use crate::components::icon::icon;
 use crate::components::notice::Empty;
+use crate::format::order::sort;
 use crate::state::App;
 use crate::state::signal::See;
 use leptos::prelude::*;
@@ -83,7 +84,7 @@ fn ports() -> AnyView {
                 })
                 .collect()
         });
-        rows.sort_by(|a, b| (a.0.host_port, &a.2).cmp(&(b.0.host_port, &b.2)));
+        sort(&mut rows, &mut |a, b| (a.0.host_port, &a.2).cmp(&(b.0.host_port, &b.2)));
         rows
     });
     let body = move || {
@@ -95,7 +96,7 @@ fn ports() -> AnyView {
                     <tr>
                         <td>{describe::ports(std::slice::from_ref(&port))}</td>
                         <td class="muted">{address}</td>
-                        <td class="muted">{port.protocol.to_uppercase()}</td>
+                        <td class="muted">{port.protocol.to_ascii_uppercase()}</td>
                         <td><A href=["/containers/", &id].concat()>{name}</A></td>
                     </tr>
                 }

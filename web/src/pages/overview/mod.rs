@@ -8,12 +8,13 @@ use crate::components::meter::Meter;
 use crate::components::notice::Empty;
 use crate::components::sparkline::Sparkline;
 use crate::components::status_chip::status_chip;
+use crate::format::order::sort;
 use crate::format::{number, size};
 use crate::pages::tasks::task_row;
 use crate::state::App;
 use crate::state::containers::{has_failed, is_up};
-use crate::state::stats::Recent;
 use crate::state::signal::See;
+use crate::state::stats::Recent;
 use leptos::prelude::*;
 use leptos_router::components::A;
 use shared::container::{Container, Health};
@@ -211,7 +212,9 @@ fn attention(app: App) -> AnyView {
                 .filter_map(|item| concern(item).map(|(rank, words)| (rank, words, item.clone())))
                 .collect()
         });
-        found.sort_by(|a, b| (a.0, &b.2.state.since).cmp(&(b.0, &a.2.state.since)));
+        sort(&mut found, &mut |a, b| {
+            (a.0, &b.2.state.since).cmp(&(b.0, &a.2.state.since))
+        });
         found
     });
     let rows = move || {

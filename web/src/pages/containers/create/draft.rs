@@ -4,6 +4,7 @@
 use crate::client::http::sentence;
 use crate::pages::containers::detail::console::split;
 use crate::pages::containers::detail::limits::{modelled, nano_cpus};
+use crate::table::{KeySet, Table};
 use model::container::ContainerName;
 use model::container::limits::HostSize;
 use model::image::Reference;
@@ -14,7 +15,6 @@ use shared::create::{
     EnvEntry, LogOptions, Mount, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, Rlimit,
 };
 use shared::limits::Limits;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A row of a list: its cells as typed.
 pub type Row = Vec<String>;
@@ -24,11 +24,11 @@ pub type Row = Vec<String>;
 #[serde(default)]
 pub struct Draft {
     /// Single fields by name.
-    pub texts: BTreeMap<String, String>,
+    pub texts: Table<String, String>,
     /// Lists of rows by name.
-    pub rows: BTreeMap<String, Vec<Row>>,
+    pub rows: Table<String, Vec<Row>>,
     /// Switches that are on.
-    pub on: BTreeSet<String>,
+    pub on: KeySet<String>,
 }
 
 impl Default for Draft {
@@ -41,9 +41,12 @@ impl Default for Draft {
             ("stop_timeout", "10"),
         ];
         Self {
-            texts: texts.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
-            rows: BTreeMap::new(),
-            on: ["init", "start"].map(str::to_owned).into(),
+            texts: texts
+                .into_iter()
+                .map(|(name, text)| (name.to_owned(), text.to_owned()))
+                .collect(),
+            rows: Table::new(),
+            on: ["init", "start"].into_iter().map(str::to_owned).collect(),
         }
     }
 }
@@ -81,7 +84,8 @@ impl Draft {
         let bytes = |value: Option<Option<u64>>| value.flatten().map(crate::format::size).unwrap_or_default();
         set(
             "cpu",
-            details.spec
+            details
+                .spec
                 .limits
                 .nano_cpus
                 .flatten()
@@ -99,7 +103,8 @@ impl Draft {
             ]
         });
         draft.rows.insert("ports".to_owned(), ports.collect());
-        let env = details.spec
+        let env = details
+            .spec
             .env
             .iter()
             .map(|entry| vec![entry.name.clone(), entry.value.clone()]);
@@ -176,14 +181,13 @@ fn network_word(mode: NetworkMode) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Judged {
     pub request: NewContainer,
-    pub mistakes: BTreeMap<String, String>,
+    pub mistakes: Table<String, String>,
 }
 
 impl Judged {
     fn blame(&mut self, field: &str, words: impl ToString) {
         self.mistakes
-            .entry(field.to_owned())
-            .or_insert_with(|| sentence(&words.to_string()));
+            .or_insert_with(field.to_owned(), || sentence(&words.to_string()));
     }
 
     /// A parsed value, or its mistake.
@@ -216,7 +220,7 @@ fn basics(draft: &Draft, judged: &mut Judged) {
     } else {
         judged.take("image", Reference::parse(image));
     }
-    judged.request.image = image.to_owned();
+    image.clone_into(&mut judged.request.image);
     let name = draft.text("name");
     if !name.is_empty() {
         judged.take("name", ContainerName::parse(name));
@@ -382,7 +386,7 @@ fn words(text: &str) -> Vec<String> {
 }
 
 fn storage(draft: &Draft, judged: &mut Judged) {
-    let mut targets = BTreeSet::new();
+    let mut targets = KeySet::new();
     for (at, row) in draft.list("mounts").iter().enumerate() {
         let (kind, source, target, option) = (cell(row, 0), cell(row, 1), cell(row, 2), cell(row, 3));
         if source.is_empty() && target.is_empty() {
@@ -514,7 +518,7 @@ fn limits(draft: &Draft, host: HostSize, judged: &mut Judged) {
 
 fn security(draft: &Draft, judged: &mut Judged) {
     let caps = |name: &str| {
-        words(&draft.text(name).to_uppercase())
+        words(&draft.text(name).to_ascii_uppercase())
             .into_iter()
             .map(|cap| cap.strip_prefix("CAP_").map(str::to_owned).unwrap_or(cap))
             .collect::<Vec<_>>()
@@ -561,7 +565,7 @@ mod tests {
     #[test]
     fn an_image_is_all_it_takes() {
         let judged = judge(&draft(&[("image", "nginx:1.27")]), HOST);
-        assert_eq!(judged.mistakes, BTreeMap::new());
+        assert_eq!(judged.mistakes, Table::new());
         assert_eq!(judged.request.image, "nginx:1.27");
         assert_eq!(judged.request.limits.pids, Some(Some(512)));
         assert!(judged.request.init && judged.request.start);

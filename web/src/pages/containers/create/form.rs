@@ -3,18 +3,18 @@
 
 use super::draft::Draft;
 use crate::components::icon::icon;
-use crate::state::signal::{See, Peek, Hold, Edit};
+use crate::state::signal::{Edit, Hold, Peek, See};
+use crate::table::{KeySet, Table};
 use leptos::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What all fields share.
 #[derive(Clone, Copy)]
 pub struct Form {
     pub draft: RwSignal<Draft>,
     /// Mistakes to show, by field.
-    pub mistakes: Memo<BTreeMap<String, String>>,
+    pub mistakes: Memo<Table<String, String>>,
     /// Fields that were left once: only these tell their mistakes.
-    pub touched: RwSignal<BTreeSet<String>>,
+    pub touched: RwSignal<KeySet<String>>,
 }
 
 impl Form {
@@ -173,8 +173,7 @@ pub fn rows(
             let first = |column: &Column| column.choices.first().map_or("", |choice| choice.0).to_owned();
             draft
                 .rows
-                .entry(name.to_owned())
-                .or_default()
+                .or_insert_with(name.to_owned(), Vec::new)
                 .push(columns.iter().map(first).collect());
         });
     };
@@ -228,7 +227,7 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
                 ".",
                 &at.to_string(),
                 ".",
-                &column.label.to_lowercase().replace(' ', "-"),
+                &column.label.to_ascii_lowercase().replace(' ', "-"),
             ]
             .concat();
             if column.choices.is_empty() {

@@ -13,11 +13,13 @@ use crate::format::number;
 use crate::pages::containers::describe;
 use crate::state::App;
 use crate::state::preferences::{forget, keep, recall};
+use crate::state::signal::{Edit, Peek, See};
+use crate::table::{KeySet, Table};
 use draft::{Draft, Judged, judge};
 use form::Form;
-use crate::state::signal::{See, Peek, Edit};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use model::container::limits::HostSize;
@@ -26,7 +28,6 @@ use shared::container::Details;
 use shared::create::Created;
 use shared::problem::Mistakes;
 use shared::system::System;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// After this long without a change the server is asked.
@@ -36,7 +37,7 @@ const DRAFT: &str = "draft.container";
 /// The server's view of the last request it judged.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Checked {
-    mistakes: BTreeMap<String, String>,
+    mistakes: Table<String, String>,
     warnings: Vec<String>,
 }
 
@@ -57,7 +58,7 @@ fn form_field(field: &str) -> String {
     .to_owned()
 }
 
-fn fields(list: Vec<shared::problem::Mistake>) -> BTreeMap<String, String> {
+fn fields(list: Vec<shared::problem::Mistake>) -> Table<String, String> {
     list.into_iter()
         .map(|mistake| (form_field(&mistake.field), http::sentence(&mistake.message)))
         .collect()
@@ -102,11 +103,11 @@ pub fn Create() -> impl IntoView {
     });
     let judged = Memo::new(move |_| draft.see(|draft| judge(draft, host.get())));
     let checked = RwSignal::new(Checked::default());
-    let touched = RwSignal::new(BTreeSet::<String>::new());
+    let touched = RwSignal::new(KeySet::<String>::new());
     let tried = RwSignal::new(false);
     let mistakes = Memo::new(move |_| {
         let all = tried.get();
-        let mut shown: BTreeMap<String, String> = judged.see(|judged| {
+        let mut shown: Table<String, String> = judged.see(|judged| {
             touched.see(|touched| {
                 judged
                     .mistakes
@@ -121,7 +122,7 @@ pub fn Create() -> impl IntoView {
             for (field, words) in &checked.mistakes {
                 let filled = all || touched.see(|touched| touched.contains(field)) || field.contains('[');
                 if filled {
-                    shown.entry(field.clone()).or_insert_with(|| words.clone());
+                    shown.or_insert_with(field.clone(), || words.clone());
                 }
             }
         });
@@ -228,7 +229,7 @@ fn page(
                         if now.request.start { "/logs" } else { "" },
                     ]
                     .concat();
-                    let _ = navigate.try_with_value(|go| go(&href, Default::default()));
+                    let _ = navigate.try_with_value(|go| go(&href, NavigateOptions::default()));
                 }
                 Err(failure) => {
                     let found = fields(failure.mistakes());
@@ -347,7 +348,7 @@ fn page(
                         on:click=move |_| {
                             forget(DRAFT);
                             form.draft.set(Draft::default());
-                            form.touched.set(BTreeSet::new());
+                            form.touched.set(KeySet::new());
                             offered.set(false);
                         }
                     >
@@ -370,7 +371,7 @@ fn page(
                 <span class="grow"></span>
                 <span class="text-bad" role="status">
                     {move || {
-                        let count = form.mistakes.see(BTreeMap::len);
+                        let count = form.mistakes.see(Table::len);
                         (count > 0).then(|| number::plural(count, "field") + " to mend")
                     }}
                 </span>

@@ -2,7 +2,7 @@
 
 use super::form::{Column, Form, column, rows, select, switch, text};
 use crate::client::http;
-use crate::state::signal::{See, Edit};
+use crate::state::signal::{Edit, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::image::Image;
@@ -214,7 +214,7 @@ fn environment(form: Form) -> AnyView {
     let take = move |_| {
         let found = parse_env(&pasted.get_untracked());
         form.draft
-            .edit(|draft| draft.rows.entry("env".to_owned()).or_default().extend(found));
+            .edit(|draft| draft.rows.or_insert_with("env".to_owned(), Vec::new).extend(found));
         pasted.set(String::new());
     };
     view! {

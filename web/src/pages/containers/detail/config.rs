@@ -7,7 +7,7 @@ use crate::components::icon::icon;
 use crate::components::notice::failure;
 use crate::components::watch::copy;
 use crate::pages::frame::Reader;
-use crate::state::signal::{See, Edit};
+use crate::state::signal::{Edit, See};
 use leptos::prelude::*;
 use serde_json::Value;
 
@@ -65,7 +65,7 @@ pub fn config(subject: Subject) -> AnyView {
         })
     };
     let lines = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
+        let wanted = text.get().to_ascii_lowercase();
         reader.value.see(|value| {
             let mut lines = Vec::new();
             if let super::Loaded::Ready(Value::Object(map)) = value {
@@ -78,11 +78,11 @@ pub fn config(subject: Subject) -> AnyView {
                 let hits: Vec<String> = lines
                     .iter()
                     .filter(|leaf| {
-                        leaf.path.to_lowercase().contains(&wanted)
+                        leaf.path.to_ascii_lowercase().contains(&wanted)
                             || leaf
                                 .value
                                 .as_ref()
-                                .is_some_and(|value| value.to_lowercase().contains(&wanted))
+                                .is_some_and(|value| value.to_ascii_lowercase().contains(&wanted))
                     })
                     .map(|leaf| leaf.path.clone())
                     .collect();

@@ -9,7 +9,7 @@ use crate::components::terminal::{Handle, TerminalView};
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::is_up;
-use crate::state::signal::{See, Peek, Edit};
+use crate::state::signal::{Edit, Peek, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::exec::{ExecCreated, NewExec};

@@ -5,16 +5,16 @@ use crate::client::http;
 use crate::components::notice::{Empty, skeleton};
 use crate::pages::events::event_row;
 use crate::state::App;
-use crate::state::signal::{See, Peek};
+use crate::state::signal::{Peek, See};
+use crate::table::Table;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::event::Event;
 use shared::list::List;
-use std::collections::BTreeMap;
 
 pub fn events(subject: Subject) -> AnyView {
     let app = App::get();
-    let known = RwSignal::new(None::<BTreeMap<u64, Event>>);
+    let known = RwSignal::new(None::<Table<u64, Event>>);
     spawn_local(async move {
         let id = subject
             .item

@@ -10,7 +10,7 @@ use crate::components::notice::{failure, note, skeleton};
 use crate::format::{number, size};
 use crate::pages::frame::Reader;
 use crate::state::App;
-use crate::state::signal::{See, Peek, Edit};
+use crate::state::signal::{Edit, Peek, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use model::container::limits::{Ceiling, Cpu, HostSize};
@@ -271,16 +271,12 @@ fn gather(form: Form) -> Option<Limits> {
         });
         for mistake in modelled(&whole).mistakes(host) {
             let words = mistake.to_string();
-            let at = if words.contains("swap") {
-                3
-            } else if words.contains("reservation") {
-                2
-            } else if words.contains("list of processors") {
-                6
-            } else if words.contains("CPU") {
-                0
-            } else {
-                1
+            let at = match &words {
+                words if words.contains("swap") => 3,
+                words if words.contains("reservation") => 2,
+                words if words.contains("list of processors") => 6,
+                words if words.contains("CPU") => 0,
+                _ => 1,
             };
             mistakes[at] = http::sentence(&words);
         }
@@ -389,7 +385,7 @@ fn card(app: App, form: Form) -> AnyView {
                                 type="button"
                                 class="button button--small"
                                 title=[cores, " cores, ", memory].concat()
-                                data-testid=["limits.preset.", &word.to_lowercase()].concat()
+                                data-testid=["limits.preset.", &word.to_ascii_lowercase()].concat()
                                 on:click=move |_| preset(cores, memory)
                             >
                                 {word}

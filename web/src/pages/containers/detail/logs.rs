@@ -9,7 +9,7 @@ use crate::components::log_view::window::{Kind, Line};
 use crate::format::time;
 use crate::pages::containers::describe;
 use crate::state::App;
-use crate::state::signal::{Peek, Hold};
+use crate::state::signal::{Hold, Peek};
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -55,7 +55,7 @@ fn run_words(run: &logs::Run, before: Option<&logs::Run>) -> String {
 
 /// A page of lines as the viewer takes it, with the runs told apart.
 fn page(page: logs::Page) -> Page {
-    let mut marks = std::collections::BTreeMap::new();
+    let mut marks = crate::table::Table::new();
     for (at, run) in page.runs.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|at| page.runs.get(at));
         marks.insert(run.first_seq, run_words(run, before));

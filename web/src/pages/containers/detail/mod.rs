@@ -18,9 +18,10 @@ use crate::components::status_chip::status_chip;
 use crate::components::tabs::{Tab, Tabs};
 use crate::state::App;
 use crate::state::actions::{Action, take};
-use crate::state::signal::{See, Hold};
+use crate::state::signal::{Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_params_map};
 use shared::container::{Container, Details};
@@ -143,7 +144,7 @@ fn name(subject: Subject) -> String {
 fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
     let navigate = use_navigate();
     let go: StoredValue<Rc<dyn Fn(String)>, LocalStorage> =
-        StoredValue::new_local(Rc::new(move |href: String| navigate(&href, Default::default())));
+        StoredValue::new_local(Rc::new(move |href: String| navigate(&href, NavigateOptions::default())));
     let chosen = Memo::new(move |_| TABS.iter().position(|(key, _)| *key == tab.get()).unwrap_or(0));
     let title = Signal::derive(move || name(subject));
     let pending = Memo::new(move |_| {

@@ -4,6 +4,7 @@ use super::Subject;
 use crate::client::http;
 use crate::components::icon::icon;
 use crate::components::notice::{Empty, failure, skeleton};
+use crate::format::order::sort;
 use crate::format::{number, size, time};
 use crate::pages::frame::Loaded;
 use crate::state::App;
@@ -22,7 +23,7 @@ fn tree(processes: &[Process]) -> Vec<(usize, Process)> {
     let mut rows = Vec::with_capacity(processes.len());
     let is_root = |process: &&Process| !processes.iter().any(|other| other.pid == process.parent);
     let mut open: Vec<(usize, &Process)> = processes.iter().filter(is_root).map(|root| (0, root)).collect();
-    open.sort_by_key(|(_, process)| std::cmp::Reverse(process.pid));
+    sort(&mut open, &mut |a, b| b.1.pid.cmp(&a.1.pid));
     while let Some((depth, process)) = open.pop() {
         rows.push((depth, process.clone()));
         // A process that names itself as parent would go on for ever.
@@ -33,7 +34,7 @@ fn tree(processes: &[Process]) -> Vec<(usize, Process)> {
             .iter()
             .filter(|other| other.parent == process.pid && other.pid != process.pid)
             .collect();
-        children.sort_by_key(|child| std::cmp::Reverse(child.pid));
+        sort(&mut children, &mut |a, b| b.pid.cmp(&a.pid));
         open.extend(children.into_iter().map(|child| (depth + 1, child)));
     }
     rows
@@ -89,13 +90,13 @@ pub fn processes(subject: Subject) -> AnyView {
         }
     });
     let rows = Memo::new(move |_| {
-        let wanted = text.get().to_lowercase();
+        let wanted = text.get().to_ascii_lowercase();
         value.see(|value| match value {
             Loaded::Ready(processes) => tree(processes)
                 .into_iter()
                 .filter(|(_, process)| {
                     wanted.is_empty()
-                        || process.command.to_lowercase().contains(&wanted)
+                        || process.command.to_ascii_lowercase().contains(&wanted)
                         || process.pid.to_string() == wanted
                 })
                 .collect(),

@@ -6,7 +6,7 @@ use crate::components::chart::{Chart, Data, Series};
 use crate::components::notice::{Empty, skeleton};
 use crate::format::{number, size, time};
 use crate::state::App;
-use crate::state::signal::{See, Peek, Edit};
+use crate::state::signal::{Edit, Peek, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::stats::{History, Stats};
@@ -15,6 +15,9 @@ use std::collections::VecDeque;
 /// Ranges: word and seconds.
 const RANGES: [(&str, u32); 3] = [("1 min", 60), ("5 min", 300), ("15 min", 900)];
 const KEPT: usize = 900;
+
+/// Turns samples into series, with the limit they have.
+type Make = fn(&VecDeque<Stats>) -> (Vec<Series>, Option<f64>);
 
 /// A series from samples.
 fn series(samples: &VecDeque<Stats>, name: &'static str, colour: u8, value: fn(&Stats) -> f64) -> Series {
@@ -87,7 +90,7 @@ pub fn stats(subject: Subject) -> AnyView {
     });
     let cursor = RwSignal::new(None);
     let theme = Signal::derive(move || app.preferences.is_dark());
-    let data = move |make: fn(&VecDeque<Stats>) -> (Vec<Series>, Option<f64>)| {
+    let data = move |make: Make| {
         Signal::derive(move || {
             shown.see(|(times, values)| {
                 let (series, limit) = make(values);

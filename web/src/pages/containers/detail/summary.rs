@@ -8,7 +8,7 @@ use crate::components::meter::Meter;
 use crate::components::sparkline::Sparkline;
 use crate::format::{number, size, time};
 use crate::state::App;
-use crate::state::signal::{See, Hold, Edit};
+use crate::state::signal::{Edit, Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;

@@ -5,17 +5,17 @@ use crate::components::icon::icon;
 use crate::format::number;
 use crate::state::App;
 use crate::state::actions::{Action, Outcome, ask_for_many, take_all};
-use crate::state::signal::{See, Peek};
+use crate::state::signal::{Peek, See};
+use crate::table::KeySet;
 use leptos::prelude::*;
 use shared::container::Container;
 use shared::session::Role;
-use std::collections::BTreeSet;
 
 /// Shown while something is selected.
 #[component]
 pub fn BulkBar(
     /// The ids that are selected.
-    selected: RwSignal<BTreeSet<String>>,
+    selected: RwSignal<KeySet<String>>,
     /// The rows that match now, to say how many of the selected are seen.
     #[prop(into)]
     shown: Signal<Vec<Container>>,
@@ -52,7 +52,7 @@ pub fn BulkBar(
         ask_for_many(app, action, fitting, outcomes);
     };
     let count = move || {
-        let all = selected.see(BTreeSet::len);
+        let all = selected.see(KeySet::len);
         let seen =
             shown.see(|rows| selected.see(|selected| rows.iter().filter(|row| selected.contains(&row.id)).count()));
         let mut words = number::count(all as u64) + " selected";
@@ -62,7 +62,7 @@ pub fn BulkBar(
         words
     };
     view! {
-        <Show when=move || !selected.see(BTreeSet::is_empty) && app.session.may(Role::Operator)>
+        <Show when=move || !selected.see(KeySet::is_empty) && app.session.may(Role::Operator)>
             <div class="bulk" role="toolbar" aria-label="Selected containers">
                 <strong data-testid="containers.bulk.count">{count}</strong>
                 {[Action::Start, Action::Stop, Action::Restart, Action::Pause, Action::Remove]
@@ -86,7 +86,7 @@ pub fn BulkBar(
                     type="button"
                     class="button button--small button--quiet"
                     data-testid="containers.bulk.clear"
-                    on:click=move |_| selected.set(BTreeSet::new())
+                    on:click=move |_| selected.set(KeySet::new())
                 >
                     "Clear selection"
                 </button>
@@ -103,7 +103,7 @@ fn results(
     outcomes: RwSignal<Vec<Outcome>>,
     last: RwSignal<Action>,
     sheet: RwSignal<bool>,
-    selected: RwSignal<BTreeSet<String>>,
+    selected: RwSignal<KeySet<String>>,
 ) -> AnyView {
     let failed = move || {
         outcomes.see(|outcomes| {
@@ -167,7 +167,7 @@ fn results(
                 on:click=move |_| {
                     sheet.set(false);
                     outcomes.set(Vec::new());
-                    selected.set(BTreeSet::new());
+                    selected.set(KeySet::new());
                 }
             >
                 "Close"

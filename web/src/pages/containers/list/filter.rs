@@ -1,9 +1,10 @@
 //! What the filter field and the columns' heads mean.
 
+use crate::format::order::sort;
 use crate::state::App;
 use crate::state::containers::{has_failed, is_up};
-use leptos::prelude::GetUntracked;
 use shared::container::{Container, Health, Status};
+use std::cmp::Ordering;
 
 /// State tabs: word and key.
 pub const STATES: [(&str, &str); 5] = [
@@ -68,7 +69,7 @@ impl Filter {
             Term {
                 exclude,
                 field: field.to_owned(),
-                value: value.to_lowercase(),
+                value: value.to_ascii_lowercase(),
             }
         };
         Self {
@@ -104,13 +105,13 @@ impl Term {
                 None => value == "none",
             },
             _ => {
-                container.name.to_lowercase().contains(value)
-                    || container.image.to_lowercase().contains(value)
+                container.name.to_ascii_lowercase().contains(value)
+                    || container.image.to_ascii_lowercase().contains(value)
                     || container.id.starts_with(value)
                     || container
                         .labels
                         .iter()
-                        .any(|(key, label)| key.contains(value) || label.to_lowercase().contains(value))
+                        .any(|(key, label)| key.contains(value) || label.to_ascii_lowercase().contains(value))
             }
         }
     }
@@ -118,7 +119,7 @@ impl Term {
 
 /// A pattern with `*` at its ends; without one, the text only has to hold it.
 fn like(text: &str, pattern: &str) -> bool {
-    let text = text.to_lowercase();
+    let text = text.to_ascii_lowercase();
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(rest), None) => text.ends_with(rest),
         (None, Some(rest)) => text.starts_with(rest),
@@ -139,28 +140,40 @@ pub enum Order {
 }
 
 /// Sorts rows; names break ties.
-pub fn sort(rows: &mut [Container], order: Order, down: bool, app: App) {
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
-    let live = |container: &Container| match order {
-        Order::Cpu | Order::Memory => app.stats.of(&container.id),
-        _ => None,
+pub fn sort_rows(rows: &mut Vec<Container>, order: Order, down: bool, app: App) {
+    // Live figures are looked up once for each row, not for each comparison.
+    let figure = |container: &Container| match (order, app.stats.of(&container.id)) {
+        (Order::Cpu, Some(recent)) => recent.last.cpu_cores,
+        (Order::Memory, Some(recent)) => recent.last.memory_bytes as f64,
+        _ => -1.0,
     };
-    match order {
-        Order::Name => {}
-        Order::Status => rows.sort_by_key(|row| (status_rank(row), row.state.exit_code)),
-        Order::Image => rows.sort_by(|a, b| a.image.cmp(&b.image)),
-        // Ports are compared by the first one.
-        Order::Ports => rows.sort_by_key(|row| row.ports.first().map_or(u16::MAX, |port| port.host_port)),
-        Order::Uptime => rows.sort_by(|a, b| b.state.since.cmp(&a.state.since)),
-        Order::Cpu => rows.sort_by_cached_key(|row| {
-            crate::format::number::whole(live(row).map_or(-1.0, |recent| recent.last.cpu_cores) * 1e6)
-        }),
-        Order::Memory => rows.sort_by_cached_key(|row| live(row).map_or(0, |recent| recent.last.memory_bytes)),
-    }
-    if down {
-        rows.reverse();
-    }
-    let _ = app.now.get_untracked();
+    let mut keyed: Vec<(f64, Container)> = match order {
+        Order::Cpu | Order::Memory => rows.drain(..).map(|row| (figure(&row), row)).collect(),
+        _ => rows.drain(..).map(|row| (0.0, row)).collect(),
+    };
+    sort(&mut keyed, &mut |(x, a), (y, b)| {
+        let by_column = match order {
+            Order::Name => Ordering::Equal,
+            Order::Status => (status_rank(a), a.state.exit_code).cmp(&(status_rank(b), b.state.exit_code)),
+            Order::Image => a.image.cmp(&b.image),
+            Order::Ports => first_port(a).cmp(&first_port(b)),
+            Order::Uptime => b.state.since.cmp(&a.state.since),
+            Order::Cpu | Order::Memory => x.total_cmp(y),
+        };
+        let by_column = if down { by_column.reverse() } else { by_column };
+        let by_name = a.name.cmp(&b.name);
+        by_column.then(if down && order == Order::Name {
+            by_name.reverse()
+        } else {
+            by_name
+        })
+    });
+    rows.extend(keyed.into_iter().map(|(_, row)| row));
+}
+
+/// Containers without ports come last.
+fn first_port(container: &Container) -> u16 {
+    container.ports.first().map_or(u16::MAX, |port| port.host_port)
 }
 
 fn status_rank(container: &Container) -> u8 {

@@ -10,9 +10,10 @@ use crate::components::notice::{Empty, failure, skeleton};
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::Load;
+use crate::state::signal::{Edit, Hold, Peek, See};
+use crate::table::KeySet;
 use bulk::BulkBar;
 use filter::{Order, STATES, fits_state};
-use crate::state::signal::{See, Peek, Hold, Edit};
 use leptos::prelude::*;
 use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_query_map};
@@ -20,7 +21,6 @@ use leptos_router::{NavigateOptions, hooks};
 use row::row;
 use shared::container::{Container, Status};
 use shared::session::Role;
-use std::collections::BTreeSet;
 use web_sys::KeyboardEvent;
 
 /// More rows than this are drawn only where they are seen.
@@ -49,7 +49,7 @@ pub fn List() -> impl IntoView {
     let text = Memo::new(move |_| query.see(|query| query.get("q").unwrap_or_default()));
     let state = Memo::new(move |_| query.see(|query| query.get("state").unwrap_or_default()));
     let order = RwSignal::new((Order::Name, false));
-    let selected = RwSignal::new(BTreeSet::<String>::new());
+    let selected = RwSignal::new(KeySet::<String>::new());
     let focused = RwSignal::new(None::<String>);
 
     // The address is the state: every change of filter or tab goes through it.
@@ -89,7 +89,7 @@ pub fn List() -> impl IntoView {
         let mut rows: Vec<Container> =
             matching.see(|rows| rows.iter().filter(|item| fits_state(item, &state)).cloned().collect());
         let (order, down) = order.get();
-        filter::sort(&mut rows, order, down, app);
+        filter::sort_rows(&mut rows, order, down, app);
         rows
     });
     let go = move |href: String| navigate.hold(|go| go(&href, NavigateOptions::default()));
@@ -160,7 +160,7 @@ pub fn List() -> impl IntoView {
         if on {
             selected.set(shown.peek(|rows| rows.iter().map(|row| row.id.clone()).collect()));
         } else {
-            selected.set(BTreeSet::new());
+            selected.set(KeySet::new());
         }
     };
 

@@ -10,26 +10,23 @@ use crate::format::{number, size};
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::is_up;
-use crate::state::signal::{See, Hold, Edit};
+use crate::state::signal::{Edit, Hold, See};
+use crate::table::KeySet;
 use leptos::prelude::*;
+use leptos_router::NavigateOptions;
 use leptos_router::components::A;
 use leptos_router::hooks::use_navigate;
 use shared::session::Role;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// The row of container `id`.
-pub fn row(app: App, id: String, selected: RwSignal<BTreeSet<String>>, focused: RwSignal<Option<String>>) -> AnyView {
+pub fn row(app: App, id: String, selected: RwSignal<KeySet<String>>, focused: RwSignal<Option<String>>) -> AnyView {
     let id = StoredValue::new(id);
     let key = move || id.get_value();
     let navigate = use_navigate();
     let go: StoredValue<Rc<dyn Fn(String)>, LocalStorage> =
-        StoredValue::new_local(Rc::new(move |href: String| navigate(&href, Default::default())));
-    let item = Memo::new(move |_| {
-        app.containers
-            .items
-            .see(|items| id.hold(|id| items.get(id).cloned()))
-    });
+        StoredValue::new_local(Rc::new(move |href: String| navigate(&href, NavigateOptions::default())));
+    let item = Memo::new(move |_| app.containers.items.see(|items| id.hold(|id| items.get(id).cloned())));
     let pending = Memo::new(move |_| {
         app.containers
             .pending
