@@ -156,6 +156,6 @@ mod tests {
         let odd_only = |line: u64| if line % 2 == 1 { 20.0 } else { 0.0 };
         let ground = ground(&odd_only);
         let place = ground.moved(Place::default(), 40.0);
-        assert_eq!(place.line, 4);
+        assert_eq!(place.line, 5);
     }
 }
