@@ -8,6 +8,9 @@ use bollard_stubs::models::{HostConfig, Mount as MountBody, MountBindOptionsProp
 use model::mount::{Mount, Source};
 use std::collections::HashMap;
 
+/// Everyone writes, and removes only their own: what clients expect of a tmpfs.
+const TMPFS_MODE: u32 = 0o1777;
+
 pub(super) fn mounts(host: &HostConfig, request: &mut Request) -> Result<(), Failure> {
     if host
         .volume_driver
@@ -69,7 +72,7 @@ fn tmpfs(target: &str, options: &str) -> Result<Mount, Failure> {
     checked(Mount {
         source: Source::Tmpfs {
             size_bytes,
-            mode,
+            mode: mode.or(Some(TMPFS_MODE)),
             options: rest,
         },
         target: target.to_owned(),
@@ -164,7 +167,8 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
                 mode: options
                     .mode
                     .and_then(|mode| u32::try_from(mode).ok())
-                    .filter(|mode| *mode > 0),
+                    .filter(|mode| *mode > 0)
+                    .or(Some(TMPFS_MODE)),
                 options: options
                     .options
                     .unwrap_or_default()
