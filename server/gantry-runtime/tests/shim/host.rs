@@ -50,6 +50,8 @@ pub(crate) struct Wish {
     pub(crate) mode: LogMode,
     pub(crate) segment_bytes: u64,
     pub(crate) memory_bytes: Option<u64>,
+    /// The log gets a disk of its own, this small.
+    pub(crate) log_disk_kib: Option<u32>,
     /// Changes the bundle's `config.json`.
     pub(crate) edit: fn(&mut Value),
 }
@@ -63,6 +65,7 @@ pub(crate) fn wish(script: &str) -> Wish {
         mode: LogMode::Blocking,
         segment_bytes: 8 << 20,
         memory_bytes: None,
+        log_disk_kib: None,
         edit: |_| {},
     }
 }
@@ -86,6 +89,18 @@ impl Host {
         let dir = tempfile::tempdir().unwrap();
         for name in ["bundle/rootfs/bin", "run", "log"] {
             fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        if let Some(kib) = wish.log_disk_kib {
+            let size = format!("size={kib}k");
+            let mount = ["-t", "tmpfs", "-o", &size, "tmpfs"];
+            assert!(
+                Command::new("mount")
+                    .args(mount)
+                    .arg(dir.path().join("log"))
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
         for name in ["proc", "dev", "tmp", "sys"] {
             fs::create_dir_all(dir.path().join("bundle/rootfs").join(name)).unwrap();
@@ -279,6 +294,11 @@ impl Drop for Host {
         }
         let _ = self.shim.kill();
         let _ = self.shim.wait();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(self.log_dir())
+            .stderr(Stdio::null())
+            .status();
         if let Ok(hierarchies) = cgroup::Hierarchies::discover() {
             let group = hierarchies.group(&self.cgroup_path);
             let _ = group.kill_all();

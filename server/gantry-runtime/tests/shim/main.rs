@@ -463,6 +463,26 @@ fn a_bundle_that_cannot_be_made_is_told_and_leaves_nothing() {
 }
 
 #[test]
+fn a_full_disk_costs_log_records_and_stops_nobody() {
+    if !ready() {
+        return;
+    }
+    let mut wanted = wish("yes | head -c 4000000; echo last; while [ ! -e /go ]; do sleep 0.02; done");
+    wanted.log_disk_kib = Some(256);
+    let mut host = Host::create(&wanted);
+    let mut reader = host.attach(false);
+    host.control().ask(Ask::Start).unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"last\n") {
+        seen.extend(reader.some());
+    }
+    assert_eq!(unframe(&seen).0.len(), 4_000_005);
+    assert!(host.control().state().dropped_records > 0);
+    fs::write(host.dir.path().join("bundle/rootfs/go"), "").unwrap();
+    assert_eq!(host.control().exited().status, ExitStatus::Code(0));
+}
+
+#[test]
 fn non_blocking_logs_keep_what_they_can() {
     if !ready() {
         return;
