@@ -207,6 +207,8 @@ fn hooks_get_the_state_in_order() {
     };
     bundle.edit(|config| {
         config["hooks"] = json!({
+            "createContainer": [{"path": "/bin/busybox", "args": ["sh", "-c", format!("echo createContainer $(hostname) >> {}", log.display())], "env": ["PATH=/bin:/usr/bin"]}],
+            "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer; cat > /dev/null"], "env": ["PATH=/bin"]}],
             "createRuntime": hook("createRuntime"), "poststart": hook("poststart"), "poststop": hook("poststop"),
         });
     });
@@ -221,7 +223,7 @@ fn hooks_get_the_state_in_order() {
     );
     assert_eq!(
         fs::read_to_string(log).unwrap(),
-        "createRuntime \"status\":\"created\"\npoststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n"
+        "createContainer gantry\ncreateRuntime \"status\":\"created\"\npoststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n"
     );
 }
 

@@ -117,6 +117,7 @@ pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
         Cloned::Child => {
             drop(ours);
             init::run(Init {
+                id: request.id,
                 spec: request.spec,
                 process,
                 bundle: request.bundle,

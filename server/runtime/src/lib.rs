@@ -19,6 +19,7 @@ mod create;
 mod error;
 mod exec;
 mod group;
+pub mod hooks;
 mod init;
 mod plan;
 mod seccomp;

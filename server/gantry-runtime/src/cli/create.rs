@@ -2,7 +2,6 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::console;
-use super::hooks;
 use super::state_file::{self, StateFile, Status};
 use anyhow::{Context as _, Result, bail};
 use cgroup::Hierarchies;
@@ -152,8 +151,8 @@ fn fill(
     state.save(global)?;
     if let Some(hooks) = spec.hooks() {
         let shown = state.to_oci(Status::Created);
-        hooks::run("prestart", hooks.prestart().as_ref(), &shown)?;
-        hooks::run("createRuntime", hooks.create_runtime().as_ref(), &shown)?;
+        runtime::hooks::run("prestart", hooks.prestart().as_ref(), &shown)?;
+        runtime::hooks::run("createRuntime", hooks.create_runtime().as_ref(), &shown)?;
     }
     if let Some(path) = &wish.pid_file {
         write_pid(path, created.init.pid)?;

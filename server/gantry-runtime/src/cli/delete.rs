@@ -1,7 +1,6 @@
 //! `delete`: removes what a stopped container left.
 
 use super::arguments::{Argument, Arguments, Global, unknown};
-use super::hooks;
 use super::state_file::{self, StateFile, Status};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
@@ -51,9 +50,9 @@ pub(super) fn remove(global: &Global, state: &StateFile) -> Result<()> {
     fs::remove_dir_all(state_file::dir(global, &state.id)?).context("cannot remove the state")?;
     if let Ok(spec) = spec
         && let Some(hooks) = spec.hooks()
-        && let Err(error) = hooks::run("poststop", hooks.poststop().as_ref(), &state.to_oci(Status::Stopped))
+        && let Err(error) = runtime::hooks::run("poststop", hooks.poststop().as_ref(), &state.to_oci(Status::Stopped))
     {
-        super::log::error(global, &error);
+        super::log::error(global, &error.into());
     }
     Ok(())
 }

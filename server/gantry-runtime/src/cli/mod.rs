@@ -10,7 +10,6 @@ mod create;
 mod delete;
 mod describe;
 mod exec;
-mod hooks;
 mod kill;
 mod list;
 mod log;

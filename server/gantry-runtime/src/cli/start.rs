@@ -1,7 +1,6 @@
 //! `start`: lets a created container's command begin.
 
 use super::arguments::{Arguments, Global, only_id};
-use super::hooks;
 use super::state_file::{self, StateFile, Status};
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
@@ -34,8 +33,9 @@ pub(super) fn open_gate(global: &Global, state: &mut StateFile) -> Result<()> {
     let spec = state.spec()?;
     if let Some(hooks) = spec.hooks() {
         // A failure here is told and changes nothing: the command runs.
-        if let Err(error) = hooks::run("poststart", hooks.poststart().as_ref(), &state.to_oci(Status::Running)) {
-            super::log::error(global, &error);
+        if let Err(error) = runtime::hooks::run("poststart", hooks.poststart().as_ref(), &state.to_oci(Status::Running))
+        {
+            super::log::error(global, &error.into());
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ use crate::channel::Channel;
 use crate::plan::Namespaces;
 use crate::{Failure, Gate, Stdio};
 use oci_spec::runtime::{Process, Spec};
+use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -25,6 +26,7 @@ use std::path::Path;
 use sys::namespace;
 
 pub(crate) struct Init<'a> {
+    pub(crate) id: &'a str,
     pub(crate) spec: &'a Spec,
     pub(crate) process: &'a Process,
     pub(crate) bundle: &'a Path,
@@ -83,6 +85,26 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     devices::make_all(root.as_fd(), spec)?;
     let terminal = open_streams(init, root.as_fd())?;
     mounts::guard(root.as_fd(), spec)?;
+    // /proc is the host's still, and shows the pid as the host has it.
+    let host_pid = fs::read_link("/proc/self")
+        .ok()
+        .and_then(|pid| pid.to_str()?.parse::<i32>().ok());
+    let state = |status: &str| {
+        json!({
+            "ociVersion": "1.2.0", "id": init.id, "status": status, "pid": host_pid, "bundle": init.bundle,
+            "annotations": spec.annotations(),
+        })
+    };
+    let hooks = spec.hooks().as_ref();
+    let run_hooks = |name, list, state| {
+        crate::hooks::run(name, list, &state).map_err(|error| Failure::new("hook", error.to_string()))
+    };
+    run_hooks(
+        "createContainer",
+        hooks.and_then(|hooks| hooks.create_container().as_ref()),
+        state("creating"),
+    )?;
+    let created = state("created");
     let gate = open_gate(&init.gate)?;
     rootfs::enter(root, spec, init.no_pivot)?;
     let wanted = Become {
@@ -101,6 +123,11 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         .map_err(Failure::io("start", "cannot report"))?;
     drop(terminal);
     wait_at_gate(init, gate)?;
+    run_hooks(
+        "startContainer",
+        hooks.and_then(|hooks| hooks.start_container().as_ref()),
+        created,
+    )?;
     Ok(wanted)
 }
 
