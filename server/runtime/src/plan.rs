@@ -112,12 +112,23 @@ const CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
+/// The capabilities this process has itself: none can be given that is not in
+/// them, and asking for one would fail the whole, as in a container on a host
+/// that is one, too.
+fn held() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapPrm:")?.trim(), 16).ok())
+        .unwrap_or(u64::MAX)
+}
+
 /// The sets a process gets; without a word in the spec it keeps none.
 pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
     let Some(wanted) = process.capabilities() else {
         return Capabilities::default();
     };
-    let known = u64::MAX >> (63 - last.min(63));
+    let known = (u64::MAX >> (63 - last.min(63))) & held();
     let bits = |set: &Option<oci_spec::runtime::Capabilities>| {
         set.iter().flatten().fold(0, |bits, capability| {
             let name = capability.to_string();
