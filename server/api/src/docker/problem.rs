@@ -99,11 +99,13 @@ fn words(error: &EngineError) -> String {
     }
 }
 
-/// Clients derive the exit status of `docker run` from these words.
+/// Clients derive the exit status of `docker run` from these words, and scripts
+/// that the next port is to be tried.
 pub(super) fn with_known_words(code: i32, reason: &str) -> String {
     let known = match code {
         127 => "executable file not found in $PATH",
         126 => "permission denied",
+        _ if reason.contains("of the host is in use by") => "port is already allocated",
         _ => return reason.to_owned(),
     };
     if reason.contains(known) {

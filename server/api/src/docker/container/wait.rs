@@ -26,7 +26,8 @@ pub(in crate::docker) async fn wait(
     let waiting = engine.wait(&engine.find(&name)?, condition)?;
     let answer = stream::once(async move {
         let exit = waiting.ended().await;
-        let body = match exit.error {
+        // Who waits for an end to come has started it, too, and is told there why that failed.
+        let body = match exit.error.filter(|_| condition == WaitCondition::NotRunning) {
             Some(error) => json!({ "StatusCode": exit.code, "Error": { "Message": error } }),
             None => json!({ "StatusCode": exit.code }),
         };
