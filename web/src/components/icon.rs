@@ -2,6 +2,16 @@
 
 use leptos::prelude::*;
 
+/// The mark of the product.
+pub fn mark(class: &'static str) -> AnyView {
+    view! {
+        <svg class=class viewBox="0 0 24 24" aria-hidden="true">
+            <use_ href=["#i-", "brand"].concat()></use_>
+        </svg>
+    }
+    .into_any()
+}
+
 /// A decorative icon; the name is that of a symbol in index.html without `i-`.
 pub fn icon(name: &'static str) -> AnyView {
     view! {

@@ -1,6 +1,6 @@
 //! Where one can go: the rail at the left, on a phone a bar at the bottom.
 
-use crate::components::icon::icon;
+use crate::components::icon::{icon, mark};
 use crate::state::App;
 use crate::state::signal::{Edit, Hold};
 use leptos::prelude::*;
@@ -72,9 +72,7 @@ pub fn Rail() -> impl IntoView {
     view! {
         <nav class="rail" aria-label="Main">
             <A href="/" attr:class="rail__brand" attr:aria-label="Gantry, overview">
-                <svg class="rail__mark" viewBox="0 0 24 24" aria-hidden="true">
-                    <use_ href="#i-brand"></use_>
-                </svg>
+                {mark("rail__mark")}
                 <span class="rail__word">"Gantry"</span>
             </A>
             {PLACES

@@ -12,6 +12,7 @@ use leptos::task::spawn_local;
 use shared::container::{Container, Status};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Something a person does to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +177,7 @@ pub struct Outcome {
 }
 
 /// Does it to many, four at a time, and writes each result as it comes.
-pub fn take_all(app: App, action: Action, containers: Vec<Container>, outcomes: RwSignal<Vec<Outcome>>) {
+pub fn take_all(app: App, action: Action, containers: Vec<Arc<Container>>, outcomes: RwSignal<Vec<Outcome>>) {
     outcomes.set(
         containers
             .iter()
@@ -207,7 +208,7 @@ pub fn take_all(app: App, action: Action, containers: Vec<Container>, outcomes: 
 }
 
 /// The question before many are done.
-pub fn ask_for_many(app: App, action: Action, containers: Vec<Container>, outcomes: RwSignal<Vec<Outcome>>) {
+pub fn ask_for_many(app: App, action: Action, containers: Vec<Arc<Container>>, outcomes: RwSignal<Vec<Outcome>>) {
     let up = containers.iter().filter(|container| is_up(container)).count();
     let what = number::plural(containers.len(), "container");
     let dangerous = matches!(action, Action::Remove | Action::Kill);

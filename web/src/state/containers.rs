@@ -10,6 +10,7 @@ use shared::container::{Container, Details, Status};
 use shared::event::{Event, SubjectKind};
 use shared::list::List;
 use shared::socket::{Data, Topic};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// More changed containers than this are read as one list.
@@ -41,7 +42,8 @@ pub enum Pending {
 #[derive(Clone, Copy)]
 pub struct Containers {
     pub load: RwSignal<Load>,
-    pub items: RwSignal<Table<String, Container>>,
+    /// By id. Shared, since lists of thousands are filtered and sorted at each key.
+    pub items: RwSignal<Table<String, Arc<Container>>>,
     pub pending: RwSignal<Table<String, Pending>>,
     /// The newest events, newest last.
     pub events: RwSignal<Vec<Event>>,
@@ -94,8 +96,12 @@ impl Containers {
     }
 
     fn take(self, containers: Vec<Container>) {
-        self.items
-            .set(containers.into_iter().map(|item| (item.id.clone(), item)).collect());
+        self.items.set(
+            containers
+                .into_iter()
+                .map(|item| (item.id.clone(), Arc::new(item)))
+                .collect(),
+        );
         self.load.set(Load::Ready);
     }
 
@@ -180,7 +186,7 @@ impl Containers {
             match http::get_flat::<Details>(&["/containers/", &id].concat()).await {
                 Ok(details) => {
                     self.items.edit(|items| {
-                        items.insert(id.clone(), details.container);
+                        items.insert(id.clone(), Arc::new(details.container));
                     });
                     self.settle(&id);
                 }

@@ -19,6 +19,7 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 use shared::container::{Container, Health};
 use shared::task::TaskState;
+use std::sync::Arc;
 
 /// Rows of each list here.
 const ROWS: usize = 8;
@@ -206,7 +207,7 @@ fn concern(item: &Container) -> Option<(u8, String)> {
 
 fn attention(app: App) -> AnyView {
     let concerns = Memo::new(move |_| {
-        let mut found: Vec<(u8, String, Container)> = app.containers.items.see(|items| {
+        let mut found: Vec<(u8, String, Arc<Container>)> = app.containers.items.see(|items| {
             items
                 .values()
                 .filter_map(|item| concern(item).map(|(rank, words)| (rank, words, item.clone())))
@@ -317,7 +318,7 @@ fn top(app: App, title: &'static str, figure: fn(&Recent) -> f64, words: fn(&Rec
                 };
                 Some(view! {
                     <li class="line">
-                        <A href=["/containers/", &item.id, "/stats"].concat() attr:class="line__name grow truncate">{item.name}</A>
+                        <A href=["/containers/", &item.id, "/stats"].concat() attr:class="line__name grow truncate">{item.name.clone()}</A>
                         <span class="line__picture">{picture}</span>
                         <span class="line__figure">{words(&recent)}</span>
                     </li>

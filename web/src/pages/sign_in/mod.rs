@@ -1,7 +1,7 @@
 //! Signing in, and making the first user.
 
 use crate::components::dialog::Dialog;
-use crate::components::icon::icon;
+use crate::components::icon::{icon, mark};
 use crate::components::notice::note;
 use crate::state::App;
 use leptos::prelude::*;
@@ -36,9 +36,7 @@ fn field(
 fn brand() -> AnyView {
     view! {
         <div class="sign-in__brand">
-            <svg class="sign-in__mark" viewBox="0 0 24 24" aria-hidden="true">
-                <use_ href="#i-brand"></use_>
-            </svg>
+            {mark("sign-in__mark")}
             <span>"Gantry"</span>
         </div>
     }

@@ -62,7 +62,7 @@ pub fn console(subject: Subject) -> AnyView {
         // The colours are read after the document has them.
         request_animation_frame(move || session.terminal.restyle());
     });
-    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(is_up)));
+    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(|item| is_up(item))));
     let stage = Memo::new(move |_| (session.phase.get() != Phase::Choosing, session.number.get()));
     view! {
         <div class="console">

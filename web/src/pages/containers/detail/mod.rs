@@ -27,6 +27,7 @@ use leptos_router::hooks::{use_navigate, use_params_map};
 use shared::container::{Container, Details};
 use shared::session::Role;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Tabs in order: address part and word.
 const TABS: [(&str, &str); 8] = [
@@ -45,7 +46,7 @@ const TABS: [(&str, &str); 8] = [
 pub struct Subject {
     pub id: StoredValue<String>,
     /// As the live list has it.
-    pub item: Memo<Option<Container>>,
+    pub item: Memo<Option<Arc<Container>>>,
     /// Everything, read again after each change.
     pub details: RwSignal<Loaded<Details>>,
 }

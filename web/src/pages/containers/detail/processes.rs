@@ -57,7 +57,7 @@ pub fn processes(subject: Subject) -> AnyView {
     let app = App::get();
     let value = RwSignal::new(Loaded::<Vec<Process>>::Loading);
     let text = RwSignal::new(String::new());
-    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(is_up)));
+    let up = Memo::new(move |_| subject.item.see(|item| item.as_ref().is_some_and(|item| is_up(item))));
     let read = move || {
         let path = ["/containers/", &subject.id(), "/processes"].concat();
         spawn_local(async move {

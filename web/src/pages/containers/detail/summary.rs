@@ -42,7 +42,7 @@ fn fact(term: &'static str, description: impl IntoView) -> AnyView {
 fn state_card(app: App, subject: Subject) -> AnyView {
     let shown = move || {
         subject.item.get().map(|item| {
-            let state = item.state;
+            let state = item.state.clone();
             let moment = |text: &str| time::parse(text).map(|at| view! { <span title=time::utc(at)>{time::local(at)}</span> });
             let up = matches!(state.status, Status::Running | Status::Paused);
             view! {
@@ -94,7 +94,7 @@ fn use_card(app: App, subject: Subject) -> AnyView {
     let up = move || {
         subject
             .item
-            .see(|item| item.as_ref().is_some_and(crate::state::containers::is_up))
+            .see(|item| item.as_ref().is_some_and(|item| crate::state::containers::is_up(item)))
     };
     let dash = || "-".to_owned();
     view! {

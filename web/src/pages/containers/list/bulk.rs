@@ -10,6 +10,7 @@ use crate::table::KeySet;
 use leptos::prelude::*;
 use shared::container::Container;
 use shared::session::Role;
+use std::sync::Arc;
 
 /// Shown while something is selected.
 #[component]
@@ -18,7 +19,7 @@ pub fn BulkBar(
     selected: RwSignal<KeySet<String>>,
     /// The rows that match now, to say how many of the selected are seen.
     #[prop(into)]
-    shown: Signal<Vec<Container>>,
+    shown: Signal<Vec<Arc<Container>>>,
 ) -> impl IntoView {
     let app = App::get();
     let outcomes = RwSignal::new(Vec::<Outcome>::new());
@@ -41,7 +42,7 @@ pub fn BulkBar(
     };
     let act = move |action: Action| {
         last.set(action);
-        let fitting: Vec<Container> = chosen()
+        let fitting: Vec<Arc<Container>> = chosen()
             .into_iter()
             .filter(|container| action.fits(container.state.status))
             .collect();

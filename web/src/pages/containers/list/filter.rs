@@ -5,6 +5,7 @@ use crate::state::App;
 use crate::state::containers::{has_failed, is_up};
 use shared::container::{Container, Health, Status};
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// State tabs: word and key.
 pub const STATES: [(&str, &str); 5] = [
@@ -140,14 +141,14 @@ pub enum Order {
 }
 
 /// Sorts rows; names break ties.
-pub fn sort_rows(rows: &mut Vec<Container>, order: Order, down: bool, app: App) {
+pub fn sort_rows(rows: &mut Vec<Arc<Container>>, order: Order, down: bool, app: App) {
     // Live figures are looked up once for each row, not for each comparison.
     let figure = |container: &Container| match (order, app.stats.of(&container.id)) {
         (Order::Cpu, Some(recent)) => recent.last.cpu_cores,
         (Order::Memory, Some(recent)) => recent.last.memory_bytes as f64,
         _ => -1.0,
     };
-    let mut keyed: Vec<(f64, Container)> = match order {
+    let mut keyed: Vec<(f64, Arc<Container>)> = match order {
         Order::Cpu | Order::Memory => rows.drain(..).map(|row| (figure(&row), row)).collect(),
         _ => rows.drain(..).map(|row| (0.0, row)).collect(),
     };

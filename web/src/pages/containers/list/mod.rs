@@ -21,6 +21,7 @@ use leptos_router::{NavigateOptions, hooks};
 use row::row;
 use shared::container::{Container, Status};
 use shared::session::Role;
+use std::sync::Arc;
 use web_sys::KeyboardEvent;
 
 /// More rows than this are drawn only where they are seen.
@@ -81,12 +82,12 @@ pub fn List() -> impl IntoView {
                 .values()
                 .filter(|item| wanted.takes(item))
                 .cloned()
-                .collect::<Vec<Container>>()
+                .collect::<Vec<Arc<Container>>>()
         })
     });
     let shown = Memo::new(move |_| {
         let state = state.get();
-        let mut rows: Vec<Container> =
+        let mut rows: Vec<Arc<Container>> =
             matching.see(|rows| rows.iter().filter(|item| fits_state(item, &state)).cloned().collect());
         let (order, down) = order.get();
         filter::sort_rows(&mut rows, order, down, app);
@@ -250,7 +251,7 @@ pub fn List() -> impl IntoView {
                             <td colspan="9" style:height=move || format!("{}px", above())></td>
                         </tr>
                         <For each=move || drawn.get() key=|item| item.id.clone() let:item>
-                            {row(app, item.id, selected, focused)}
+                            {row(app, item.id.clone(), selected, focused)}
                         </For>
                         <tr class="containers__space" aria-hidden="true" hidden=move || below() == 0.0>
                             <td colspan="9" style:height=move || format!("{}px", below())></td>

@@ -33,7 +33,7 @@ pub fn row(app: App, id: String, selected: RwSignal<KeySet<String>>, focused: Rw
             .see(|pending| id.hold(|id| pending.get(id).copied()))
     });
     let recent = Memo::new(move |_| {
-        if item.see(|item| item.as_ref().is_some_and(is_up)) {
+        if item.see(|item| item.as_ref().is_some_and(|item| is_up(item))) {
             id.hold(|id| app.stats.of(id))
         } else {
             None
@@ -121,7 +121,7 @@ pub fn row(app: App, id: String, selected: RwSignal<KeySet<String>>, focused: Rw
             class:containers__row--focused=move || focused.see(|focused| focused.as_deref() == Some(&key()))
             aria-selected=move || is_selected().to_string()
             data-testid="containers.row"
-            data-name=move || item.get().map(|item| item.name)
+            data-name=move || item.get().map(|item| item.name.clone())
             on:click=move |event| {
                 use wasm_bindgen::JsCast;
                 focused.set(Some(key()));
@@ -156,12 +156,12 @@ pub fn row(app: App, id: String, selected: RwSignal<KeySet<String>>, focused: Rw
             <td class="containers__status">{status}</td>
             <td class="containers__name">
                 <A href=href("") attr:class="containers__link" attr:data-testid="containers.row.open">
-                    {move || item.get().map(|item| item.name)}
+                    {move || item.get().map(|item| item.name.clone())}
                 </A>
             </td>
             <td class="containers__image">
-                <span class="truncate" title=move || item.get().map(|item| item.image)>
-                    {move || item.get().map(|item| item.image)}
+                <span class="truncate" title=move || item.get().map(|item| item.image.clone())>
+                    {move || item.get().map(|item| item.image.clone())}
                 </span>
             </td>
             <td class="containers__cpu">
