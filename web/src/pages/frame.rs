@@ -12,12 +12,19 @@ pub fn Head(
     /// The page's name.
     #[prop(into)]
     title: Signal<String>,
+    /// The part of the page that is shown, for the browser's tab.
+    #[prop(optional, into)]
+    part: Signal<String>,
     /// Buttons at the right.
     #[prop(optional)]
     children: Option<Children>,
 ) -> impl IntoView {
     let heading = NodeRef::<leptos::html::H1>::new();
-    Effect::new(move || document().set_title(&[&title.get(), " - Gantry"].concat()));
+    Effect::new(move || {
+        let part = part.get();
+        let dash = if part.is_empty() { "" } else { " - " };
+        document().set_title(&[&title.get(), dash, &part, " - Gantry"].concat());
+    });
     heading.on_load(|heading| {
         // Not on the first page: there the browser's own order is right.
         if document()

@@ -2,6 +2,7 @@
 
 mod draft;
 mod form;
+mod judge;
 mod sections;
 
 use super::super::frame::{Head, Loaded, Reader};
@@ -15,8 +16,9 @@ use crate::state::App;
 use crate::state::preferences::{forget, keep, recall};
 use crate::state::signal::{Edit, Peek, See};
 use crate::table::{KeySet, Table};
-use draft::{Draft, Judged, judge};
+use draft::Draft;
 use form::Form;
+use judge::{Judged, judge};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::NavigateOptions;

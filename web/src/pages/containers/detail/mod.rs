@@ -148,6 +148,7 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
         StoredValue::new_local(Rc::new(move |href: String| navigate(&href, NavigateOptions::default())));
     let chosen = Memo::new(move |_| TABS.iter().position(|(key, _)| *key == tab.get()).unwrap_or(0));
     let title = Signal::derive(move || name(subject));
+    let part = Signal::derive(move || TABS[chosen.get()].1.to_owned());
     let pending = Memo::new(move |_| {
         subject.item.see(|item| {
             let id = item.as_ref()?.id.clone();
@@ -238,7 +239,7 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
     };
     view! {
         <div class="detail__head">
-            <Head title>
+            <Head title part>
                 {status}
                 <span class="grow"></span>
                 {buttons}

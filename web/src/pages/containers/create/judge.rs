@@ -1,0 +1,452 @@
+//! From the form's text to a request, judged by the rules the server has too.
+
+use super::draft::{Draft, Row};
+use crate::client::http::sentence;
+use crate::pages::containers::detail::console::split;
+use crate::pages::containers::detail::limits::{modelled, nano_cpus};
+use crate::table::{KeySet, Table};
+use model::container::ContainerName;
+use model::container::limits::HostSize;
+use model::image::Reference;
+use model::network::PortMapping;
+use shared::create::{
+    EnvEntry, LogOptions, Mount, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, Rlimit,
+};
+use shared::limits::Limits;
+
+/// The request a draft makes, with every mistake found on the way, by field.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Judged {
+    pub request: NewContainer,
+    pub mistakes: Table<String, String>,
+}
+
+impl Judged {
+    fn blame(&mut self, field: &str, words: impl ToString) {
+        self.mistakes
+            .or_insert_with(field.to_owned(), || sentence(&words.to_string()));
+    }
+
+    /// A parsed value, or its mistake.
+    fn take<T, E: ToString>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.blame(field, error)).ok()
+    }
+}
+
+/// Turns text into a request, judged by the rules the server has too.
+pub fn judge(draft: &Draft, host: HostSize) -> Judged {
+    let mut judged = Judged::default();
+    basics(draft, &mut judged);
+    process(draft, &mut judged);
+    environment(draft, &mut judged);
+    network(draft, &mut judged);
+    storage(draft, &mut judged);
+    limits(draft, host, &mut judged);
+    security(draft, &mut judged);
+    judged
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn basics(draft: &Draft, judged: &mut Judged) {
+    let image = draft.text("image");
+    if image.is_empty() {
+        judged.blame("image", "Which image should it be made from?");
+    } else {
+        judged.take("image", Reference::parse(image));
+    }
+    image.clone_into(&mut judged.request.image);
+    let name = draft.text("name");
+    if !name.is_empty() {
+        judged.take("name", ContainerName::parse(name));
+        judged.request.name = Some(name.to_owned());
+    }
+    for (at, row) in draft.list("labels").iter().enumerate() {
+        let field = ["labels[", &at.to_string(), "]"].concat();
+        let (key, value) = (cell(row, 0), cell(row, 1));
+        if key.is_empty() && value.is_empty() {
+            continue;
+        }
+        if key.is_empty() {
+            judged.blame(&field, "A label needs a key");
+        } else if judged.request.labels.insert(key.to_owned(), value.to_owned()).is_some() {
+            judged.blame(&field, "This label is given twice");
+        }
+    }
+    judged.request.start = draft.is_on("start");
+}
+
+fn cell(row: &Row, at: usize) -> &str {
+    row.get(at).map_or("", |cell| cell.trim())
+}
+
+fn process(draft: &Draft, judged: &mut Judged) {
+    let argv = |name: &str| {
+        let text = draft.text(name);
+        (!text.is_empty()).then(|| split(text))
+    };
+    judged.request.entrypoint = argv("entrypoint");
+    judged.request.command = argv("command");
+    judged.request.user = given(draft.text("user"));
+    judged.request.working_dir = given(draft.text("working_dir"));
+    if judged
+        .request
+        .working_dir
+        .as_ref()
+        .is_some_and(|dir| !dir.starts_with('/'))
+    {
+        judged.blame("working_dir", "The working directory is an absolute path, such as /app");
+    }
+    let host = draft.text("hostname");
+    let label = |part: &str| {
+        (1..=63).contains(&part.len())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !part.starts_with('-')
+            && !part.ends_with('-')
+    };
+    if !host.is_empty() && (host.len() > 253 || !host.split('.').all(label)) {
+        judged.blame(
+            "hostname",
+            "A host name has letters, digits, `-` and `.`, each part at most 63",
+        );
+    }
+    judged.request.hostname = given(host);
+    judged.request.terminal = draft.is_on("terminal");
+    judged.request.stdin_open = draft.is_on("stdin_open");
+    judged.request.init = draft.is_on("init");
+    let signal = draft.text("stop_signal");
+    if !signal.is_empty() {
+        judged.take("stop_signal", model::Signal::parse(signal));
+        judged.request.stop_signal = Some(signal.to_owned());
+    }
+    let timeout = draft.text("stop_timeout");
+    if !timeout.is_empty() {
+        match timeout.parse::<u64>() {
+            Ok(seconds) if seconds <= 3600 => judged.request.stop_timeout = Some(seconds),
+            _ => judged.blame("stop_timeout", "Seconds between 0 and 3600"),
+        }
+    }
+    let policy = match draft.text("restart") {
+        "on_failure" => RestartPolicy::OnFailure,
+        "always" => RestartPolicy::Always,
+        "unless_stopped" => RestartPolicy::UnlessStopped,
+        _ => RestartPolicy::No,
+    };
+    let retries = draft.text("max_retries");
+    let mut max_retries = None;
+    if policy == RestartPolicy::OnFailure && !retries.is_empty() {
+        match retries.parse::<u32>() {
+            Ok(most) if most <= 1000 => max_retries = Some(most),
+            _ => judged.blame("max_retries", "A number between 0 and 1000"),
+        }
+    }
+    judged.request.restart = Restart { policy, max_retries };
+    judged.request.auto_remove = draft.is_on("auto_remove");
+    if judged.request.auto_remove && policy != RestartPolicy::No {
+        judged.blame(
+            "restart",
+            "A container that is removed when it ends cannot be restarted",
+        );
+    }
+}
+
+fn environment(draft: &Draft, judged: &mut Judged) {
+    for (at, row) in draft.list("env").iter().enumerate() {
+        let (name, value) = (cell(row, 0), row.get(1).map_or("", String::as_str));
+        if name.is_empty() && value.is_empty() {
+            continue;
+        }
+        let field = ["env[", &at.to_string(), "]"].concat();
+        if name.is_empty() || name.contains('=') || name.starts_with(|c: char| c.is_ascii_digit()) {
+            judged.blame(
+                &field,
+                "A variable's name is not empty, has no `=` and does not begin with a digit",
+            );
+        }
+        judged.request.env.push(EnvEntry {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        });
+    }
+}
+
+fn network(draft: &Draft, judged: &mut Judged) {
+    judged.request.network = match draft.text("network") {
+        "host" => NetworkMode::Host,
+        "none" => NetworkMode::None,
+        _ => NetworkMode::Bridge,
+    };
+    if judged.request.network != NetworkMode::Bridge {
+        return;
+    }
+    for (at, row) in draft.list("ports").iter().enumerate() {
+        let (address, host, container, protocol) = (cell(row, 0), cell(row, 1), cell(row, 2), cell(row, 3));
+        if address.is_empty() && host.is_empty() && container.is_empty() {
+            continue;
+        }
+        let mut text = String::new();
+        if !address.is_empty() {
+            let bare = address.contains(':') && !address.starts_with('[');
+            text += &if bare {
+                ["[", address, "]:"].concat()
+            } else {
+                [address, ":"].concat()
+            };
+        }
+        if !host.is_empty() || !address.is_empty() {
+            text += host;
+            text.push(':');
+        }
+        text += container;
+        text.push('/');
+        text += if protocol.is_empty() { "tcp" } else { protocol };
+        judged.take(&["ports[", &at.to_string(), "]"].concat(), PortMapping::parse(&text));
+        judged.request.ports.push(text);
+    }
+    judged.request.dns = words(draft.text("dns"));
+    for address in judged.request.dns.clone() {
+        if address.parse::<std::net::IpAddr>().is_err() {
+            judged.blame("dns", ["`", &address, "` is not an IP address"].concat());
+        }
+    }
+    judged.request.extra_hosts = words(draft.text("extra_hosts"));
+}
+
+/// Words separated by spaces or commas.
+fn words(text: &str) -> Vec<String> {
+    text.split([' ', ',', '\n'])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn storage(draft: &Draft, judged: &mut Judged) {
+    let mut targets = KeySet::new();
+    for (at, row) in draft.list("mounts").iter().enumerate() {
+        let (kind, source, target, option) = (cell(row, 0), cell(row, 1), cell(row, 2), cell(row, 3));
+        if source.is_empty() && target.is_empty() {
+            continue;
+        }
+        let field = ["mounts[", &at.to_string(), "]"].concat();
+        let (kind, modelled) = match kind {
+            "bind" => (
+                MountKind::Bind,
+                model::mount::Source::Bind {
+                    path: source.to_owned(),
+                    propagation: None,
+                    create: true,
+                },
+            ),
+            "tmpfs" => (
+                MountKind::Tmpfs,
+                model::mount::Source::Tmpfs {
+                    size_bytes: None,
+                    mode: None,
+                    options: Vec::new(),
+                },
+            ),
+            _ => (
+                MountKind::Volume,
+                model::mount::Source::Volume {
+                    name: source.to_owned(),
+                },
+            ),
+        };
+        let read_only = option == "ro";
+        let mount = model::mount::Mount {
+            source: modelled,
+            target: target.to_owned(),
+            read_only,
+        };
+        judged.take(&field, mount.check());
+        if !targets.insert(target.to_owned()) {
+            judged.blame(&field, "Something else is mounted at this path already");
+        }
+        let mut size_bytes = None;
+        if kind == MountKind::Tmpfs && !source.is_empty() {
+            size_bytes = judged.take(&field, model::size::parse(source));
+        }
+        judged.request.mounts.push(Mount {
+            kind,
+            source: if kind == MountKind::Tmpfs {
+                String::new()
+            } else {
+                source.to_owned()
+            },
+            target: target.to_owned(),
+            read_only,
+            size_bytes,
+        });
+    }
+    judged.request.read_only_root = draft.is_on("read_only_root");
+    let shm = draft.text("shm");
+    if !shm.is_empty() {
+        judged.request.shm_bytes = judged.take("shm", model::size::parse(shm));
+    }
+    let keep = draft.text("log_keep");
+    if !keep.is_empty()
+        && let Some(keep_bytes) = judged.take("log_keep", model::size::parse(keep))
+    {
+        judged.request.log = Some(LogOptions {
+            keep_bytes,
+            non_blocking: draft.is_on("log_non_blocking"),
+        });
+    }
+}
+
+fn limits(draft: &Draft, host: HostSize, judged: &mut Judged) {
+    let mut limits = Limits::default();
+    if let Some(Some(nano)) = judged.take("cpu", nano_cpus(draft.text("cpu"))) {
+        limits.nano_cpus = Some(Some(nano));
+    }
+    for (field, slot) in [
+        ("memory", &mut limits.memory_bytes),
+        ("memory_reservation", &mut limits.memory_reservation_bytes),
+        ("memory_and_swap", &mut limits.memory_and_swap_bytes),
+    ] {
+        let text = draft.text(field);
+        if !text.is_empty() {
+            *slot = judged.take(field, model::size::parse(text)).map(Some);
+        }
+    }
+    for (field, slot) in [("pids", &mut limits.pids), ("cpu_shares", &mut limits.cpu_shares)] {
+        let text = draft.text(field);
+        if !text.is_empty() {
+            *slot = judged
+                .take(field, text.parse::<u64>().map_err(|_| "A whole number"))
+                .map(Some);
+        }
+    }
+    limits.cpus = given(draft.text("cpus")).map(Some);
+    for mistake in modelled(&limits).mistakes(host) {
+        let words = mistake.to_string();
+        let field = match &words {
+            words if words.contains("swap") => "memory_and_swap",
+            words if words.contains("reservation") => "memory_reservation",
+            words if words.contains("list of processors") => "cpus",
+            words if words.contains("CPU") => "cpu",
+            _ => "memory",
+        };
+        judged.blame(field, words);
+    }
+    judged.request.limits = limits;
+    for (at, row) in draft.list("rlimits").iter().enumerate() {
+        let (name, soft, hard) = (cell(row, 0), cell(row, 1), cell(row, 2));
+        if name.is_empty() && soft.is_empty() {
+            continue;
+        }
+        let field = ["rlimits[", &at.to_string(), "]"].concat();
+        match (
+            soft.parse::<u64>(),
+            if hard.is_empty() { soft } else { hard }.parse::<u64>(),
+        ) {
+            (Ok(soft), Ok(hard)) if soft <= hard => judged.request.rlimits.push(Rlimit {
+                name: name.to_owned(),
+                soft,
+                hard,
+            }),
+            (Ok(_), Ok(_)) => judged.blame(&field, "The soft limit is above the hard one"),
+            _ => judged.blame(&field, "Both limits are whole numbers"),
+        }
+    }
+}
+
+fn security(draft: &Draft, judged: &mut Judged) {
+    let caps = |name: &str| {
+        words(&draft.text(name).to_ascii_uppercase())
+            .into_iter()
+            .map(|cap| cap.strip_prefix("CAP_").map(str::to_owned).unwrap_or(cap))
+            .collect::<Vec<_>>()
+    };
+    judged.request.cap_add = caps("cap_add");
+    judged.request.cap_drop = caps("cap_drop");
+    judged.request.no_new_privileges = draft.is_on("no_new_privileges");
+    judged.request.privileged = draft.is_on("privileged");
+    if draft.is_on("seccomp_unconfined") {
+        judged.request.seccomp = Some("unconfined".to_owned());
+    }
+    for (at, row) in draft.list("sysctls").iter().enumerate() {
+        let (key, value) = (cell(row, 0), cell(row, 1));
+        if key.is_empty() && value.is_empty() {
+            continue;
+        }
+        if !key.contains('.') {
+            judged.blame(
+                &["sysctls[", &at.to_string(), "]"].concat(),
+                "A kernel setting has a name such as net.core.somaxconn",
+            );
+        }
+        judged.request.sysctls.insert(key.to_owned(), value.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: HostSize = HostSize {
+        memory_bytes: 8 << 30,
+        cpus: 4,
+    };
+
+    fn draft(texts: &[(&str, &str)]) -> Draft {
+        let mut draft = Draft::default();
+        for (name, text) in texts {
+            draft.texts.insert((*name).to_owned(), (*text).to_owned());
+        }
+        draft
+    }
+
+    #[test]
+    fn an_image_is_all_it_takes() {
+        let judged = judge(&draft(&[("image", "nginx:1.27")]), HOST);
+        assert_eq!(judged.mistakes, Table::new());
+        assert_eq!(judged.request.image, "nginx:1.27");
+        assert_eq!(judged.request.limits.pids, Some(Some(512)));
+        assert!(judged.request.init && judged.request.start);
+    }
+
+    #[test]
+    fn every_mistake_stands_at_its_field() {
+        let mut wrong = draft(&[
+            ("image", "NGINX"),
+            ("name", "-"),
+            ("memory", "64 GiB"),
+            ("cpu", "none"),
+            ("working_dir", "app"),
+        ]);
+        wrong.rows.insert(
+            "ports".to_owned(),
+            vec![vec![String::new(), "99999".into(), "80".into()]],
+        );
+        let judged = judge(&wrong, HOST);
+        let fields: Vec<&str> = judged.mistakes.keys().map(String::as_str).collect();
+        assert_eq!(fields, ["cpu", "image", "memory", "name", "ports[0]", "working_dir"]);
+    }
+
+    #[test]
+    fn rows_left_empty_say_nothing() {
+        let mut with_empty = draft(&[("image", "x")]);
+        with_empty
+            .rows
+            .insert("env".to_owned(), vec![vec![String::new(), String::new()]]);
+        with_empty.rows.insert(
+            "mounts".to_owned(),
+            vec![vec!["volume".into(), String::new(), String::new()]],
+        );
+        let judged = judge(&with_empty, HOST);
+        assert!(judged.request.env.is_empty() && judged.request.mounts.is_empty());
+    }
+
+    #[test]
+    fn a_port_row_becomes_a_mapping() {
+        let mut ports = draft(&[("image", "x")]);
+        ports.rows.insert(
+            "ports".to_owned(),
+            vec![vec!["127.0.0.1".into(), "8080".into(), "80".into(), "udp".into()]],
+        );
+        assert_eq!(judge(&ports, HOST).request.ports, ["127.0.0.1:8080:80/udp"]);
+    }
+}
