@@ -148,7 +148,9 @@ impl Viewer {
                         inner.window.next = inner.window.next.max(page.next);
                     }
                     viewer.controls.phase.set(Phase::Ready);
-                    if let Some(line) = viewer.inner.borrow_mut().wanted.take() {
+                    // Taken first: going there borrows again.
+                    let wanted = viewer.inner.borrow_mut().wanted.take();
+                    if let Some(line) = wanted {
                         viewer.controls.selected.set(Some((line, line)));
                         viewer.go_to(line);
                     }
