@@ -14,7 +14,7 @@
 //! | `GET /session` | | [`session::Me`] |
 //! | `DELETE /session` | | 204 |
 //! | `GET /sessions`, `DELETE /sessions/{id}` | | [`list::List`] of [`session::Session`], 204 |
-//! | `POST /account/password` | [`session::PasswordChange`] | 204 |
+//! | `POST /account/password` | [`session::PasswordChange`] | [`session::Me`] and a new cookie |
 //! | `GET /users`, `POST /users`, `PATCH /users/{id}`, `DELETE /users/{id}` | [`user::NewUser`], [`user::UserChange`] | [`user::User`] |
 //! | `GET /tokens`, `POST /tokens`, `DELETE /tokens/{id}` | [`user::NewToken`] | [`user::Token`], [`user::FreshToken`] |
 //! | `GET /containers?limit&cursor&state&q&label` | | [`list::List`] of [`container::Container`] |

@@ -3,15 +3,13 @@ use crate::{AccessError, Permission, Role, Secret, password};
 use model::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::sessions::{self, Session};
+use store::sessions;
 use store::tokens::{self, Token};
 use store::users::{self, User};
 use store::{Database, StoreError};
 
-/// How long a browser stays signed in.
-pub const SESSION_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
-/// A token's last use is noted at most this often, so that reading stays reading.
-const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+/// A last use is noted at most this often, so that reading stays reading.
+pub(crate) const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
 /// Whoever stands behind a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,14 +27,6 @@ impl Identity {
     }
 }
 
-/// A browser that has just signed in.
-#[derive(Debug, Clone)]
-pub struct SignedIn {
-    pub secret: Secret,
-    pub identity: Identity,
-    pub expires: Timestamp,
-}
-
 #[derive(Debug, Clone)]
 pub struct NewToken {
     pub name: String,
@@ -46,8 +36,8 @@ pub struct NewToken {
 
 #[derive(Debug, Clone)]
 pub struct Access {
-    database: Database,
-    attempts: Arc<Mutex<Attempts>>,
+    pub(crate) database: Database,
+    pub(crate) attempts: Arc<Mutex<Attempts>>,
 }
 
 impl Access {
@@ -70,7 +60,7 @@ impl Access {
         if users::count(&mut tx).await? > 0 {
             return Err(AccessError::AlreadySetUp);
         }
-        users::insert(&mut tx, &user).await?;
+        insert(&mut tx, &user).await?;
         commit(tx).await?;
         Ok(user)
     }
@@ -84,7 +74,7 @@ impl Access {
     ) -> Result<User, AccessError> {
         let user = new_user(name, password, role, now).await?;
         let mut tx = self.database.begin().await?;
-        users::insert(&mut tx, &user).await?;
+        insert(&mut tx, &user).await?;
         commit(tx).await?;
         Ok(user)
     }
@@ -93,21 +83,40 @@ impl Access {
         Ok(users::list(&mut *self.database.read().await?).await?)
     }
 
-    pub async fn remove_user(&self, name: &str) -> Result<(), AccessError> {
+    /// When each was last seen is not kept of those who never were.
+    pub async fn last_seen(&self, user_id: &str) -> Result<Option<Timestamp>, AccessError> {
+        Ok(users::last_seen(&mut *self.database.read().await?, user_id).await?)
+    }
+
+    pub async fn remove_user(&self, id: &str) -> Result<(), AccessError> {
         let mut tx = self.database.begin().await?;
-        let user = users::find_by_name(&mut tx, name)
-            .await?
-            .ok_or_else(|| AccessError::UnknownUser(name.to_owned()))?;
-        let admins = users::list(&mut tx)
-            .await?
-            .iter()
-            .filter(|u| u.role == Role::Admin.word())
-            .count();
-        if user.role == Role::Admin.word() && admins == 1 {
-            return Err(AccessError::LastAdmin(name.to_owned()));
-        }
-        users::remove(&mut tx, &user.id).await?;
+        let user = user_by_id(&mut tx, id).await?;
+        refuse_for_last_admin(&mut tx, &user).await?;
+        users::remove(&mut tx, id).await?;
         commit(tx).await
+    }
+
+    /// Gives a user another role, and another password, which ends every session of theirs.
+    pub async fn change_user(&self, id: &str, role: Option<Role>, password: Option<&str>) -> Result<User, AccessError> {
+        let hash = match password {
+            Some(password) => Some(password::hash(password).await?),
+            None => None,
+        };
+        let mut tx = self.database.begin().await?;
+        let user = user_by_id(&mut tx, id).await?;
+        if let Some(role) = role {
+            if role != Role::Admin {
+                refuse_for_last_admin(&mut tx, &user).await?;
+            }
+            users::set_role(&mut tx, id, role.word()).await?;
+        }
+        if let Some(hash) = hash {
+            users::set_password(&mut tx, id, &hash).await?;
+            sessions::remove_of_user(&mut tx, id).await?;
+        }
+        let changed = user_by_id(&mut tx, id).await?;
+        commit(tx).await?;
+        Ok(changed)
     }
 
     /// Changes a password and ends every session of its user.
@@ -121,63 +130,6 @@ impl Access {
         users::set_password(&mut tx, user_id, &hash).await?;
         sessions::remove_of_user(&mut tx, user_id).await?;
         commit(tx).await
-    }
-
-    /// `from` is the client's address; guessing is slowed down by it and by name.
-    pub async fn sign_in(
-        &self,
-        name: &str,
-        password: &str,
-        from: &str,
-        now: Timestamp,
-    ) -> Result<SignedIn, AccessError> {
-        let keys = [&*format!("name {name}"), &*format!("from {from}")];
-        if let Some(wait) = self.attempts().wait(&keys, now) {
-            return Err(AccessError::TooManyAttempts(wait));
-        }
-        let user = users::find_by_name(&mut *self.database.read().await?, name).await?;
-        let right = password::verify(password, user.as_ref().map(|u| u.password_hash.as_str())).await?;
-        let Some(user) = user.filter(|_| right) else {
-            self.attempts().failed(&keys, now);
-            return Err(AccessError::WrongCredentials);
-        };
-        self.attempts().succeeded(&keys);
-        let secret = Secret::random();
-        let expires = after(now, SESSION_LIFETIME);
-        let mut tx = self.database.begin().await?;
-        sessions::remove_expired(&mut tx, now).await?;
-        let session = Session {
-            secret_hash: secret.hash(),
-            user_id: user.id.clone(),
-            created: now,
-            expires,
-        };
-        sessions::insert(&mut tx, &session).await?;
-        commit(tx).await?;
-        Ok(SignedIn {
-            secret,
-            identity: identity(&user)?,
-            expires,
-        })
-    }
-
-    pub async fn sign_out(&self, secret: &Secret) -> Result<(), AccessError> {
-        let mut tx = self.database.begin().await?;
-        sessions::remove(&mut tx, &secret.hash()).await?;
-        commit(tx).await
-    }
-
-    /// Who a session's secret stands for, if anyone.
-    pub async fn by_session(&self, secret: &Secret, now: Timestamp) -> Result<Option<Identity>, AccessError> {
-        let mut db = self.database.read().await?;
-        let Some(session) = sessions::find(&mut db, &secret.hash(), now).await? else {
-            return Ok(None);
-        };
-        users::find(&mut db, &session.user_id)
-            .await?
-            .as_ref()
-            .map(identity)
-            .transpose()
     }
 
     /// Who a token's secret stands for, if anyone.
@@ -246,10 +198,6 @@ impl Access {
         }
         commit(tx).await
     }
-
-    fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
-        self.attempts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 async fn new_user(name: &str, password: &str, role: Role, now: Timestamp) -> Result<User, AccessError> {
@@ -266,7 +214,29 @@ async fn new_user(name: &str, password: &str, role: Role, now: Timestamp) -> Res
     })
 }
 
-async fn commit(tx: store::Transaction) -> Result<(), AccessError> {
+async fn insert(db: &mut store::SqliteConnection, user: &User) -> Result<(), AccessError> {
+    users::insert(db, user).await.map_err(|error| match error {
+        StoreError::Taken { value, .. } => AccessError::UserTaken(value),
+        other => other.into(),
+    })
+}
+
+async fn user_by_id(db: &mut store::SqliteConnection, id: &str) -> Result<User, AccessError> {
+    let found = users::find(db, id).await?;
+    found.ok_or_else(|| AccessError::UnknownUser(id.to_owned()))
+}
+
+/// Without an administrator nobody could make one.
+async fn refuse_for_last_admin(db: &mut store::SqliteConnection, user: &User) -> Result<(), AccessError> {
+    let admins = users::list(db).await?;
+    let admins = admins.iter().filter(|u| u.role == Role::Admin.word()).count();
+    if user.role == Role::Admin.word() && admins == 1 {
+        return Err(AccessError::LastAdmin(user.name.clone()));
+    }
+    Ok(())
+}
+
+pub(crate) async fn commit(tx: store::Transaction) -> Result<(), AccessError> {
     tx.commit().await.map_err(StoreError::from)?;
     Ok(())
 }
@@ -275,7 +245,7 @@ fn role(word: &str) -> Result<Role, AccessError> {
     Role::parse(word).ok_or_else(|| AccessError::UnknownRole(word.to_owned()))
 }
 
-fn identity(user: &User) -> Result<Identity, AccessError> {
+pub(crate) fn identity(user: &User) -> Result<Identity, AccessError> {
     Ok(Identity {
         user_id: user.id.clone(),
         user_name: user.name.clone(),
@@ -284,69 +254,26 @@ fn identity(user: &User) -> Result<Identity, AccessError> {
     })
 }
 
-fn after(now: Timestamp, wait: Duration) -> Timestamp {
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
     let nanos = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
     Timestamp::from_unix_nanos(now.as_unix_nanos().saturating_add(nanos))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::sessions::Origin;
 
-    fn at(seconds: i64) -> Timestamp {
+    pub(crate) fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_nanos(seconds * 1_000_000_000)
     }
 
-    async fn scratch() -> (tempfile::TempDir, Access) {
+    pub(crate) async fn scratch() -> (tempfile::TempDir, Access) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database = Database::open(&folder.path().join("gantry.db")).await.expect("opens");
         let access = Access::new(database);
         access.set_up("admin", "correct horse", at(0)).await.expect("sets up");
         (folder, access)
-    }
-
-    #[tokio::test]
-    async fn a_session_opens_until_it_is_ended() {
-        let (_folder, access) = scratch().await;
-        let signed_in = access
-            .sign_in("admin", "correct horse", "::1", at(1))
-            .await
-            .expect("signs in");
-        let found = access.by_session(&signed_in.secret, at(2)).await.expect("looks up");
-        assert_eq!(found.map(|i| i.role), Some(Role::Admin));
-        assert_eq!(
-            access
-                .by_session(&signed_in.secret, after(at(1), SESSION_LIFETIME))
-                .await
-                .expect("looks up"),
-            None
-        );
-        access.sign_out(&signed_in.secret).await.expect("signs out");
-        assert_eq!(
-            access.by_session(&signed_in.secret, at(2)).await.expect("looks up"),
-            None
-        );
-    }
-
-    #[tokio::test]
-    async fn wrong_name_and_wrong_password_get_one_answer_and_then_a_wait() {
-        let (_folder, access) = scratch().await;
-        for name in ["admin", "nobody", "admin", "admin", "admin"] {
-            let refused = access
-                .sign_in(name, "wrong password", "::1", at(1))
-                .await
-                .expect_err("is wrong");
-            assert!(matches!(refused, AccessError::WrongCredentials));
-        }
-        let refused = access
-            .sign_in("admin", "correct horse", "::1", at(1))
-            .await
-            .expect_err("must wait");
-        assert!(matches!(refused, AccessError::TooManyAttempts(_)));
-        access
-            .sign_in("admin", "correct horse", "::1", at(10))
-            .await
-            .expect("signs in later");
     }
 
     #[tokio::test]
@@ -386,8 +313,13 @@ mod tests {
     #[tokio::test]
     async fn the_last_administrator_stays_and_set_up_happens_once() {
         let (_folder, access) = scratch().await;
+        let admin = access.list_users().await.expect("lists").remove(0);
         assert!(matches!(
-            access.remove_user("admin").await,
+            access.remove_user(&admin.id).await,
+            Err(AccessError::LastAdmin(_))
+        ));
+        assert!(matches!(
+            access.change_user(&admin.id, Some(Role::Viewer), None).await,
             Err(AccessError::LastAdmin(_))
         ));
         assert!(matches!(
@@ -400,7 +332,7 @@ mod tests {
     async fn a_new_password_ends_all_sessions() {
         let (_folder, access) = scratch().await;
         let signed_in = access
-            .sign_in("admin", "correct horse", "::1", at(1))
+            .sign_in("admin", "correct horse", Origin::default(), at(1))
             .await
             .expect("signs in");
         access
@@ -412,7 +344,7 @@ mod tests {
             None
         );
         access
-            .sign_in("admin", "battery staple", "::1", at(1))
+            .sign_in("admin", "battery staple", Origin::default(), at(1))
             .await
             .expect("signs in anew");
     }

@@ -15,6 +15,10 @@ pub enum AccessError {
     UnknownRole(String),
     #[error("there is no user `{0}`")]
     UnknownUser(String),
+    #[error("user name `{0}` is taken")]
+    UserTaken(String),
+    #[error("there is no session `{0}` of yours")]
+    UnknownSession(String),
     #[error("there is no token `{0}` of yours")]
     UnknownToken(String),
     #[error("a token cannot have the role `{asked}`, since its owner is only `{owner}`")]

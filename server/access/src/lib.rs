@@ -10,10 +10,12 @@ mod error;
 mod password;
 mod role;
 mod secret;
+mod sessions;
 
-pub use accounts::{Access, Identity, NewToken, SESSION_LIFETIME, SignedIn};
+pub use accounts::{Access, Identity, NewToken};
 pub use error::AccessError;
 pub use role::{Permission, Role};
 pub use secret::Secret;
+pub use sessions::{Origin, SESSION_LIFETIME, SessionInfo, SignedIn};
 pub use store::tokens::Token;
 pub use store::users::User;

@@ -72,6 +72,27 @@ pub async fn set_password(db: &mut SqliteConnection, id: &str, password_hash: &s
     Ok(())
 }
 
+pub async fn set_role(db: &mut SqliteConnection, id: &str, role: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE users SET role = ? WHERE id = ?")
+        .bind(role)
+        .bind(id)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// When a session or token of the user was used last, as far as is kept.
+pub async fn last_seen(db: &mut SqliteConnection, id: &str) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query(
+        "SELECT MAX(at) FROM (SELECT last_used_ns AS at FROM sessions WHERE user_id = ?1
+                              UNION ALL SELECT last_used_ns FROM tokens WHERE user_id = ?1)",
+    )
+    .bind(id)
+    .fetch_one(db)
+    .await?;
+    Ok(row.get::<Option<i64>, _>(0).map(Timestamp::from_unix_nanos))
+}
+
 /// Whether there was one to remove; sessions and tokens go with it.
 pub async fn remove(db: &mut SqliteConnection, id: &str) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM users WHERE id = ?")

@@ -29,6 +29,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use problem::Failure;
+pub use version::spoken;
 
 /// Answers on `listener` until `stop`; connections that follow something are cut then.
 pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationToken) -> std::io::Result<()> {
@@ -118,14 +119,6 @@ fn the_rest() -> Router<Engine> {
 
 async fn not_there(request: axum::extract::Request) -> Failure {
     Failure::not_there(request.method(), request.uri().path())
-}
-
-/// The present. Everything below is given it.
-fn now() -> model::Timestamp {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    model::Timestamp::from_unix_nanos(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

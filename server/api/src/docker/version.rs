@@ -12,6 +12,11 @@ use tower::ServiceExt as _;
 pub(super) const OLDEST: (u32, u32) = (1, 24);
 pub(super) const NEWEST: (u32, u32) = (1, 47);
 
+/// The oldest and the newest version that is spoken: `1.24`, `1.47`.
+pub fn spoken() -> (String, String) {
+    (show(OLDEST), show(NEWEST))
+}
+
 pub(super) fn show((major, minor): (u32, u32)) -> String {
     format!("{major}.{minor}")
 }

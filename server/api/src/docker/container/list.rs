@@ -2,9 +2,10 @@
 
 use super::show;
 use crate::docker::filters::Filters;
+use crate::docker::network;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
-use crate::docker::{network, now};
+use crate::now;
 use axum::Json;
 use axum::extract::State;
 use engine::{Container, Engine, HostInfo};

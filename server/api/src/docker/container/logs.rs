@@ -265,7 +265,7 @@ async fn send_following(
 
 async fn until_then(until: Option<Timestamp>) {
     match until {
-        Some(until) => tokio::time::sleep(until.since(crate::docker::now())).await,
+        Some(until) => tokio::time::sleep(until.since(crate::now())).await,
         None => std::future::pending().await,
     }
 }

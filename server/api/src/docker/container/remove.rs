@@ -1,9 +1,9 @@
 //! Removing one container, or all that do not run.
 
 use crate::docker::filters::Filters;
-use crate::docker::now;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
+use crate::now;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

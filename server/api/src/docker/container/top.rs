@@ -1,9 +1,9 @@
 //! `GET /containers/{id}/top`: the processes as `ps` shows them. No `ps` is
 //! run; the columns that its arguments ask for are made here.
 
-use crate::docker::now;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
+use crate::now;
 use axum::Json;
 use axum::extract::{Path, State};
 use engine::{Engine, ProcessInfo};

@@ -3,9 +3,9 @@
 use super::glob;
 use crate::docker::container::show_labels;
 use crate::docker::filters::Filters;
-use crate::docker::now;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
+use crate::now;
 use axum::Json;
 use axum::extract::State;
 use engine::{Engine, Image};

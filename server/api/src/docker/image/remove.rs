@@ -2,9 +2,9 @@
 
 use super::list::born;
 use crate::docker::filters::Filters;
-use crate::docker::now;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
+use crate::now;
 use axum::Json;
 use axum::extract::{Path, State};
 use engine::{Engine, EngineError, Removed};

@@ -2,10 +2,10 @@
 
 use crate::docker::filters::Filters;
 use crate::docker::network;
-use crate::docker::now;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use crate::docker::stream;
+use crate::now;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};

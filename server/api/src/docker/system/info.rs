@@ -1,8 +1,8 @@
 //! `GET /info`
 
 use crate::docker::container::status_word;
-use crate::docker::now;
 use crate::docker::problem::Failure;
+use crate::now;
 use axum::Json;
 use axum::extract::State;
 use engine::Engine;

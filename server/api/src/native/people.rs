@@ -1,0 +1,137 @@
+//! Users, and the tokens of programs.
+
+use super::body::{Json, Path};
+use super::front::Front;
+use super::guard::Caller;
+use super::problem::{Answer, Failure};
+use super::words;
+use access::Permission;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use shared::list::List;
+use shared::user::{FreshToken, NewToken, NewUser, Token, User, UserChange};
+use std::time::Duration;
+
+const DAY_S: u64 = 86_400;
+
+pub(super) async fn users(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<axum::Json<List<User>>> {
+    caller.require(Permission::Administer)?;
+    let mut items = Vec::new();
+    for user in front.access.list_users().await? {
+        items.push(shown(&front, user).await?);
+    }
+    Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+async fn shown(front: &Front, user: access::User) -> Answer<User> {
+    let last_seen = front.access.last_seen(&user.id).await?;
+    let role = access::Role::parse(&user.role).unwrap_or(access::Role::Viewer);
+    Ok(User {
+        id: user.id,
+        username: user.name,
+        role: words::role(role),
+        created: user.created.to_string(),
+        last_seen: last_seen.map(|at| at.to_string()),
+    })
+}
+
+pub(super) async fn create_user(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Json(new): Json<NewUser>,
+) -> Answer<(StatusCode, axum::Json<User>)> {
+    caller.require(Permission::Administer)?;
+    let user = front
+        .access
+        .create_user(&new.username, &new.password, words::role_asked(new.role), crate::now())
+        .await?;
+    Ok((StatusCode::CREATED, axum::Json(shown(&front, user).await?)))
+}
+
+pub(super) async fn change_user(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Json(change): Json<UserChange>,
+) -> Answer<axum::Json<User>> {
+    caller.require(Permission::Administer)?;
+    let role = change.role.map(words::role_asked);
+    let user = front.access.change_user(&id, role, change.password.as_deref()).await?;
+    Ok(axum::Json(shown(&front, user).await?))
+}
+
+pub(super) async fn remove_user(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    caller.require(Permission::Administer)?;
+    front.access.remove_user(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn tokens(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<axum::Json<List<Token>>> {
+    let tokens = front.access.list_tokens(&caller.identity.user_id).await?;
+    let items = tokens.into_iter().map(|token| shown_token(&caller, token)).collect();
+    Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+fn shown_token(caller: &Caller, token: access::Token) -> Token {
+    let role = access::Role::parse(&token.role).unwrap_or(access::Role::Viewer);
+    Token {
+        id: token.id,
+        name: token.name,
+        username: caller.identity.user_name.clone(),
+        role: words::role(role),
+        created: token.created.to_string(),
+        expires: token.expires.map(|at| at.to_string()),
+        last_used: token.last_used.map(|at| at.to_string()),
+    }
+}
+
+pub(super) async fn create_token(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Json(new): Json<NewToken>,
+) -> Answer<(StatusCode, axum::Json<FreshToken>)> {
+    let role = words::role_asked(new.role);
+    // A token of a lesser role must not make one of a greater.
+    if role > caller.identity.role {
+        return Err(Failure::mistake(
+            "role",
+            format!("it cannot be above your own, `{}`", caller.identity.role.word()),
+        ));
+    }
+    if new.name.trim().is_empty() {
+        return Err(Failure::mistake("name", "say what the token is for"));
+    }
+    let asked = access::NewToken {
+        name: new.name,
+        role,
+        lifetime: new.days.map(|days| Duration::from_secs(u64::from(days) * DAY_S)),
+    };
+    let (token, secret) = front
+        .access
+        .create_token(&caller.identity.user_name, asked, crate::now())
+        .await?;
+    let fresh = FreshToken {
+        token: shown_token(&caller, token),
+        secret: secret.reveal().to_owned(),
+    };
+    Ok((StatusCode::CREATED, axum::Json(fresh)))
+}
+
+pub(super) async fn remove_token(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    front.access.remove_token(&id, &caller.identity.user_id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

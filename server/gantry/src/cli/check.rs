@@ -1,0 +1,31 @@
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// Where the server would keep its data
+    #[arg(long, env = "GANTRY_DATA_DIR", default_value = crate::config::DATA_DIR)]
+    data_dir: PathBuf,
+}
+
+impl Check {
+    pub(crate) fn run(self) -> ExitCode {
+        let report = check::run(&check::Options {
+            data_dir: Some(self.data_dir),
+        });
+        if self.json {
+            println!("{}", report.json());
+        } else {
+            print!("{}", report.text());
+        }
+        if report.can_run_containers() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The commands and their switches.
+
+mod check;
+mod serve;
+mod token;
+mod version;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "gantry",
+    about = "Runs containers, and shows them",
+    version,
+    subcommand_required = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server
+    Serve(Box<serve::Serve>),
+    /// Says whether this host can run containers, and what it lacks
+    Check(check::Check),
+    /// Makes tokens for programs
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Shows the version
+    Version(version::Version),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Serve(serve) => serve.run(),
+            Command::Check(check) => Ok(check.run()),
+            Command::Token(token) => token.run(),
+            Command::Version(version) => Ok(version.run()),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+use crate::config::{Config, File};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Every switch has a variable and a key of the configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Configuration file, with the same keys
+    #[arg(long, value_name = "FILE", env = "GANTRY_CONFIG")]
+    config: Option<PathBuf>,
+    /// Images, containers, volumes, database; survives a reboot
+    #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Sockets and state of running containers; may vanish at a reboot
+    #[arg(long, value_name = "DIR", env = "GANTRY_RUN_DIR")]
+    run_dir: Option<PathBuf>,
+    /// Panel and native API; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", env = "GANTRY_LISTEN")]
+    listen: Option<String>,
+    /// Docker Engine API; `none` turns it off
+    #[arg(long, value_name = "PATH", env = "GANTRY_DOCKER_SOCKET")]
+    docker_socket: Option<PathBuf>,
+    /// At the first start: makes the user `admin` with the password in FILE
+    #[arg(long, value_name = "FILE", env = "GANTRY_ADMIN_PASSWORD_FILE")]
+    admin_password_file: Option<PathBuf>,
+    /// Every cgroup lies below it
+    #[arg(long, value_name = "PATH", env = "GANTRY_CGROUP_PARENT")]
+    cgroup_parent: Option<String>,
+    /// Of the default bridge; chosen at the first start and kept
+    #[arg(long, value_name = "CIDR", env = "GANTRY_SUBNET")]
+    subnet: Option<String>,
+    /// Asked first for images of Docker Hub; repeatable
+    #[arg(long, value_name = "URL", env = "GANTRY_REGISTRY_MIRROR", value_delimiter = ',')]
+    registry_mirror: Option<Vec<String>>,
+    /// `text` or `json`
+    #[arg(long, env = "GANTRY_LOG_FORMAT")]
+    log_format: Option<String>,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter
+    #[arg(long, env = "GANTRY_LOG_LEVEL")]
+    log_level: Option<String>,
+    /// Stops every container when the server ends
+    #[arg(long)]
+    stop_containers_on_exit: bool,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let (config, stop_containers) = self.config()?;
+        crate::lifecycle::serve(config, stop_containers)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn config(self) -> anyhow::Result<(Config, bool)> {
+        let given = File {
+            data_dir: self.data_dir,
+            run_dir: self.run_dir,
+            listen: self.listen,
+            docker_socket: self.docker_socket,
+            admin_password_file: self.admin_password_file,
+            cgroup_parent: self.cgroup_parent,
+            subnet: self.subnet,
+            registry_mirror: self.registry_mirror,
+            log_format: self.log_format,
+            log_level: self.log_level,
+        };
+        let file = File::read(self.config.as_deref())?;
+        Ok((Config::settle(given.or(file))?, self.stop_containers_on_exit))
+    }
+}

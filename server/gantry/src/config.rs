@@ -1,0 +1,150 @@
+//! How the server is set up: switches, then variables, then the file, then defaults.
+
+use anyhow::{Context as _, bail};
+use model::network::Subnet;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+pub(crate) const DATA_DIR: &str = "/var/lib/gantry";
+const RUN_DIR: &str = "/run/gantry";
+const FILE: &str = "/etc/gantry/gantry.toml";
+
+/// What was given, by whatever way; the keys of the file are those of the switches.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(crate) struct File {
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) run_dir: Option<PathBuf>,
+    pub(crate) listen: Option<String>,
+    pub(crate) docker_socket: Option<PathBuf>,
+    pub(crate) admin_password_file: Option<PathBuf>,
+    pub(crate) cgroup_parent: Option<String>,
+    pub(crate) subnet: Option<String>,
+    pub(crate) registry_mirror: Option<Vec<String>>,
+    pub(crate) log_format: Option<String>,
+    pub(crate) log_level: Option<String>,
+}
+
+impl File {
+    /// The file named, which has to be there, or the usual one, which need not.
+    pub(crate) fn read(named: Option<&Path>) -> anyhow::Result<Self> {
+        let path = named.unwrap_or(Path::new(FILE));
+        if named.is_none() && !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))
+    }
+
+    /// What is not given here is taken from `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(other.data_dir),
+            run_dir: self.run_dir.or(other.run_dir),
+            listen: self.listen.or(other.listen),
+            docker_socket: self.docker_socket.or(other.docker_socket),
+            admin_password_file: self.admin_password_file.or(other.admin_password_file),
+            cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
+            subnet: self.subnet.or(other.subnet),
+            registry_mirror: self.registry_mirror.or(other.registry_mirror),
+            log_format: self.log_format.or(other.log_format),
+            log_level: self.log_level.or(other.log_level),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) listen: SocketAddr,
+    /// `None` is off.
+    pub(crate) docker_socket: Option<PathBuf>,
+    pub(crate) admin_password_file: Option<PathBuf>,
+    pub(crate) cgroup_parent: String,
+    pub(crate) subnet: Option<Subnet>,
+    pub(crate) mirrors: Vec<String>,
+    pub(crate) log_as_json: bool,
+    pub(crate) log_level: String,
+}
+
+impl Config {
+    pub(crate) fn settle(given: File) -> anyhow::Result<Self> {
+        let run_dir = given.run_dir.unwrap_or_else(|| RUN_DIR.into());
+        let docker_socket = match given.docker_socket {
+            Some(path) if path == Path::new("none") => None,
+            Some(path) => Some(path),
+            None => Some(run_dir.join("docker.sock")),
+        };
+        let listen = given.listen.unwrap_or_else(|| "127.0.0.1:8420".to_owned());
+        let cgroup_parent = given.cgroup_parent.unwrap_or_else(|| "/gantry".to_owned());
+        if !cgroup_parent.starts_with('/') || cgroup_parent.trim_matches('/').is_empty() {
+            bail!("cgroup parent `{cgroup_parent}` is not a path such as `/gantry`");
+        }
+        let subnet = given.subnet.as_deref().map(Subnet::parse).transpose()?;
+        Ok(Self {
+            data_dir: given.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            run_dir,
+            listen: listen
+                .parse()
+                .with_context(|| format!("`{listen}` is not an address to listen on such as `127.0.0.1:8420`"))?,
+            docker_socket,
+            admin_password_file: given.admin_password_file,
+            cgroup_parent,
+            subnet,
+            mirrors: given.registry_mirror.unwrap_or_default(),
+            log_as_json: match given.log_format.as_deref() {
+                None | Some("text") => false,
+                Some("json") => true,
+                Some(other) => bail!("log format `{other}` is neither `text` nor `json`"),
+            },
+            log_level: given.log_level.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+/// For commands that only need the database.
+pub(crate) fn data_dir(config: Option<&Path>, given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    match given {
+        Some(dir) => Ok(dir),
+        None => Ok(File::read(config)?.data_dir.unwrap_or_else(|| DATA_DIR.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_wins_over_the_file_and_the_file_over_defaults() {
+        let file: File = toml::from_str("listen = \"0.0.0.0:1\"\nrun-dir = \"/r\"").expect("valid");
+        let given = File {
+            listen: Some("127.0.0.1:2".into()),
+            ..File::default()
+        };
+        let config = Config::settle(given.or(file)).expect("complete");
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.docker_socket.as_deref(), Some(Path::new("/r/docker.sock")));
+        assert_eq!(config.data_dir, Path::new(DATA_DIR));
+    }
+
+    #[test]
+    fn an_unknown_key_and_a_wrong_address_are_refused() {
+        assert!(toml::from_str::<File>("listne = 1").is_err());
+        let given = File {
+            listen: Some("here".into()),
+            ..File::default()
+        };
+        assert!(Config::settle(given).is_err());
+    }
+
+    #[test]
+    fn the_docker_socket_can_be_off() {
+        let given = File {
+            docker_socket: Some("none".into()),
+            ..File::default()
+        };
+        assert_eq!(Config::settle(given).expect("complete").docker_socket, None);
+    }
+}
