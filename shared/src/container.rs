@@ -164,6 +164,19 @@ pub struct Change {
     pub restart: Option<Restart>,
 }
 
+/// How a container ended, in a shell's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Ended {
+    /// The program's code, 128 and the signal, 126 to 128 when it never ran, 255
+    /// when nobody knows.
+    pub exit_code: i32,
+    pub oom_killed: bool,
+    #[serde(default)]
+    pub error: Option<String>,
+    pub at: String,
+}
+
 /// A process of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

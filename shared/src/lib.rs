@@ -24,11 +24,13 @@
 //! | `PATCH /containers/{id}` | [`container::Change`] | [`container::Details`] |
 //! | `DELETE /containers/{id}?force&volumes` | | 204 |
 //! | `POST /containers/{id}/start`, `/stop?timeout&signal`, `/restart?timeout`, `/kill?signal`, `/pause`, `/unpause` | | 204 |
+//! | `GET /containers/{id}/wait?until` | | [`container::Ended`] |
 //! | `GET /containers/{id}/limits`, `PATCH …` | [`limits::Limits`] | [`limits::Limits`] as read back |
 //! | `GET /containers/{id}/processes` | | [`list::List`] of [`container::Process`] |
 //! | `GET /containers/{id}/stats` | | [`stats::Stats`] |
 //! | `GET /containers/{id}/stats/history?seconds` | | [`stats::History`] |
-//! | `GET /containers/{id}/logs?from&max` or `?tail` | | [`logs::Page`] |
+//! | `GET /containers/{id}/stats/follow`, `GET /events/follow?from`, `GET /tasks/{id}/follow` | | JSON lines of [`stats::Stats`], [`event::Event`], [`task::Task`] |
+//! | `GET /containers/{id}/logs?from&max&since&until&stream` or `?tail` | | [`logs::Page`] |
 //! | `GET /containers/{id}/logs/search?q&regex&case&stream&max` | | [`logs::Hits`] |
 //! | `GET /containers/{id}/logs/at?time` | | [`logs::Position`] |
 //! | `GET /containers/{id}/logs/download?format=text\|json` | | the log as a file |
@@ -38,11 +40,11 @@
 //! | `GET /images`, `GET /images/{id}` | | [`list::List`] of [`image::Image`], [`image::Details`] |
 //! | `POST /images/pull` | [`image::Pull`] | 202 [`task::Task`] |
 //! | `POST /images/load` | an archive as body | 202 [`task::Task`] |
-//! | `POST /images/import?reference` | a root file system as tar | 202 [`task::Task`] |
+//! | `POST /images/import?reference&command` | a root file system as tar | 202 [`task::Task`] |
 //! | `POST /images/{id}/tag` | [`image::NewTag`] | 204 |
 //! | `DELETE /images/{id-or-reference}?force` | | [`image::Removed`] |
 //! | `GET /tasks`, `GET /tasks/{id}`, `POST /tasks/{id}/cancel` | | [`list::List`] of [`task::Task`], [`task::Task`], 202 |
-//! | `GET /volumes`, `POST /volumes`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
+//! | `GET /volumes`, `POST /volumes`, `GET /volumes/{name}`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
 //! | `GET /networks` | | [`list::List`] of [`network::Network`] |
 //! | `GET /events?from&limit&subject` | | [`list::List`] of [`event::Event`], oldest first |
 //! | `GET /system` | | [`system::System`] |

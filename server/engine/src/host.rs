@@ -21,10 +21,19 @@ pub struct HostInfo {
     pub memory_bytes: u64,
     /// Whether the memory controller is of cgroup version 2.
     pub cgroup_v2: bool,
+    /// `v1`, `v2` or `hybrid`.
+    pub cgroups: &'static str,
     pub cgroup_parent: String,
     pub subnet: model::network::Subnet,
     pub data_dir: PathBuf,
     pub run_dir: PathBuf,
+}
+
+impl HostInfo {
+    /// The default network's device.
+    pub fn bridge(&self) -> String {
+        format!("gantry-{}", self.instance)
+    }
 }
 
 /// What is on the disk, in bytes.
@@ -62,6 +71,7 @@ impl Engine {
             cpus: inner.host_size.cpus,
             memory_bytes: inner.host_size.memory_bytes,
             cgroup_v2: inner.hierarchies.layout().version_of(cgroup::Controller::Memory) == Some(cgroup::Version::V2),
+            cgroups: inner.hierarchies.layout().name(),
             cgroup_parent: inner.options.cgroup_parent.clone(),
             subnet: inner.network.subnet(),
             data_dir: inner.layout.data.clone(),

@@ -134,9 +134,20 @@ pub enum LayerState {
 }
 
 /// All tasks: those that run, and for a while those that are over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tasks {
     entries: Mutex<Vec<Entry>>,
+    /// Counts changes of any of them.
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            changes: watch::channel(0).0,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -149,6 +160,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     task: watch::Sender<Task>,
+    changes: watch::Sender<u64>,
     pub(crate) cancel: CancellationToken,
 }
 
@@ -193,7 +205,12 @@ impl Tasks {
             task: task.clone(),
             cancel: cancel.clone(),
         });
-        let running = Running { task, cancel };
+        self.changes.send_modify(|count| *count += 1);
+        let running = Running {
+            task,
+            changes: self.changes.clone(),
+            cancel,
+        };
         (id, Some(running))
     }
 
@@ -214,6 +231,7 @@ impl Tasks {
 impl Running {
     pub(crate) fn show(&self, progress: Progress) {
         self.task.send_modify(|task| task.progress = progress);
+        self.changes.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn end(&self, outcome: Result<Vec<LoadedImage>, EngineError>) {
@@ -231,10 +249,16 @@ impl Running {
                 },
             };
         });
+        self.changes.send_modify(|count| *count += 1);
     }
 }
 
 impl Engine {
+    /// Wakes at every change of any task; several may be seen as one.
+    pub fn watch_tasks(&self) -> watch::Receiver<u64> {
+        self.inner.tasks.changes.subscribe()
+    }
+
     /// Newest first.
     pub fn tasks(&self) -> Vec<Task> {
         let mut tasks: Vec<Task> = self

@@ -28,6 +28,7 @@ use engine::Engine;
 use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use network::id as network_id;
 use problem::Failure;
 pub use version::spoken;
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const NAMES: [&str; 3] = ["bridge", "host", "none"];
 
 /// 64 digits that follow from the instance, so that they stay.
-pub(super) fn id(name: &str, instance: &str) -> String {
+pub(crate) fn id(name: &str, instance: &str) -> String {
     let kind = match name {
         "bridge" => "b1",
         "host" => "b2",
@@ -84,7 +84,7 @@ fn show(name: &str, host: &HostInfo, containers: &[Arc<Container>]) -> Value {
             "com.docker.network.bridge.enable_icc": "true",
             "com.docker.network.bridge.enable_ip_masquerade": "true",
             "com.docker.network.bridge.host_binding_ipv4": "0.0.0.0",
-            "com.docker.network.bridge.name": format!("gantry-{}", host.instance),
+            "com.docker.network.bridge.name": host.bridge(),
         })
     } else {
         json!({})

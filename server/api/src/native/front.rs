@@ -1,6 +1,8 @@
+use super::idempotency::Answers;
 use crate::panel;
 use access::Access;
 use engine::Engine;
+use shared::create::Created;
 use shared::system::Check;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +32,7 @@ struct Inner {
     parts: Parts,
     setup_code: Mutex<Option<String>>,
     started: model::Timestamp,
+    created: Answers<Created>,
 }
 
 impl Front {
@@ -39,12 +42,18 @@ impl Front {
             parts,
             setup_code,
             started: crate::now(),
+            created: Answers::default(),
         }))
     }
 
     /// When the server began to serve.
     pub(super) fn started(&self) -> model::Timestamp {
         self.0.started
+    }
+
+    /// The answers of requests that made containers.
+    pub(super) fn created(&self) -> &Answers<Created> {
+        &self.0.created
     }
 
     /// Whether `code` is the one the server printed.

@@ -103,7 +103,7 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-async fn caller(front: &Front, headers: &HeaderMap) -> Answer<Caller> {
+pub(super) async fn caller(front: &Front, headers: &HeaderMap) -> Answer<Caller> {
     let now = crate::now();
     if let Some(value) = headers.get(AUTHORIZATION) {
         let token = value

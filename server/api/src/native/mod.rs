@@ -9,12 +9,25 @@
 //! | everything live | `socket` |
 
 mod body;
+mod container;
+mod event;
 mod front;
 mod guard;
+mod idempotency;
+mod image;
 mod layers;
+mod metrics;
+mod network;
+mod openapi;
 mod people;
 mod problem;
 mod session;
+mod socket;
+mod stats;
+mod stream;
+mod system;
+mod task;
+mod volume;
 mod words;
 
 pub use front::{Front, Parts};
@@ -24,12 +37,14 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::get;
 use problem::Failure;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// Bodies of JSON; archives have no such limit.
 const LARGEST_JSON: usize = 4 << 20;
@@ -43,15 +58,17 @@ pub async fn serve(listener: TcpListener, front: Front, stop: CancellationToken)
 }
 
 fn router(front: Front) -> Router {
-    let api = open_to_all()
-        .merge(own_account().layer(from_fn_with_state(front.clone(), guard::own_account)))
-        .merge(for_known_callers().layer(from_fn_with_state(front.clone(), guard::known_callers)))
+    let (routes, document) = routes(&front).split_for_parts();
+    let api = routes
+        .merge(openapi::routes(document))
+        .merge(socket::routes().layer(from_fn_with_state(front.clone(), guard::known_callers)))
         .fallback(not_there)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(LARGEST_JSON));
     Router::new()
         .nest("/api/v1", api)
         .route("/healthz", get(async || "ok\n"))
+        .merge(metrics::routes().layer(from_fn_with_state(front.clone(), guard::known_callers)))
         .fallback(panel)
         .layer(from_fn(guard::same_site))
         .layer(CatchPanicLayer::custom(layers::panicked))
@@ -60,26 +77,33 @@ fn router(front: Front) -> Router {
         .with_state(front)
 }
 
-fn open_to_all() -> Router<Front> {
-    Router::new()
-        .route("/setup", get(session::setup).post(session::set_up))
-        .route("/session", post(session::sign_in))
-}
-
-fn own_account() -> Router<Front> {
-    Router::new()
-        .route("/session", get(session::who).delete(session::sign_out))
-        .route("/sessions", get(session::list))
-        .route("/sessions/{id}", delete(session::end))
-        .route("/account/password", post(session::change_password))
-        .route("/tokens", get(people::tokens).post(people::create_token))
-        .route("/tokens/{id}", delete(people::remove_token))
-}
-
-fn for_known_callers() -> Router<Front> {
-    Router::new()
-        .route("/users", get(people::users).post(people::create_user))
-        .route("/users/{id}", patch(people::change_user).delete(people::remove_user))
+/// Everything below `/api/v1` that the document describes.
+fn routes(front: &Front) -> OpenApiRouter<Front> {
+    let account = OpenApiRouter::new()
+        .routes(routes!(session::who, session::sign_out))
+        .routes(routes!(session::list))
+        .routes(routes!(session::end))
+        .routes(routes!(session::change_password))
+        .routes(routes!(people::tokens, people::create_token))
+        .routes(routes!(people::remove_token))
+        .layer(from_fn_with_state(front.clone(), guard::own_account));
+    let known = OpenApiRouter::new()
+        .merge(container::routes())
+        .merge(event::routes())
+        .merge(image::routes())
+        .merge(network::routes())
+        .merge(stats::routes())
+        .merge(system::routes())
+        .merge(task::routes())
+        .merge(volume::routes())
+        .routes(routes!(people::users, people::create_user))
+        .routes(routes!(people::change_user, people::remove_user))
+        .layer(from_fn_with_state(front.clone(), guard::known_callers));
+    OpenApiRouter::with_openapi(openapi::document())
+        .routes(routes!(session::setup, session::set_up))
+        .routes(routes!(session::sign_in))
+        .merge(account)
+        .merge(known)
 }
 
 async fn not_there(OriginalUri(uri): OriginalUri) -> Failure {

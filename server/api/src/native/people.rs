@@ -14,6 +14,8 @@ use std::time::Duration;
 
 const DAY_S: u64 = 86_400;
 
+/// Everyone who may sign in.
+#[utoipa::path(get, path = "/users", tag = "users", responses((status = 200, body = List<User>)))]
 pub(super) async fn users(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -38,6 +40,8 @@ async fn shown(front: &Front, user: access::User) -> Answer<User> {
     })
 }
 
+/// Adds a user.
+#[utoipa::path(post, path = "/users", tag = "users", request_body = NewUser, responses((status = 201, body = User)))]
 pub(super) async fn create_user(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -51,6 +55,8 @@ pub(super) async fn create_user(
     Ok((StatusCode::CREATED, axum::Json(shown(&front, user).await?)))
 }
 
+/// Gives a user another role or password; the latter signs them out everywhere.
+#[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = String, Path)), request_body = UserChange, responses((status = 200, body = User)))]
 pub(super) async fn change_user(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -63,6 +69,8 @@ pub(super) async fn change_user(
     Ok(axum::Json(shown(&front, user).await?))
 }
 
+/// Removes a user with their sessions and tokens.
+#[utoipa::path(delete, path = "/users/{id}", tag = "users", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_user(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -73,6 +81,8 @@ pub(super) async fn remove_user(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The tokens of whoever asks.
+#[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, body = List<Token>)))]
 pub(super) async fn tokens(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -95,6 +105,8 @@ fn shown_token(caller: &Caller, token: access::Token) -> Token {
     }
 }
 
+/// Makes a token. Its secret is in this answer only.
+#[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken, responses((status = 201, body = FreshToken)))]
 pub(super) async fn create_token(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -127,6 +139,8 @@ pub(super) async fn create_token(
     Ok((StatusCode::CREATED, axum::Json(fresh)))
 }
 
+/// Ends a token at once.
+#[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_token(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,

@@ -18,6 +18,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 type WithCookie = ([(HeaderName, HeaderValue); 1], axum::Json<Me>);
 
+/// Whether a first user has to be made.
+#[utoipa::path(get, path = "/setup", tag = "session", security(()), responses((status = 200, body = Setup)))]
 pub(super) async fn setup(State(front): State<Front>) -> Answer<axum::Json<Setup>> {
     Ok(axum::Json(Setup {
         needed: !front.access.is_set_up().await?,
@@ -25,6 +27,7 @@ pub(super) async fn setup(State(front): State<Front>) -> Answer<axum::Json<Setup
 }
 
 /// Makes the first user and signs them in.
+#[utoipa::path(post, path = "/setup", tag = "session", security(()), request_body = SetupRequest, responses((status = 200, body = Me)))]
 pub(super) async fn set_up(
     State(front): State<Front>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -44,6 +47,8 @@ pub(super) async fn set_up(
     begin(&front, &request.username, &request.password, from, &headers).await
 }
 
+/// Signs in: the answer sets the cookie of a session.
+#[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = SignIn, responses((status = 200, body = Me)))]
 pub(super) async fn sign_in(
     State(front): State<Front>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -95,10 +100,14 @@ fn me(front: &Front, identity: &Identity) -> Me {
     }
 }
 
+/// Who is signed in.
+#[utoipa::path(get, path = "/session", tag = "session", responses((status = 200, body = Me)))]
 pub(super) async fn who(State(front): State<Front>, Extension(caller): Extension<Caller>) -> axum::Json<Me> {
     axum::Json(me(&front, &caller.identity))
 }
 
+/// Ends this session.
+#[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
 pub(super) async fn sign_out(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -110,6 +119,8 @@ pub(super) async fn sign_out(
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]))
 }
 
+/// The browsers where this user is signed in.
+#[utoipa::path(get, path = "/sessions", tag = "session", responses((status = 200, body = List<Session>)))]
 pub(super) async fn list(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -132,6 +143,8 @@ pub(super) async fn list(
     Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
 }
 
+/// Signs one of them out.
+#[utoipa::path(delete, path = "/sessions/{id}", tag = "session", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn end(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
@@ -145,6 +158,7 @@ pub(super) async fn end(
 }
 
 /// Ends every session, and begins a new one for the browser that asks.
+#[utoipa::path(post, path = "/account/password", tag = "session", request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,

@@ -1,5 +1,9 @@
 //! Small values of the engine in the words of the API.
 
+use engine::Engine;
+use model::container::ContainerId;
+use model::container::limits::Ceiling;
+use shared::image::UsedBy;
 use shared::list::List;
 use shared::session::Role;
 
@@ -22,4 +26,25 @@ pub(super) fn role_asked(role: Role) -> access::Role {
 /// A list that is answered in one part.
 pub(super) fn whole_list<T>(items: Vec<T>, seq: u64) -> List<T> {
     List { items, next: None, seq }
+}
+
+/// A ceiling that is there.
+pub(super) fn ceiling(ceiling: Option<Ceiling>) -> Option<u64> {
+    match ceiling {
+        Some(Ceiling::At(amount)) => Some(amount),
+        Some(Ceiling::Unlimited) | None => None,
+    }
+}
+
+/// The containers made from an image, or that use a volume.
+pub(super) fn used_by(engine: &Engine, containers: &[ContainerId]) -> Vec<UsedBy> {
+    containers
+        .iter()
+        .filter_map(|id| engine.inspect(id).ok())
+        .map(|container| UsedBy {
+            id: container.id.to_string(),
+            name: container.spec.name.as_str().to_owned(),
+            running: container.is_running(),
+        })
+        .collect()
 }

@@ -46,6 +46,7 @@ fn process(pid: i32, users: &str, boot: Timestamp) -> Option<ProcessInfo> {
         state: stat.state,
         started: Timestamp::from_unix_nanos(boot.as_unix_nanos().saturating_add_unsigned(nanos(stat.start_ticks))),
         cpu_ns: nanos(stat.cpu_ticks),
+        threads: stat.threads,
         memory_bytes: stat.resident_pages * sys::host::page_bytes(),
         terminal: terminal(stat.terminal),
         command: command(&arguments, &stat.name),
@@ -59,6 +60,7 @@ struct Stat {
     parent: i32,
     terminal: i32,
     cpu_ticks: u64,
+    threads: u32,
     start_ticks: u64,
     resident_pages: u64,
 }
@@ -77,6 +79,7 @@ impl Stat {
             parent: fields.get(1)?.parse().ok()?,
             terminal: fields.get(4)?.parse().ok()?,
             cpu_ticks: number(14)? + number(15)?,
+            threads: u32::try_from(number(20)?).ok()?,
             start_ticks: number(22)?,
             resident_pages: number(24)?,
         })

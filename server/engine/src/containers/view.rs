@@ -103,6 +103,7 @@ pub struct ProcessInfo {
     /// One letter of proc(5): `S`, `R`, `D`, `Z` …
     pub state: char,
     pub started: Timestamp,
+    pub threads: u32,
     pub cpu_ns: u64,
     pub memory_bytes: u64,
     pub terminal: Option<String>,

@@ -15,22 +15,41 @@ use tokio::sync::watch;
 
 impl Engine {
     /// Pulls in the background; joins a pull of the same image that is under way.
-    pub fn pull(&self, reference: Reference, login: Option<RegistryLogin>, owner: Option<String>) -> TaskId {
+    /// `platform` is such as `linux/arm64`; without it, the host's own.
+    ///
+    /// # Errors
+    /// The platform is not one.
+    pub fn pull(
+        &self,
+        reference: Reference,
+        login: Option<RegistryLogin>,
+        platform: Option<&str>,
+        owner: Option<String>,
+    ) -> Result<TaskId, EngineError> {
         let inner = &self.inner;
-        let (id, running) =
-            inner
-                .tasks
-                .join_or_begin(TaskKind::Pull, reference.short(), owner, &inner.ending, login.is_none());
+        let platform = match platform {
+            Some(text) => {
+                let read = image::Platform::parse(text);
+                Some(read.ok_or_else(|| {
+                    EngineError::invalid("platform", format!("`{text}` is not such as `linux/arm64`"))
+                })?)
+            }
+            None => None,
+        };
+        let join = login.is_none() && platform.is_none();
+        let (id, running) = inner
+            .tasks
+            .join_or_begin(TaskKind::Pull, reference.short(), owner, &inner.ending, join);
         let Some(running) = running else {
-            return id;
+            return Ok(id);
         };
         let engine = self.clone();
         inner.tracker.spawn(async move {
-            let outcome = engine.run_pull(&running, reference, login).await;
+            let outcome = engine.run_pull(&running, reference, login, platform).await;
             running.end(outcome);
             engine.collect_images().await;
         });
-        id
+        Ok(id)
     }
 
     /// Reads an archive of images (`docker save`, or an OCI layout in a tar) to its end.
@@ -90,9 +109,11 @@ impl Engine {
         running: &Running,
         reference: Reference,
         login: Option<RegistryLogin>,
+        platform: Option<image::Platform>,
     ) -> Result<Vec<LoadedImage>, EngineError> {
         let _lease = self.inner.leases.hold().await;
         let options = image::PullOptions {
+            platform,
             mirrors: self.inner.options.mirrors.clone(),
             login: login.map(|login| image::Login {
                 username: login.username,

@@ -1,5 +1,6 @@
 //! The host's own numbers, from /proc. proc(5)
 
+use super::rates::per_second;
 use super::sample::HostStats;
 use crate::clock;
 use std::fs;
@@ -39,17 +40,29 @@ fn parse_cpu(text: &str, ticks: u64) -> HostCpu {
     }
 }
 
-pub(super) fn stats(before: Option<HostCpu>, now: HostCpu, data_dir: &Path) -> HostStats {
+pub(super) fn stats(
+    before: Option<&HostStats>,
+    cpu_before: Option<HostCpu>,
+    now: HostCpu,
+    data_dir: &Path,
+) -> HostStats {
+    let at = clock::now();
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let memory = read("/proc/meminfo");
     let space = sys::host::space(data_dir).unwrap_or(sys::host::Space {
         total_bytes: 0,
         free_bytes: 0,
     });
+    let (received_bytes, sent_bytes) = parse_traffic(&read("/proc/net/dev"), is_outward);
+    let then = |count: fn(&HostStats) -> u64| before.map(|before| (count(before), before.at));
     HostStats {
-        at: clock::now(),
+        at,
         cpus: now.online,
-        cpu_percent: before.map_or(0.0, |before| busy_percent(before, now)),
+        cpu_percent: cpu_before.map_or(0.0, |before| busy_percent(before, now)),
+        received_bytes,
+        sent_bytes,
+        received_bytes_per_s: per_second(then(|host| host.received_bytes), received_bytes, at),
+        sent_bytes_per_s: per_second(then(|host| host.sent_bytes), sent_bytes, at),
         load: parse_load(&read("/proc/loadavg")),
         memory_total_bytes: memory_field(&memory, "MemTotal"),
         memory_available_bytes: memory_field(&memory, "MemAvailable"),
@@ -83,6 +96,30 @@ fn busy_percent(before: HostCpu, now: HostCpu) -> f64 {
     now.busy_ns.saturating_sub(before.busy_ns) as f64 / total * 100.0
 }
 
+/// Bytes received and sent by the devices that `counts`. proc_net_dev in proc(5).
+fn parse_traffic(text: &str, counts: impl Fn(&str) -> bool) -> (u64, u64) {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(device, _)| counts(device.trim()))
+        .map(|(_, rest)| {
+            let fields: Vec<u64> = rest
+                .split_whitespace()
+                .map(|field| field.parse().unwrap_or(0))
+                .collect();
+            (
+                fields.first().copied().unwrap_or(0),
+                fields.get(8).copied().unwrap_or(0),
+            )
+        })
+        .fold((0, 0), |sum, (received, sent)| (sum.0 + received, sum.1 + sent))
+}
+
+/// Only what stands for hardware has a device of its own in sysfs; the rest is
+/// counted twice if it is counted at all.
+fn is_outward(device: &str) -> bool {
+    Path::new("/sys/class/net").join(device).join("device").exists()
+}
+
 fn parse_load(text: &str) -> [f64; 3] {
     let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
     std::array::from_fn(|_| numbers.next().unwrap_or(0.0))
@@ -107,6 +144,12 @@ mod tests {
         assert_eq!(cpu.total_ns, 1_000_000_000);
         assert_eq!(cpu.busy_ns, 300_000_000);
         assert_eq!(cpu.online, 2);
+    }
+
+    #[test]
+    fn only_devices_that_count_are_counted() {
+        let text = "Inter-| Receive | Transmit\n face |bytes\n  lo: 5 0 0 0 0 0 0 0 5 0\neth0: 7 0 0 0 0 0 0 0 9 0\n";
+        assert_eq!(parse_traffic(text, |device| device != "lo"), (7, 9));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
-/// Points kept of each container: fifteen minutes.
+/// Points kept of each container and of the host: fifteen minutes.
 const KEPT_POINTS: usize = 900;
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -27,6 +27,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Hub {
     round: watch::Sender<Arc<StatsRound>>,
     points: Mutex<HashMap<ContainerId, VecDeque<Point>>>,
+    host: Mutex<VecDeque<sample::HostStats>>,
 }
 
 impl Default for Hub {
@@ -34,6 +35,7 @@ impl Default for Hub {
         Self {
             round: watch::channel(Arc::default()).0,
             points: Mutex::default(),
+            host: Mutex::default(),
         }
     }
 }
@@ -41,6 +43,10 @@ impl Default for Hub {
 impl Hub {
     fn points(&self) -> MutexGuard<'_, HashMap<ContainerId, VecDeque<Point>>> {
         self.points.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn host(&self) -> MutexGuard<'_, VecDeque<sample::HostStats>> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a round. Containers that are gone lose their points; one that rests keeps them.
@@ -55,6 +61,13 @@ impl Hub {
                 }
                 kept.push_back(rates::point(stats));
             }
+        }
+        {
+            let mut host = self.host();
+            if host.len() == KEPT_POINTS {
+                host.pop_front();
+            }
+            host.push_back(round.host);
         }
         self.round.send_replace(Arc::new(round));
     }
@@ -119,6 +132,11 @@ impl Engine {
     }
 
     pub fn host_stats(&self) -> sample::HostStats {
-        self.inner.stats.round.borrow().host.clone()
+        self.inner.stats.round.borrow().host
+    }
+
+    /// The last fifteen minutes of the host, oldest first.
+    pub fn host_history(&self) -> Vec<sample::HostStats> {
+        self.inner.stats.host().iter().copied().collect()
     }
 }

@@ -126,7 +126,7 @@ pub struct StatsRound {
 }
 
 /// The host, now.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct HostStats {
     pub at: Timestamp,
     pub cpus: u32,
@@ -143,6 +143,12 @@ pub struct HostStats {
     pub disk_total_bytes: u64,
     pub disk_free_bytes: u64,
     pub uptime_s: u64,
+    /// Of the network devices that stand for hardware: without loopback, bridges and cables.
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// Since the last sample.
+    pub received_bytes_per_s: f64,
+    pub sent_bytes_per_s: f64,
     pub containers: u32,
     pub running: u32,
     pub paused: u32,

@@ -2,7 +2,9 @@
 
 use super::host::{self, HostCpu};
 use super::rates::{cpu_percent, per_second};
-use super::sample::{CpuUse, IoUse, MemoryUse, NetworkUse, Pressure, PressureLine, PressureOf, Stats, StatsRound};
+use super::sample::{
+    CpuUse, HostStats, IoUse, MemoryUse, NetworkUse, Pressure, PressureLine, PressureOf, Stats, StatsRound,
+};
 use crate::clock;
 use crate::containers::view::Container;
 use crate::engine::Inner;
@@ -15,7 +17,8 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Sampling {
     of: HashMap<ContainerId, Sampled>,
-    host: Option<HostCpu>,
+    cpu: Option<HostCpu>,
+    host: Option<HostStats>,
 }
 
 #[derive(Debug)]
@@ -28,8 +31,8 @@ struct Sampled {
 impl Sampling {
     pub(super) fn take(&mut self, engine: &Inner, containers: &[Arc<Container>]) -> StatsRound {
         let cpu = host::cpu();
-        let mut host = host::stats(self.host, cpu, &engine.layout.data);
-        self.host = Some(cpu);
+        let mut host = host::stats(self.host.as_ref(), self.cpu, cpu, &engine.layout.data);
+        self.cpu = Some(cpu);
         let count = |state: fn(&State) -> bool| {
             let found = containers.iter().filter(|container| state(&container.state)).count();
             u32::try_from(found).unwrap_or(u32::MAX)
@@ -37,6 +40,7 @@ impl Sampling {
         host.containers = u32::try_from(containers.len()).unwrap_or(u32::MAX);
         host.running = count(|state| matches!(state, State::Running { .. }));
         host.paused = count(|state| matches!(state, State::Paused { .. }));
+        self.host = Some(host);
         let running: Vec<&Arc<Container>> = containers.iter().filter(|container| container.is_running()).collect();
         self.of.retain(|id, sampled| {
             running

@@ -40,7 +40,7 @@ pub(in crate::docker) async fn create(
 async fn pull(engine: Engine, name: &str, query: &Query, headers: &HeaderMap) -> Result<Response, Failure> {
     let reference = tag::reference(name, query.get("tag"))?;
     let login = login(headers)?;
-    let task = engine.pull(reference.clone(), login, None);
+    let task = engine.pull(reference.clone(), login, query.get("platform"), None)?;
     let mut watch = engine.watch_task(&task)?;
     progress::begun(&mut watch).await?;
     let body = stream::body(move |sender| async move { progress::send_pull(&reference, watch, &sender).await });

@@ -1,0 +1,119 @@
+use super::show;
+use crate::native::body::{Path, Query};
+use crate::native::front::Front;
+use crate::native::problem::{Answer, Failure};
+use axum::Json;
+use axum::extract::State;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use engine::Container as Engines;
+use serde::Deserialize;
+use shared::container::{Container, Details};
+use shared::list::List;
+use std::sync::Arc;
+
+const USUAL: usize = 1_000;
+const MOST: usize = 5_000;
+
+/// Which containers, and how many at once.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Filter {
+    /// 1 to 5,000; 1,000 unless given.
+    limit: Option<usize>,
+    /// `next` of the part before.
+    cursor: Option<String>,
+    /// `created`, `running`, `paused`, `exited`, `failed`, `lost` or `restarting`; several with commas.
+    state: Option<String>,
+    /// Contained in name, image or id.
+    q: Option<String>,
+    /// `name` or `name=value`.
+    label: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, container: &Engines) -> bool {
+        let state = |wanted: &str| {
+            wanted.trim() == container.state.word() || (wanted.trim() == "restarting" && container.restart_at.is_some())
+        };
+        let words = |q: &str| {
+            container.spec.name.as_str().contains(q)
+                || container.spec.image.reference.short().contains(q)
+                || container.id.as_str().starts_with(q)
+        };
+        let label = |wanted: &str| {
+            let (name, value) = wanted.split_once('=').map_or((wanted, None), |(n, v)| (n, Some(v)));
+            let has = |(key, held): &(String, String)| key == name && value.is_none_or(|value| value == held);
+            container.spec.labels.iter().any(has)
+        };
+        self.state.as_deref().is_none_or(|states| states.split(',').any(state))
+            && self.q.as_deref().is_none_or(words)
+            && self.label.as_deref().is_none_or(label)
+    }
+}
+
+/// All containers, the newest first.
+#[utoipa::path(get, path = "/containers", tag = "containers", params(Filter), responses((status = 200, body = List<Container>)))]
+pub(super) async fn list(State(front): State<Front>, Query(filter): Query<Filter>) -> Answer<Json<List<Container>>> {
+    let limit = filter.limit.unwrap_or(USUAL);
+    if !(1..=MOST).contains(&limit) {
+        return Err(Failure::mistake("limit", format!("it is between 1 and {MOST}")));
+    }
+    let after = filter.cursor.as_deref().map(read_cursor).transpose()?;
+    let all = front.engine.list();
+    let mut wanted = all
+        .items
+        .iter()
+        .filter(|container| after.as_ref().is_none_or(|after| place(container) < *after))
+        .filter(|container| filter.takes(container));
+    let page: Vec<&Arc<Engines>> = wanted.by_ref().take(limit).collect();
+    let more = wanted.next().is_some();
+    let next = page.last().filter(|_| more).map(|last| cursor(last));
+    Ok(Json(List {
+        items: page.into_iter().map(|container| show::container(container)).collect(),
+        next,
+        seq: all.seq,
+    }))
+}
+
+/// Newest first: what comes later in the list is smaller.
+fn place(container: &Engines) -> (i64, String) {
+    (container.created.as_unix_nanos(), container.id.to_string())
+}
+
+fn cursor(container: &Engines) -> String {
+    let (time, id) = place(container);
+    URL_SAFE_NO_PAD.encode(format!("{time} {id}"))
+}
+
+fn read_cursor(text: &str) -> Answer<(i64, String)> {
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (time, id) = text.split_once(' ')?;
+        Some((time.parse().ok()?, id.to_owned()))
+    };
+    read().ok_or_else(|| Failure::mistake("cursor", "it is not the `next` of a list"))
+}
+
+/// Everything about one container.
+///
+/// It is named by its id, its name, or a beginning of the id that no other has.
+#[utoipa::path(get, path = "/containers/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Details)))]
+pub(super) async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Details>> {
+    let id = front.engine.find(&id)?;
+    let container = front.engine.inspect(&id)?;
+    Ok(Json(show::details(&container, &front.engine.host_info())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_and_anything_else_refused() {
+        let text = URL_SAFE_NO_PAD.encode("12 abc");
+        assert_eq!(read_cursor(&text).expect("a cursor"), (12, "abc".to_owned()));
+        assert!(read_cursor("12 abc").is_err());
+    }
+}

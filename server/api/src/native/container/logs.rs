@@ -1,0 +1,337 @@
+//! A container's log, by line number.
+
+use crate::native::body::{Path, Query};
+use crate::native::front::Front;
+use crate::native::problem::{Answer, Failure};
+use crate::native::stream;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::response::Response;
+use engine::{LogBatch, LogLine, LogQuery, LogStream, Logs};
+use model::Timestamp;
+use serde::Deserialize;
+use shared::logs::{Hits, Line, Page, Position, Run, Stream};
+use std::time::Duration;
+
+/// Lines of one page at most.
+const MOST: usize = 10_000;
+const USUAL: usize = 1_000;
+/// Lines read at once for a file.
+const BLOCK: usize = 2_000;
+const MOST_HITS: usize = 10_000;
+const SEARCH_PATIENCE: Duration = Duration::from_secs(20);
+
+pub(in crate::native) fn line(line: LogLine) -> Line {
+    let (stream, text) = match (line.dropped, line.stream) {
+        (Some(count), _) => (Stream::Marker, dropped_words(count)),
+        (None, LogStream::Stdout) => (Stream::Stdout, words(line.text)),
+        (None, LogStream::Stderr) => (Stream::Stderr, words(line.text)),
+    };
+    Line {
+        seq: line.seq,
+        time: line.time.to_string(),
+        stream,
+        text,
+        partial: line.partial,
+    }
+}
+
+fn words(text: Vec<u8>) -> String {
+    String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+fn dropped_words(count: u64) -> String {
+    format!("{count} lines could not be written and are missing here")
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Read {
+    /// The number of the first line wanted.
+    from: Option<u64>,
+    /// 1 to 10,000; 1,000 unless given.
+    max: Option<usize>,
+    /// The newest so many lines instead.
+    tail: Option<usize>,
+    /// Lines of this time and later. RFC 3339.
+    since: Option<String>,
+    /// Lines up to this time. RFC 3339.
+    until: Option<String>,
+    /// `stdout` or `stderr`.
+    stream: Option<String>,
+}
+
+/// Lines from number `from` on, or the newest. The lines of other streams are left
+/// out after reading: a page can hold fewer than asked for, and more follow.
+#[utoipa::path(get, path = "/containers/{id}/logs", tag = "logs", params(("id" = String, Path), Read), responses((status = 200, body = Page)))]
+pub(super) async fn read(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(asked): Query<Read>,
+) -> Answer<Json<Page>> {
+    let id = front.engine.find(&id)?;
+    let logs = front.engine.logs(&id)?;
+    let max = asked.max.unwrap_or(USUAL).clamp(1, MOST);
+    let since = time("since", asked.since.as_deref())?;
+    let until = time("until", asked.until.as_deref())?;
+    let stream = stream_asked(asked.stream.as_deref())?;
+    let mut lines = match (asked.tail, asked.from, since) {
+        (Some(tail), _, _) => logs.tail(tail.min(MOST)).await?,
+        (None, Some(from), _) => logs.read(from, max).await?,
+        (None, None, Some(since)) => logs.read(logs.seq_at(since).await?, max).await?,
+        (None, None, None) => logs.read(0, max).await?,
+    };
+    lines.retain(|line| {
+        since.is_none_or(|since| line.time >= since)
+            && until.is_none_or(|until| line.time <= until)
+            && stream.is_none_or(|stream| line.dropped.is_some() || line.stream == stream)
+    });
+    // After the lines, so that `next` is never before the last of them.
+    let range = logs.range().await?;
+    Ok(Json(Page {
+        lines: lines.into_iter().map(line).collect(),
+        first: range.first,
+        next: range.next,
+        runs: runs(&front, &id, range.first).await?,
+    }))
+}
+
+async fn runs(front: &Front, id: &model::container::ContainerId, first: u64) -> Answer<Vec<Run>> {
+    let runs = front.engine.runs(id).await?;
+    Ok(runs
+        .into_iter()
+        .filter(|run| run.first_line >= first)
+        .map(|run| Run {
+            number: run.run,
+            first_seq: run.first_line,
+            started: run.started.to_string(),
+            ended: run.ended.map(|at| at.to_string()),
+            exit_code: run.exit_code,
+            oom_killed: run.oom_killed,
+        })
+        .collect())
+}
+
+fn time(field: &str, text: Option<&str>) -> Answer<Option<Timestamp>> {
+    let read = |text: &str| {
+        Timestamp::parse_rfc3339(text)
+            .ok_or_else(|| Failure::mistake(field, format!("`{text}` is not a time such as 2026-01-31T12:00:00Z")))
+    };
+    text.map(read).transpose()
+}
+
+fn stream_asked(word: Option<&str>) -> Answer<Option<LogStream>> {
+    Ok(Some(match word {
+        None => return Ok(None),
+        Some("stdout") => LogStream::Stdout,
+        Some("stderr") => LogStream::Stderr,
+        Some(other) => {
+            return Err(Failure::mistake(
+                "stream",
+                format!("`{other}` is neither `stdout` nor `stderr`"),
+            ));
+        }
+    }))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Search {
+    q: String,
+    /// `q` is a regular expression, else plain text.
+    #[serde(default)]
+    regex: bool,
+    /// Capital letters matter.
+    #[serde(default)]
+    case: bool,
+    /// `stdout` or `stderr`.
+    stream: Option<String>,
+    /// Line numbers in the answer at most; 1,000 unless given.
+    max: Option<usize>,
+}
+
+/// The numbers of the lines that match, of the whole log that is kept.
+#[utoipa::path(get, path = "/containers/{id}/logs/search", tag = "logs", params(("id" = String, Path), Search), responses((status = 200, body = Hits)))]
+pub(super) async fn search(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(asked): Query<Search>,
+) -> Answer<Json<Hits>> {
+    let logs = front.engine.logs(&front.engine.find(&id)?)?;
+    let query = LogQuery {
+        pattern: asked.q,
+        regex: asked.regex,
+        ignore_case: !asked.case,
+        invert: false,
+        stream: stream_asked(asked.stream.as_deref())?,
+        since: None,
+        until: None,
+        from_seq: None,
+        backwards: false,
+        limit: asked.max.unwrap_or(USUAL).min(MOST_HITS),
+    };
+    match tokio::time::timeout(SEARCH_PATIENCE, logs.search(query)).await {
+        Ok(found) => {
+            let found = found?;
+            Ok(Json(Hits {
+                seqs: found.hits.iter().map(|hit| hit.line.seq).collect(),
+                total: found.total,
+                incomplete: false,
+            }))
+        }
+        Err(_) => Ok(Json(Hits {
+            seqs: Vec::new(),
+            total: 0,
+            incomplete: true,
+        })),
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct At {
+    /// RFC 3339.
+    time: String,
+}
+
+/// The number of the first line written at a time or later.
+#[utoipa::path(get, path = "/containers/{id}/logs/at", tag = "logs", params(("id" = String, Path), At), responses((status = 200, body = Position)))]
+pub(super) async fn at(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(at): Query<At>,
+) -> Answer<Json<Position>> {
+    let logs = front.engine.logs(&front.engine.find(&id)?)?;
+    let wanted = time("time", Some(&at.time))?.unwrap_or(Timestamp::from_unix_nanos(0));
+    Ok(Json(Position {
+        seq: logs.seq_at(wanted).await?,
+    }))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Download {
+    /// `text` (unless given) or `json`: an object a line.
+    format: Option<String>,
+    /// Begins each line of text with its time.
+    #[serde(default)]
+    timestamps: bool,
+}
+
+/// The whole log as a file, as it is at this moment.
+#[utoipa::path(get, path = "/containers/{id}/logs/download", tag = "logs", params(("id" = String, Path), Download), responses((status = 200, body = String, content_type = "text/plain")))]
+pub(super) async fn download(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(asked): Query<Download>,
+) -> Answer<Response> {
+    let id = front.engine.find(&id)?;
+    let logs = front.engine.logs(&id)?;
+    let name = front.engine.inspect(&id)?.spec.name.as_str().to_owned();
+    let (write, extension, media_type): (fn(&LogLine, bool, &mut Vec<u8>), _, _) = match asked.format.as_deref() {
+        None | Some("text") => (write_text, "log", "text/plain; charset=utf-8"),
+        Some("json") => (write_json, "jsonl", "application/x-ndjson"),
+        Some(other) => {
+            return Err(Failure::mistake(
+                "format",
+                format!("`{other}` is neither `text` nor `json`"),
+            ));
+        }
+    };
+    let range = logs.range().await?;
+    let timestamps = asked.timestamps;
+    let body = stream::body(move |sender| async move {
+        let mut next = range.first;
+        while next < range.next {
+            let lines = read_block(&logs, next, range.next).await?;
+            let Some(last) = lines.last() else { break };
+            next = last.seq + 1;
+            let mut text = Vec::new();
+            for line in &lines {
+                write(line, timestamps, &mut text);
+            }
+            sender.send(text).await?;
+        }
+        Ok(())
+    });
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    // A container's name has no letter that would need quoting.
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}.{extension}\"")) {
+        headers.insert(CONTENT_DISPOSITION, value);
+    }
+    Ok(response)
+}
+
+async fn read_block(logs: &Logs, from: u64, to: u64) -> Answer<Vec<LogLine>> {
+    let mut lines = logs.read(from, BLOCK).await?;
+    lines.retain(|line| line.seq < to);
+    Ok(lines)
+}
+
+fn write_text(line: &LogLine, timestamps: bool, out: &mut Vec<u8>) {
+    if timestamps {
+        out.extend_from_slice(line.time.to_string().as_bytes());
+        out.push(b' ');
+    }
+    match line.dropped {
+        Some(count) => out.extend_from_slice(dropped_words(count).as_bytes()),
+        None => out.extend_from_slice(&line.text),
+    }
+    if !line.partial {
+        out.push(b'\n');
+    }
+}
+
+fn write_json(log_line: &LogLine, _timestamps: bool, out: &mut Vec<u8>) {
+    if serde_json::to_writer(&mut *out, &line(log_line.clone())).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Follow {
+    /// The number of the first line wanted; what comes next unless given.
+    from: Option<u64>,
+}
+
+/// Lines as they come, an object a line, until the container is removed.
+#[utoipa::path(get, path = "/containers/{id}/logs/follow", tag = "logs", params(("id" = String, Path), Follow), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
+pub(super) async fn follow(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(asked): Query<Follow>,
+) -> Answer<([(HeaderName, HeaderValue); 1], axum::body::Body)> {
+    let logs = front.engine.logs(&front.engine.find(&id)?)?;
+    let from = match asked.from {
+        Some(from) => from,
+        None => logs.range().await?.next,
+    };
+    let mut follower = logs.follow(from)?;
+    Ok(stream::lines(&front, move |sender| async move {
+        while let Some(batch) = follower.next().await {
+            match batch {
+                LogBatch::Lines(lines) => sender.objects(lines.into_iter().map(line)).await?,
+                LogBatch::Skipped(count) => {
+                    let marker = Line {
+                        seq: follower.next_seq(),
+                        time: crate::now().to_string(),
+                        stream: Stream::Marker,
+                        text: format!("{count} lines were rotated away before they could be read"),
+                        partial: false,
+                    };
+                    sender.objects([marker]).await?;
+                }
+            }
+        }
+        Ok(())
+    }))
+}

@@ -1,0 +1,40 @@
+//! Containers: their life, and what they are.
+
+mod change;
+mod create;
+mod exec;
+mod list;
+mod logs;
+mod orders;
+mod processes;
+mod read;
+pub(super) mod show;
+
+use super::front::Front;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) use logs::line;
+
+pub(super) fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(list::list, create::create))
+        .routes(routes!(create::check))
+        .routes(routes!(list::inspect, change::change, orders::remove))
+        .routes(routes!(orders::start))
+        .routes(routes!(orders::stop))
+        .routes(routes!(orders::restart))
+        .routes(routes!(orders::kill))
+        .routes(routes!(orders::pause))
+        .routes(routes!(orders::unpause))
+        .routes(routes!(orders::wait))
+        .routes(routes!(change::limits, change::change_limits))
+        .routes(routes!(processes::list))
+        .routes(routes!(logs::read))
+        .routes(routes!(logs::search))
+        .routes(routes!(logs::at))
+        .routes(routes!(logs::download))
+        .routes(routes!(logs::follow))
+        .routes(routes!(exec::create))
+        .routes(routes!(exec::inspect))
+}

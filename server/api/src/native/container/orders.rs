@@ -1,0 +1,169 @@
+//! What containers are told to do.
+
+use crate::native::body::{Path, Query};
+use crate::native::front::Front;
+use crate::native::problem::{Answer, Failure};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use engine::{RemoveOptions, WaitCondition};
+use model::Signal;
+use model::container::spec::StopTimeout;
+use serde::Deserialize;
+use shared::container::Ended;
+use std::time::Duration;
+
+const DONE: StatusCode = StatusCode::NO_CONTENT;
+
+/// Done when the command runs. Of one that runs, nothing changes.
+#[utoipa::path(post, path = "/containers/{id}/start", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn start(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
+    front.engine.start(&front.engine.find(&id)?).await?;
+    Ok(DONE)
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Stop {
+    /// Seconds until it is killed; the container's own unless given, and −1 without end.
+    timeout: Option<i64>,
+    /// The container's own unless given.
+    signal: Option<String>,
+}
+
+impl Stop {
+    fn read(self) -> Answer<(Option<StopTimeout>, Option<Signal>)> {
+        let timeout = self.timeout.map(|seconds| match u64::try_from(seconds) {
+            Ok(seconds) => StopTimeout::After(Duration::from_secs(seconds)),
+            Err(_) => StopTimeout::Never,
+        });
+        let signal = self.signal.as_deref().map(read_signal).transpose()?;
+        Ok((timeout, signal))
+    }
+}
+
+fn read_signal(text: &str) -> Answer<Signal> {
+    Signal::parse(text).map_err(|error| Failure::mistake("signal", error.to_string()))
+}
+
+/// Asks it to end, and kills it when it takes too long.
+#[utoipa::path(post, path = "/containers/{id}/stop", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
+pub(super) async fn stop(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(stop): Query<Stop>,
+) -> Answer<StatusCode> {
+    let (timeout, signal) = stop.read()?;
+    front.engine.stop(&front.engine.find(&id)?, timeout, signal).await?;
+    Ok(DONE)
+}
+
+/// Stops it and starts it again.
+#[utoipa::path(post, path = "/containers/{id}/restart", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
+pub(super) async fn restart(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(stop): Query<Stop>,
+) -> Answer<StatusCode> {
+    let (timeout, signal) = stop.read()?;
+    front.engine.restart(&front.engine.find(&id)?, timeout, signal).await?;
+    Ok(DONE)
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Kill {
+    /// `SIGKILL` unless given.
+    signal: Option<String>,
+}
+
+/// Sends a signal to the main process.
+#[utoipa::path(post, path = "/containers/{id}/kill", tag = "containers", params(("id" = String, Path), Kill), responses((status = 204)))]
+pub(super) async fn kill(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(kill): Query<Kill>,
+) -> Answer<StatusCode> {
+    let signal = kill.signal.as_deref().map_or(Ok(Signal::KILL), read_signal)?;
+    front.engine.kill(&front.engine.find(&id)?, signal).await?;
+    Ok(DONE)
+}
+
+/// Stops every process where it is, until it is unpaused.
+#[utoipa::path(post, path = "/containers/{id}/pause", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn pause(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
+    front.engine.pause(&front.engine.find(&id)?).await?;
+    Ok(DONE)
+}
+
+/// Lets a paused container go on.
+#[utoipa::path(post, path = "/containers/{id}/unpause", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn unpause(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
+    front.engine.unpause(&front.engine.find(&id)?).await?;
+    Ok(DONE)
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Remove {
+    /// Kills it first.
+    #[serde(default)]
+    force: bool,
+    /// Removes its volumes without a name, too.
+    #[serde(default)]
+    volumes: bool,
+}
+
+/// Removes it with its log and what it wrote.
+#[utoipa::path(delete, path = "/containers/{id}", tag = "containers", params(("id" = String, Path), Remove), responses((status = 204)))]
+pub(super) async fn remove(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(Remove { force, volumes }): Query<Remove>,
+) -> Answer<StatusCode> {
+    let options = RemoveOptions { force, volumes };
+    front.engine.remove(&front.engine.find(&id)?, options).await?;
+    Ok(DONE)
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::native) struct Wait {
+    /// `not_running` (unless given), `next_exit` or `removed`.
+    until: Option<String>,
+}
+
+/// Answers when it has ended.
+#[utoipa::path(get, path = "/containers/{id}/wait", tag = "containers", params(("id" = String, Path), Wait), responses((status = 200, body = Ended)))]
+pub(super) async fn wait(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Answer<Json<Ended>> {
+    let condition = match wait.until.as_deref() {
+        None | Some("not_running") => WaitCondition::NotRunning,
+        Some("next_exit") => WaitCondition::NextExit,
+        Some("removed") => WaitCondition::Removed,
+        Some(other) => {
+            return Err(Failure::mistake(
+                "until",
+                format!("`{other}` is none of `not_running`, `next_exit`, `removed`"),
+            ));
+        }
+    };
+    let waiting = front.engine.wait(&front.engine.find(&id)?, condition)?;
+    let end = tokio::select! {
+        end = waiting.ended() => end,
+        () = front.stop.cancelled() => return Err(engine::EngineError::Ending.into()),
+    };
+    Ok(Json(Ended {
+        exit_code: end.code,
+        oom_killed: end.oom_killed,
+        error: end.error,
+        at: end.at.to_string(),
+    }))
+}

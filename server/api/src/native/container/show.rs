@@ -1,0 +1,269 @@
+//! A container of the engine in the words of the API.
+
+use crate::native::words;
+use engine::{Container as Engines, HealthStatus, HostInfo};
+use model::container::health::{HealthCheck as Check, Probe};
+use model::container::spec::{LogMode, Seccomp, StopTimeout};
+use model::container::state::Loss;
+use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing};
+use model::mount::Source;
+use model::network::NetworkMode as Mode;
+use shared::container::{Container, Details, Health, Port, Spec, State, Status};
+use shared::create::{
+    Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy, Rlimit,
+};
+use shared::limits::Limits;
+use std::time::Duration;
+
+/// Docker's default where neither container nor image says anything.
+const STOP_TIMEOUT_S: u64 = 10;
+
+pub(in crate::native) fn container(container: &Engines) -> Container {
+    let spec = &container.spec;
+    let ports = if container.ports.is_empty() {
+        &spec.network.ports
+    } else {
+        &container.ports
+    };
+    Container {
+        id: container.id.to_string(),
+        name: spec.name.as_str().to_owned(),
+        image: spec.image.reference.short(),
+        image_id: spec.image.id.to_string(),
+        command: spec.process.arguments().join(" "),
+        created: container.created.to_string(),
+        state: state(container),
+        ports: ports
+            .iter()
+            .map(|port| Port {
+                host_address: port.host_address.map(|address| address.to_string()),
+                host_port: port.host_port,
+                container_port: port.container_port,
+                protocol: port.protocol.word().to_owned(),
+            })
+            .collect(),
+        address: container.endpoint.as_ref().map(|endpoint| endpoint.address.to_string()),
+        labels: spec.labels.iter().cloned().collect(),
+        restart_count: container.restart_count,
+        memory_limit_bytes: words::ceiling(spec.limits.memory.limit),
+        nano_cpus: spec.limits.cpu.nano_cpus(),
+    }
+}
+
+fn state(container: &Engines) -> State {
+    let mut state = State {
+        status: Status::Created,
+        since: container.created.to_string(),
+        pid: None,
+        exit_code: None,
+        signal: None,
+        oom_killed: false,
+        reason: None,
+        started: None,
+        restarting: container.restart_at.is_some(),
+        health: None,
+    };
+    match &container.state {
+        Doing::Created => {}
+        Doing::Running { init, since } | Doing::Paused { init, since } => {
+            state.status = match container.state {
+                Doing::Paused { .. } => Status::Paused,
+                _ => Status::Running,
+            };
+            state.since = since.to_string();
+            state.pid = Some(init.pid);
+            state.started = Some(since.to_string());
+            state.health = container.health.as_ref().map(|health| match health.status {
+                HealthStatus::Starting => Health::Starting,
+                HealthStatus::Healthy => Health::Healthy,
+                HealthStatus::Unhealthy => Health::Unhealthy,
+            });
+        }
+        Doing::Exited {
+            status,
+            started,
+            at,
+            oom_killed,
+        } => {
+            state.status = Status::Exited;
+            state.since = at.to_string();
+            state.exit_code = Some(status.code());
+            state.signal = match status {
+                ExitStatus::Signaled(signal) => Some(signal.to_string()),
+                ExitStatus::Code(_) => None,
+            };
+            state.oom_killed = *oom_killed;
+            state.started = Some(started.to_string());
+            state.reason = container.last_exit.as_ref().and_then(|exit| exit.error.clone());
+        }
+        Doing::Failed { code, reason, at } => {
+            state.status = Status::Failed;
+            state.since = at.to_string();
+            state.exit_code = Some(*code);
+            state.reason = Some(reason.clone());
+        }
+        Doing::Lost { at, why } => {
+            state.status = Status::Lost;
+            state.since = at.to_string();
+            state.reason = Some(
+                match why {
+                    Loss::HostRestarted => "the host was restarted while it ran",
+                    Loss::ShimKilled => "the process that kept it was killed, so nobody saw how it ended",
+                }
+                .to_owned(),
+            );
+        }
+    }
+    state
+}
+
+pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details {
+    let spec = &engines.spec;
+    let process = &spec.process;
+    let security = &spec.security;
+    let endpoint = engines.endpoint.as_ref();
+    Details {
+        container: container(engines),
+        spec: Spec {
+            run: engines.run,
+            entrypoint: process.entrypoint.clone(),
+            arguments: process.command.clone(),
+            env: process.env.iter().map(|entry| env_entry(entry)).collect(),
+            working_dir: process.working_dir.clone(),
+            user: process.user.clone(),
+            hostname: spec.hostname.clone().unwrap_or_else(|| match spec.network.mode {
+                Mode::Host => host.hostname.clone(),
+                _ => engines.id.short().to_owned(),
+            }),
+            terminal: process.terminal,
+            stdin_open: process.stdin_open,
+            init: spec.init,
+            network: match spec.network.mode {
+                Mode::Bridge => NetworkMode::Bridge,
+                Mode::None => NetworkMode::None,
+                Mode::Host => NetworkMode::Host,
+            },
+            gateway: endpoint.map(|endpoint| endpoint.gateway.to_string()),
+            mac: endpoint.map(|endpoint| mac(endpoint.mac)),
+            dns: spec.network.dns.clone(),
+            extra_hosts: spec.network.extra_hosts.clone(),
+            mounts: spec.mounts.iter().map(mount).collect(),
+            limits: limits(&spec.limits),
+            restart: restart(spec.restart),
+            auto_remove: spec.auto_remove,
+            stop_signal: spec
+                .stop_signal
+                .map_or_else(|| "SIGTERM".to_owned(), |signal| signal.to_string()),
+            stop_timeout: match spec.stop_timeout {
+                None => Some(STOP_TIMEOUT_S),
+                Some(StopTimeout::After(time)) => Some(time.as_secs()),
+                Some(StopTimeout::Never) => None,
+            },
+            read_only_root: spec.read_only_root,
+            privileged: security.privileged,
+            cap_add: security.cap_add.clone(),
+            cap_drop: security.cap_drop.clone(),
+            no_new_privileges: security.no_new_privileges,
+            seccomp: match security.seccomp {
+                Seccomp::Default if security.privileged => "unconfined",
+                Seccomp::Default => "default",
+                Seccomp::Unconfined => "unconfined",
+                Seccomp::Profile(_) => "profile",
+            }
+            .to_owned(),
+            rlimits: spec
+                .rlimits
+                .iter()
+                .map(|rlimit| Rlimit {
+                    name: rlimit.name.clone(),
+                    soft: rlimit.soft,
+                    hard: rlimit.hard,
+                })
+                .collect(),
+            sysctls: spec.sysctls.iter().cloned().collect(),
+            devices: spec
+                .devices
+                .iter()
+                .map(|device| Device {
+                    host_path: device.host_path.clone(),
+                    container_path: device.container_path.clone(),
+                    access: device.access.clone(),
+                })
+                .collect(),
+            health: spec.health.as_ref().map(health),
+            log: LogOptions {
+                keep_bytes: spec.log.segment_bytes.saturating_mul(u64::from(spec.log.segments)),
+                non_blocking: matches!(spec.log.mode, LogMode::NonBlocking { .. }),
+            },
+        },
+    }
+}
+
+fn env_entry(entry: &str) -> EnvEntry {
+    let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+    EnvEntry {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+fn mac(bytes: [u8; 6]) -> String {
+    bytes.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn mount(mount: &model::mount::Mount) -> Mount {
+    let (kind, source, size_bytes) = match &mount.source {
+        Source::Bind { path, .. } => (MountKind::Bind, path.clone(), None),
+        Source::Volume { name } => (MountKind::Volume, name.clone(), None),
+        Source::Tmpfs { size_bytes, .. } => (MountKind::Tmpfs, String::new(), *size_bytes),
+    };
+    Mount {
+        kind,
+        source,
+        target: mount.target.clone(),
+        read_only: mount.read_only,
+        size_bytes,
+    }
+}
+
+/// Every limit, `null` where there is none.
+pub(super) fn limits(limits: &model::container::Limits) -> Limits {
+    Limits {
+        nano_cpus: Some(limits.cpu.nano_cpus()),
+        cpu_shares: Some(limits.cpu.shares),
+        cpus: Some(limits.cpu.cpus.clone().filter(|list| !list.is_empty())),
+        memory_bytes: Some(words::ceiling(limits.memory.limit)),
+        memory_and_swap_bytes: Some(words::ceiling(limits.memory.memory_and_swap)),
+        memory_reservation_bytes: Some(limits.memory.reservation_bytes.filter(|bytes| *bytes > 0)),
+        pids: Some(words::ceiling(limits.pids)),
+        io_weight: Some(limits.io.weight),
+    }
+}
+
+fn restart(policy: Policy) -> Restart {
+    let (policy, max_retries) = match policy {
+        Policy::No => (RestartPolicy::No, None),
+        Policy::OnFailure { max_retries } => (RestartPolicy::OnFailure, max_retries),
+        Policy::Always => (RestartPolicy::Always, None),
+        Policy::UnlessStopped => (RestartPolicy::UnlessStopped, None),
+    };
+    Restart { policy, max_retries }
+}
+
+fn health(check: &Check) -> HealthCheck {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    let (disabled, command, shell) = match &check.test {
+        Probe::None => (true, Vec::new(), false),
+        Probe::Command(command) => (false, command.clone(), false),
+        Probe::Shell(line) => (false, vec![line.clone()], true),
+    };
+    HealthCheck {
+        disabled,
+        command,
+        shell,
+        interval: seconds(check.interval),
+        timeout: seconds(check.timeout),
+        retries: check.retries,
+        start_period: seconds(check.start_period),
+    }
+}

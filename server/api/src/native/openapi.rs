@@ -1,0 +1,54 @@
+//! The description of this API for programs, and a page of it for people.
+
+mod page;
+
+use super::front::Front;
+use axum::Router;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::routing::get;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Gantry", description = "Containers, images, limits and live logs of one host. \
+        Sizes are bytes and times RFC 3339 in UTC. Errors are RFC 9457 problem documents. \
+        Live data is also on the WebSocket `/api/v1/socket`."),
+    servers((url = "/api/v1")),
+    components(schemas(
+        shared::problem::Problem,
+        shared::socket::ClientFrame,
+        shared::socket::ServerFrame,
+        shared::socket::Data,
+    ))
+)]
+struct Described;
+
+/// What does not belong to one route.
+pub(super) fn document() -> OpenApi {
+    let mut document = Described::openapi();
+    let cookie = ApiKey::Cookie(ApiKeyValue::new(super::guard::COOKIE_NAME));
+    let components = document.components.get_or_insert_with(Default::default);
+    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    document.security = Some(vec![
+        SecurityRequirement::new("token", [""; 0]),
+        SecurityRequirement::new("session", [""; 0]),
+    ]);
+    document
+}
+
+/// `/openapi.json`, open to all: it says nothing about this host.
+pub(super) fn routes(document: OpenApi) -> Router<Front> {
+    let text: &'static str = document.to_json().unwrap_or_default().leak();
+    let page: &'static str = page::render(&serde_json::from_str(text).unwrap_or_default()).leak();
+    let json = HeaderValue::from_static("application/json");
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    Router::new()
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(CONTENT_TYPE, json)], text) }),
+        )
+        .route("/docs", get(move || async move { ([(CONTENT_TYPE, html)], page) }))
+}

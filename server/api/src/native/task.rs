@@ -1,0 +1,144 @@
+//! Long work: what it is, and how far.
+
+use super::body::Path;
+use super::front::Front;
+use super::problem::{Answer, Failure};
+use super::{stream, words};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{HeaderName, HeaderValue};
+use engine::{Kind, LayerState as Layers, Task as Engines, TaskId, TaskKind as Kinds, TaskState as Doing};
+use shared::list::List;
+use shared::problem::Problem;
+use shared::task::{LayerProgress, LayerState, Progress, Task, TaskKind, TaskState};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(inspect))
+        .routes(routes!(cancel))
+        .routes(routes!(follow))
+}
+
+/// Tasks that run, and the newest that are over; the newest first.
+#[utoipa::path(get, path = "/tasks", tag = "tasks", responses((status = 200, body = List<Task>)))]
+async fn list(State(front): State<Front>) -> Answer<Json<List<Task>>> {
+    let items = front.engine.tasks().into_iter().map(|task| shown(&task)).collect();
+    Ok(Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+/// One task.
+#[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task)))]
+async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Task>> {
+    Ok(Json(shown(&front.engine.task(&find(&id)?)?)))
+}
+
+/// Asks it to stop. What is over stays as it is.
+#[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path)), responses((status = 202)))]
+async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
+    front.engine.cancel_task(&find(&id)?)?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The task whenever it changed, an object a line, until it is over.
+#[utoipa::path(get, path = "/tasks/{id}/follow", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task, content_type = "application/x-ndjson")))]
+async fn follow(
+    State(front): State<Front>,
+    Path(id): Path<String>,
+) -> Answer<([(HeaderName, HeaderValue); 1], axum::body::Body)> {
+    let mut task = front.engine.watch_task(&find(&id)?)?;
+    Ok(stream::lines(&front, move |sender| async move {
+        loop {
+            let now = task.borrow_and_update().clone();
+            sender.objects([shown(&now)]).await?;
+            if now.state.is_over() || task.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }))
+}
+
+pub(super) fn find(id: &str) -> Answer<TaskId> {
+    TaskId::parse(id).ok_or_else(|| Failure::not_found("task", id))
+}
+
+pub(super) fn shown(task: &Engines) -> Task {
+    let (state, result, problem) = match &task.state {
+        Doing::Running => (TaskState::Running, Vec::new(), None),
+        Doing::Done { images } => {
+            let ids = images.iter().map(|image| image.id.to_string()).collect();
+            (TaskState::Done, ids, None)
+        }
+        Doing::Failed { kind, reason } => (TaskState::Failed, Vec::new(), Some(problem(*kind, reason))),
+        Doing::Cancelled => (TaskState::Cancelled, Vec::new(), None),
+    };
+    let (kind, verb) = match task.kind {
+        Kinds::Pull => (TaskKind::Pull, "Pull"),
+        Kinds::Load => (TaskKind::Load, "Load"),
+        Kinds::Import => (TaskKind::Import, "Import"),
+    };
+    Task {
+        id: task.id.to_string(),
+        kind,
+        title: format!("{verb} {}", task.subject),
+        owner: task.owner.clone().unwrap_or_default(),
+        state,
+        started: task.started.to_string(),
+        ended: task.ended.map(|at| at.to_string()),
+        progress: Some(progress(&task.progress)),
+        result,
+        problem,
+    }
+}
+
+/// As if the request itself had failed so.
+fn problem(kind: Kind, reason: &str) -> Problem {
+    let error = engine::EngineError::Image {
+        reference: String::new(),
+        kind,
+        reason: String::new(),
+    };
+    let mut problem = *Failure::from(error).problem;
+    reason.clone_into(&mut problem.detail);
+    problem
+}
+
+/// The failure of a task that is over and failed.
+pub(super) fn failure(task: &Engines) -> Option<Failure> {
+    let shown = shown(task);
+    let problem = shown.problem?;
+    let mut failure = Failure::new(StatusCode::UNPROCESSABLE_ENTITY, &problem.code, problem.detail);
+    failure.problem.hint = problem.hint;
+    Some(failure)
+}
+
+fn progress(progress: &engine::Progress) -> Progress {
+    Progress {
+        phase: progress.phase.to_owned(),
+        bytes_done: progress.bytes_done,
+        bytes_total: progress.bytes_total,
+        layers: progress
+            .layers
+            .iter()
+            .map(|layer| {
+                let (state, bytes_done, bytes_total) = match layer.state {
+                    Layers::Waiting => (LayerState::Waiting, 0, 0),
+                    Layers::Downloading { done, total } => (LayerState::Downloading, done, total),
+                    Layers::Verifying => (LayerState::Verifying, 0, 0),
+                    Layers::Extracting { done, total } => (LayerState::Extracting, done, total),
+                    Layers::Done => (LayerState::Done, 0, 0),
+                    Layers::AlreadyHere => (LayerState::AlreadyHere, 0, 0),
+                };
+                LayerProgress {
+                    digest: layer.digest.to_string(),
+                    state,
+                    bytes_done,
+                    bytes_total,
+                }
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Volumes.
+
+use super::body::{Json as Body, Path};
+use super::front::Front;
+use super::problem::{Answer, Failure};
+use super::words;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use shared::list::List;
+use shared::volume::{NewVolume, Volume};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(inspect, remove))
+}
+
+fn shown(front: &Front, volume: engine::Volume) -> Volume {
+    Volume {
+        name: volume.name,
+        created: volume.created.to_string(),
+        path: volume.path.display().to_string(),
+        labels: volume.labels.into_iter().collect(),
+        used_by: words::used_by(&front.engine, &volume.used_by),
+        size_bytes: None,
+    }
+}
+
+/// All volumes. Sizes are in `/system/usage`, since counting takes a while.
+#[utoipa::path(get, path = "/volumes", tag = "volumes", responses((status = 200, body = List<Volume>)))]
+async fn list(State(front): State<Front>) -> Answer<Json<List<Volume>>> {
+    let seq = front.engine.last_seq();
+    let volumes = front.engine.volumes().await?;
+    let items = volumes.into_iter().map(|volume| shown(&front, volume)).collect();
+    Ok(Json(words::whole_list(items, seq)))
+}
+
+/// One volume.
+#[utoipa::path(get, path = "/volumes/{name}", tag = "volumes", params(("name" = String, Path)), responses((status = 200, body = Volume)))]
+async fn inspect(State(front): State<Front>, Path(name): Path<String>) -> Answer<Json<Volume>> {
+    let volume = front.engine.volume(&name).await?;
+    Ok(Json(shown(&front, volume)))
+}
+
+/// Makes a volume; one of that name that is there already is a conflict.
+#[utoipa::path(post, path = "/volumes", tag = "volumes", request_body = NewVolume, responses((status = 201, body = Volume)))]
+async fn create(State(front): State<Front>, Body(new): Body<NewVolume>) -> Answer<(StatusCode, Json<Volume>)> {
+    let name = Some(new.name).filter(|name| !name.is_empty());
+    if let Some(name) = &name
+        && front.engine.volume(name).await.is_ok()
+    {
+        return Err(Failure::new(
+            StatusCode::CONFLICT,
+            "name_taken",
+            format!("volume `{name}` is there already; choose another name"),
+        ));
+    }
+    let volume = front
+        .engine
+        .create_volume(name, new.labels.into_iter().collect())
+        .await?;
+    Ok((StatusCode::CREATED, Json(shown(&front, volume))))
+}
+
+/// Removes a volume with everything in it; refused while a container uses it.
+#[utoipa::path(delete, path = "/volumes/{name}", tag = "volumes", params(("name" = String, Path)), responses((status = 204)))]
+async fn remove(State(front): State<Front>, Path(name): Path<String>) -> Answer<StatusCode> {
+    front.engine.remove_volume(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
