@@ -13,7 +13,7 @@ const FILE: &str = "/etc/gantry/gantry.toml";
 /// What was given, by whatever way; the keys of the file are those of the switches.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
-pub(crate) struct File {
+pub(crate) struct Given {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) run_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct File {
     pub(crate) log_level: Option<String>,
 }
 
-impl File {
+impl Given {
     /// The file named, which has to be there, or the usual one, which need not.
     pub(crate) fn read(named: Option<&Path>) -> anyhow::Result<Self> {
         let path = named.unwrap_or(Path::new(FILE));
@@ -70,7 +70,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn settle(given: File) -> anyhow::Result<Self> {
+    pub(crate) fn settle(given: Given) -> anyhow::Result<Self> {
         let run_dir = given.run_dir.unwrap_or_else(|| RUN_DIR.into());
         let docker_socket = match given.docker_socket {
             Some(path) if path == Path::new("none") => None,
@@ -108,7 +108,7 @@ impl Config {
 pub(crate) fn data_dir(config: Option<&Path>, given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     match given {
         Some(dir) => Ok(dir),
-        None => Ok(File::read(config)?.data_dir.unwrap_or_else(|| DATA_DIR.into())),
+        None => Ok(Given::read(config)?.data_dir.unwrap_or_else(|| DATA_DIR.into())),
     }
 }
 
@@ -118,10 +118,10 @@ mod tests {
 
     #[test]
     fn what_is_given_wins_over_the_file_and_the_file_over_defaults() {
-        let file: File = toml::from_str("listen = \"0.0.0.0:1\"\nrun-dir = \"/r\"").expect("valid");
-        let given = File {
+        let file: Given = toml::from_str("listen = \"0.0.0.0:1\"\nrun-dir = \"/r\"").expect("valid");
+        let given = Given {
             listen: Some("127.0.0.1:2".into()),
-            ..File::default()
+            ..Given::default()
         };
         let config = Config::settle(given.or(file)).expect("complete");
         assert_eq!(config.listen.port(), 2);
@@ -131,19 +131,19 @@ mod tests {
 
     #[test]
     fn an_unknown_key_and_a_wrong_address_are_refused() {
-        assert!(toml::from_str::<File>("listne = 1").is_err());
-        let given = File {
+        assert!(toml::from_str::<Given>("listne = 1").is_err());
+        let given = Given {
             listen: Some("here".into()),
-            ..File::default()
+            ..Given::default()
         };
         assert!(Config::settle(given).is_err());
     }
 
     #[test]
     fn the_docker_socket_can_be_off() {
-        let given = File {
+        let given = Given {
             docker_socket: Some("none".into()),
-            ..File::default()
+            ..Given::default()
         };
         assert_eq!(Config::settle(given).expect("complete").docker_socket, None);
     }

@@ -119,7 +119,6 @@ impl Engine {
                 username: login.username,
                 password: login.password,
             }),
-            ..image::PullOptions::default()
         };
         let progress = self.show_progress(running);
         let cancel = running.cancel.clone();

@@ -1,4 +1,4 @@
-use crate::config::{Config, File};
+use crate::config::{Config, Given};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ impl Serve {
     }
 
     fn config(self) -> anyhow::Result<(Config, bool)> {
-        let given = File {
+        let given = Given {
             data_dir: self.data_dir,
             run_dir: self.run_dir,
             listen: self.listen,
@@ -64,7 +64,7 @@ impl Serve {
             log_format: self.log_format,
             log_level: self.log_level,
         };
-        let file = File::read(self.config.as_deref())?;
+        let file = Given::read(self.config.as_deref())?;
         Ok((Config::settle(given.or(file))?, self.stop_containers_on_exit))
     }
 }

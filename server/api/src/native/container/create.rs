@@ -22,7 +22,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     Body(new): Body<NewContainer>,
 ) -> Answer<(StatusCode, Json<Created>)> {
-    let work = make(&front, &caller, new);
+    let work = Box::pin(make(&front, &caller, new));
     let created = front.created().once(&headers, &caller.identity.user_id, work).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
