@@ -274,6 +274,15 @@ impl Engine {
             .doing(|| format!("send {signal} to an exec"))
     }
 
+    /// Ends the main process's input, after all that attached clients have sent.
+    pub async fn close_input(&self, id: &ContainerId) -> Result<(), EngineError> {
+        let name = self.inspect(id)?.spec.name.as_str().to_owned();
+        let command = Command::CloseStdin { target: Target::Init };
+        self.ask_shim(id, command)
+            .await
+            .doing(|| format!("end the input of container `{name}`"))
+    }
+
     async fn ask_shim(&self, container: &ContainerId, command: Command) -> Result<(), ShimError> {
         let run_dir = self.inner.layout.container(container).run;
         shim::connect(&run_dir).await?.ask(command).await.map(|_| ())

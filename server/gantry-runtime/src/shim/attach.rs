@@ -130,6 +130,27 @@ impl Shim {
 
     /// A raw connection has bytes for the process, or has ended its side.
     pub(super) fn read_raw(&mut self, token: u64, hung_up: bool) {
+        // A client that is gone is read to its end even if the process is slow:
+        // what the socket holds is little, and waiting for room would spin.
+        self.take_raw_input(token, hung_up);
+        if hung_up {
+            self.disconnect(token);
+        } else {
+            self.rearm(token);
+        }
+    }
+
+    /// Ends a process's input after everything that attached clients had sent before.
+    pub(super) fn end_input_after_clients(&mut self, key: ProcessKey) {
+        let readers = self.processes.get(&key).map(|process| process.readers.clone());
+        for token in readers.unwrap_or_default() {
+            self.take_raw_input(token, true);
+        }
+        self.end_input(key);
+    }
+
+    /// Hands on what a connection has sent; `all` of it even when there is no room.
+    fn take_raw_input(&mut self, token: u64, all: bool) {
         let mut buffer = std::mem::take(&mut self.buffer);
         while let Some(connection) = self.connections.get_mut(&token) {
             let Role::Raw(raw) = &connection.role else { break };
@@ -138,9 +159,7 @@ impl Shim {
                 .processes
                 .get(&key)
                 .is_none_or(super::process::Process::takes_input);
-            // A client that is gone is read to its end even if the process is slow:
-            // what the socket holds is little, and waiting for room would spin.
-            if raw.input_ended || (stdin && !room && !hung_up) {
+            if raw.input_ended || (stdin && !room && !all) {
                 break;
             }
             match connection.receive(&mut buffer) {
@@ -154,11 +173,6 @@ impl Shim {
             }
         }
         self.buffer = buffer;
-        if hung_up {
-            self.disconnect(token);
-        } else {
-            self.rearm(token);
-        }
     }
 
     /// The client will send no more: the end of input where that is what it means.

@@ -19,7 +19,7 @@ impl Shim {
             Command::Start => self.start(),
             Command::Signal { target, signal } => self.signal(target, *signal),
             Command::Resize { target, rows, cols } => self.resize(target, *rows, *cols),
-            Command::CloseStdin { target } => self.find_process(target).map(|key| self.end_input(key)),
+            Command::CloseStdin { target } => self.find_process(target).map(|key| self.end_input_after_clients(key)),
             Command::State => {
                 return Reply {
                     state: Some(Box::new(self.state())),

@@ -107,9 +107,11 @@ async fn join(
                     // A process without a terminal has no size, and one that ended none either.
                     let _ = process.resize(engine, rows, cols).await;
                 }
-                Input::Message(Message::EndOfInput) => {
-                    let _ = to.shutdown().await;
-                }
+                Input::Message(Message::EndOfInput) => match process {
+                    // Others may be joined too: that one of them leaves means nothing.
+                    Process::Main(id) => drop(engine.close_input(id).await),
+                    Process::Exec(_) => drop(to.shutdown().await),
+                },
             }
         }
         // The end of input is not the end of output.
