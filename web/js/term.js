@@ -94,7 +94,8 @@ export async function openTerminal(host, base, onData, onResize) {
   return {
     rows: () => terminal.rows,
     cols: () => terminal.cols,
-    write: (bytes) => terminal.write(bytes),
+    // Copied: these bytes are the panel's memory, and xterm.js reads them later.
+    write: (bytes) => terminal.write(bytes.slice()),
     say: (text) => terminal.write(text),
     focus: () => terminal.focus(),
     input: (text) => onData(encoder.encode(text)),

@@ -29,8 +29,7 @@ pub struct Api {
 
 impl Api {
     pub fn new(address: &str, token: Option<&str>) -> Self {
-        // Fails only when one is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        prepare_tls();
         Self {
             http: reqwest::Client::builder()
                 .no_proxy()
@@ -143,6 +142,12 @@ impl Api {
         let url = format!("ws://{}/api/v1/socket", self.address);
         Socket::open(&url, self.token.as_deref()).await
     }
+}
+
+/// HTTP clients ask for it when they are made, though all is plain HTTP here.
+pub(crate) fn prepare_tls() {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> T {

@@ -44,6 +44,7 @@ impl Host {
     }
 
     pub fn start_with(program: &str, options: Options) -> Self {
+        crate::api::prepare_tls();
         let number = number();
         let dir = tempfile::Builder::new()
             .prefix("gantry-test-")

@@ -15,7 +15,7 @@ pub use api::{Api, Refusal};
 pub use host::{Host, Options, PASSWORD, USER};
 pub use image::Image;
 pub use leftovers::Leftovers;
-pub use process::{Ended, signal, wait_until};
+pub use process::{Ended, signal, signal_group, wait_until};
 pub use registry::Registry;
 pub use socket::{Heard, Socket};
 

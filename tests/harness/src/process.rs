@@ -45,3 +45,8 @@ pub fn wait_until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Op
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+/// Sends a signal to every process of the group that `leader` made.
+pub fn signal_group(leader: u32, signal: &str) -> bool {
+    run("sh", &["-c", &format!("kill -{signal} -{leader}")]).is_ok_and(|ended| ended.code == Some(0))
+}

@@ -179,7 +179,7 @@ pub fn LogView(
     let selected = move || {
         controls.selected.get().map(|(from, to)| {
             let words = if from == to {
-                "Line ".to_owned() + &number::count(from + 1)
+                "Line ".to_owned() + &number::count(from)
             } else {
                 number::plural(usize::try_from(to - from + 1).unwrap_or(usize::MAX), "line")
             };

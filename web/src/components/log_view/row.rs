@@ -94,7 +94,7 @@ impl Row {
         self.root.set_hidden(false);
         let seq_text = seq.to_string();
         let _ = self.root.set_attribute("data-seq", &seq_text);
-        self.number.set_text_content(Some(&number::count(seq + 1)));
+        self.number.set_text_content(Some(&number::count(seq)));
         let Some(line) = line else {
             self.root.set_class_name("log-view__row log-view__row--coming");
             self.time.set_text_content(None);

@@ -43,7 +43,7 @@ pub fn ScrollBar(
             viewer.drag(share);
             let (seq, at) = viewer.top();
             let when = at.map(|at| time::local(at) + "  ").unwrap_or_default();
-            bubble.set(when + "line " + &number::count(seq + 1));
+            bubble.set(when + "line " + &number::count(seq));
         });
     };
     view! {

@@ -76,7 +76,7 @@ impl Viewer {
         let wanted: KeySet<u64> = seqs.iter().map(|seq| seq / BLOCK).collect();
         let mut asks = Vec::new();
         for block in wanted {
-            asks.extend(inner.window.want(block * BLOCK, block * BLOCK + 1));
+            asks.extend(inner.window.want(block * BLOCK, (block + 1) * BLOCK));
         }
         let bounds = (inner.window.first, inner.window.next);
         let thumb = self.with_ground(&inner, sieve, |ground| {

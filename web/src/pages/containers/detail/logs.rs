@@ -129,7 +129,7 @@ pub fn source(id: String) -> Source {
                 "/containers/",
                 &id,
                 "/logs?line=",
-                &(seq + 1).to_string(),
+                &seq.to_string(),
             ]
             .concat()
         }),
@@ -145,12 +145,11 @@ pub fn logs(subject: Subject) -> AnyView {
     let app = App::get();
     let query = use_query_map();
     let navigate = StoredValue::new_local(use_navigate());
-    let wanted = query.peek(|query| query.get("line").and_then(|line| line.parse::<u64>().ok()));
-    let line = wanted.map(|line| line.saturating_sub(1));
+    let line = query.peek(|query| query.get("line").and_then(|line| line.parse::<u64>().ok()));
     let base = ["/containers/", &subject.id(), "/logs"].concat();
     let choose = move |line: Option<u64>| {
         let href = match line {
-            Some(line) => [&base, "?line=", &(line + 1).to_string()].concat(),
+            Some(line) => [&base, "?line=", &line.to_string()].concat(),
             None => base.clone(),
         };
         let options = NavigateOptions {
