@@ -169,6 +169,7 @@ impl Browser {
         let place = element.rect().await.expect("it has a place");
         let x = place.x + place.width / 2.0;
         let y = |share: f64| place.y + place.height * share;
+        #[expect(clippy::cast_possible_truncation, reason = "places on a screen")]
         let point = |value: f64| value.round() as i64;
         let moves = self.driver.action_chain();
         moves
