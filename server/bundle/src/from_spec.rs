@@ -22,6 +22,8 @@ pub struct Input {
     pub volume_dirs: Vec<(String, PathBuf)>,
     /// What the host has at each device's path, in the order of the spec's devices.
     pub devices: Vec<DeviceNode>,
+    /// Every device of the host and its path, for a privileged container.
+    pub host_devices: Vec<(String, DeviceNode)>,
     /// The filter as the engine resolved it; `None` filters nothing.
     pub seccomp: Option<Value>,
 }
@@ -143,6 +145,18 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
             &wanted.access,
         ));
     }
+    if security.privileged {
+        let given: Vec<&str> = spec
+            .devices
+            .iter()
+            .map(|device| device.container_path.as_str())
+            .collect();
+        let rest = input
+            .host_devices
+            .iter()
+            .filter(|(path, _)| !given.contains(&path.as_str()));
+        devices.extend(rest.map(|(path, device)| node(path, device)));
+    }
     let paths = |own: &Option<Vec<String>>, default: &[&str]| match own {
         _ if security.privileged => Vec::new(),
         Some(own) => own.clone(),
@@ -258,9 +272,19 @@ mod tests {
             cgroup_path: "/gantry/1".to_owned(),
             volume_dirs: vec![("data".to_owned(), "/data/volumes/data".into())],
             devices: Vec::new(),
+            host_devices: vec![("/dev/fuse".to_owned(), FUSE)],
             seccomp: None,
         }
     }
+
+    const FUSE: DeviceNode = DeviceNode {
+        kind: DeviceKind::Character,
+        major: 10,
+        minor: 229,
+        mode: 0o666,
+        uid: 0,
+        gid: 0,
+    };
 
     fn written(change: impl FnOnce(&mut Spec)) -> Value {
         let mut spec = spec();
@@ -295,6 +319,13 @@ mod tests {
             config["linux"]["resources"]["devices"],
             json!([{ "allow": true, "type": "a", "access": "rwm" }])
         );
+    }
+
+    #[test]
+    fn only_a_privileged_one_has_the_hosts_devices() {
+        assert_eq!(written(|_| {})["linux"]["devices"], json!([]));
+        let config = written(|spec| spec.security.privileged = true);
+        assert_eq!(config["linux"]["devices"], json!([node("/dev/fuse", &FUSE)]));
     }
 
     #[test]

@@ -46,6 +46,7 @@ impl Program {
         // The child resolves the path before its descriptors are closed on exec.
         let path = format!("/proc/self/fd/{}", self.copy.as_raw_fd());
         Command::new(path)
+            .arg0("gantry-runtime")
             .arg("shim")
             .env_clear()
             .current_dir("/")

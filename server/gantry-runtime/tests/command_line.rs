@@ -61,6 +61,12 @@ impl Bundle {
         fs::write(path, config.to_string()).unwrap();
     }
 
+    fn group(&self) -> cgroup::Group {
+        cgroup::Hierarchies::discover()
+            .unwrap()
+            .group(&format!("/gantry-test-shim/{}", self.id))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"));
         command.arg("--root").arg(self.dir.path().join("root")).args(arguments);
@@ -209,7 +215,7 @@ fn hooks_get_the_state_in_order() {
         config["hooks"] = json!({
             "createContainer": [{"path": "/bin/busybox", "args": ["sh", "-c", format!("echo createContainer $(hostname) >> {}", log.display())], "env": ["PATH=/bin:/usr/bin"]}],
             "startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer; cat > /dev/null"], "env": ["PATH=/bin"]}],
-            "createRuntime": hook("createRuntime"), "poststart": hook("poststart"), "poststop": hook("poststop"),
+            "prestart": hook("prestart"), "createRuntime": hook("createRuntime"), "poststart": hook("poststart"), "poststop": hook("poststop"),
         });
     });
     assert!(bundle.create().status.success());
@@ -223,8 +229,51 @@ fn hooks_get_the_state_in_order() {
     );
     assert_eq!(
         fs::read_to_string(log).unwrap(),
-        "createContainer gantry\ncreateRuntime \"status\":\"created\"\npoststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n"
+        "prestart \"status\":\"creating\"\ncreateRuntime \"status\":\"creating\"\ncreateContainer gantry\npoststart \"status\":\"running\"\npoststop \"status\":\"stopped\"\n"
     );
+}
+
+#[test]
+fn a_failing_hook_leaves_no_container() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    bundle.edit(|config| config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/false" }] }));
+    assert!(!bundle.create().status.success());
+    assert!(!bundle.on_it("state", &[]).status.success());
+    assert!(!bundle.group().exists());
+}
+
+#[test]
+fn a_cgroup_that_is_in_use_is_refused_and_stays() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    let Some(other) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    assert!(other.create().status.success());
+    bundle.edit(|config| config["linux"]["cgroupsPath"] = other.group().path().into());
+    let refused = bundle.create();
+    assert!(!refused.status.success());
+    assert_eq!(other.status(), "created", "it was not ended with the other");
+    assert_eq!(other.group().processes().unwrap().len(), 1);
+}
+
+#[test]
+fn a_working_directory_that_is_missing_is_made() {
+    let Some(bundle) = Bundle::new("pwd") else { return };
+    bundle.edit(|config| {
+        config["root"]["readonly"] = false.into();
+        config["process"]["cwd"] = "/srv/new".into();
+    });
+    let output = bundle
+        .command(&["run", "-b"])
+        .arg(bundle.path())
+        .arg(&bundle.id)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"/srv/new\n", "{output:?}");
 }
 
 #[test]

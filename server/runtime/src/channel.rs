@@ -12,6 +12,7 @@ const READY: u8 = b'R';
 const FAILED: u8 = b'E';
 const GO: u8 = b'G';
 const PID: u8 = b'P';
+const PREPARED: u8 = b'H';
 
 #[derive(Debug)]
 pub(crate) struct Channel(UnixStream);
@@ -20,6 +21,8 @@ pub(crate) struct Channel(UnixStream);
 #[derive(Debug)]
 pub(crate) enum Said {
     Ready(Option<OwnedFd>),
+    /// The namespaces and mounts are there; it waits for the caller's hooks.
+    Prepared,
     Pid(i32),
     Failed(Failure),
     /// Closed: the program runs, or the process is gone.
@@ -40,6 +43,7 @@ impl Channel {
         }
         match letter[0] {
             READY => Ok(Said::Ready(descriptors.pop())),
+            PREPARED => Ok(Said::Prepared),
             PID => {
                 let mut pid = [0; 4];
                 self.0.read_exact(&mut pid)?;
@@ -74,6 +78,10 @@ impl Channel {
         let descriptors: Vec<BorrowedFd<'_>> = terminal.into_iter().collect();
         sys::fd_passing::send(self.0.as_fd(), &[READY], &descriptors)?;
         Ok(())
+    }
+
+    pub(crate) fn say_prepared(&mut self) -> io::Result<()> {
+        self.0.write_all(&[PREPARED])
     }
 
     pub(crate) fn say_pid(&mut self, pid: i32) -> io::Result<()> {

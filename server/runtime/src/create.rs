@@ -1,12 +1,14 @@
 //! Making a container: everything up to the moment before its command begins.
 
 use crate::channel::{Channel, Said};
+use crate::hooks::HookError;
 use crate::init::{self, Init};
 use crate::plan::Namespaces;
+use crate::seccomp::Filter;
 use crate::{CreateError, Failure, StartError};
 use cgroup::Group;
 use model::container::InitProcess;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use sys::clone::{Birth, Cloned};
@@ -20,14 +22,20 @@ pub struct Create<'a> {
     pub stdio: Stdio,
     /// Joined instead of what the spec says of the network.
     pub network_namespace: Option<OwnedFd>,
-    /// Made here, with the limits of the spec.
+    /// Made here, with the limits of the spec; nobody else may be using it.
     pub group: Group,
     pub gate: Gate,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
     /// Descriptors from 3 on that the command inherits.
     pub preserve_fds: u32,
+    /// Run in the caller's namespaces when the container's are made, before init
+    /// runs the hooks that are its own.
+    pub runtime_hooks: Option<RuntimeHooks<'a>>,
 }
+
+/// Is told who init is.
+pub type RuntimeHooks<'a> = &'a dyn Fn(InitProcess) -> Result<(), HookError>;
 
 /// Where the root filesystem comes from.
 #[derive(Debug, Clone)]
@@ -75,15 +83,15 @@ pub struct Created {
     channel: Channel,
 }
 
-/// Creates a container. On failure init is gone and reaped; the cgroup is the
-/// caller's to remove.
-pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
+/// Creates a container. On failure init is gone and reaped, and so is the cgroup,
+/// unless it was somebody else's.
+pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
     let process = request
         .spec
         .process()
         .as_ref()
         .ok_or_else(|| CreateError::Bundle("it has no process".to_owned()))?;
-    let namespaces = Namespaces::of(request.spec, request.network_namespace)?;
+    let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
     if !namespaces.has_new(sys::namespace::MOUNT) {
         return Err(CreateError::Bundle("it needs a mount namespace of its own".to_owned()));
     }
@@ -105,6 +113,18 @@ pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
     };
     let filter = crate::seccomp::compile(request.spec).map_err(CreateError::Init)?;
     crate::group::make(&request.group, request.spec)?;
+    let group = request.group.clone();
+    begin(request, process, namespaces, root, filter).inspect_err(|_| crate::group::unmake(&group))
+}
+
+/// Clones init and waits until it is ready.
+fn begin(
+    request: Create<'_>,
+    process: &Process,
+    namespaces: Namespaces,
+    root: Option<OwnedFd>,
+    filter: Option<Filter>,
+) -> Result<Created, CreateError> {
     let entry = request.group.entry()?;
     let (mut ours, theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
     let birth = Birth {
@@ -130,6 +150,7 @@ pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
                 no_pivot: request.no_pivot,
                 keyring: (!request.no_new_keyring).then_some(request.id),
                 preserve_fds: request.preserve_fds,
+                waits_for_hooks: request.runtime_hooks.is_some(),
                 channel: Some(theirs),
             })
         }
@@ -144,19 +165,23 @@ pub fn create(request: Create<'_>) -> Result<Created, CreateError> {
     let start_ticks = sys::pidfd::start_ticks(pid)
         .map_err(CreateError::system("read init's start time"))
         .map_err(undo)?;
-    match ours
-        .listen()
-        .map_err(CreateError::system("hear from init"))
-        .map_err(undo)?
-    {
+    let init = InitProcess { pid, start_ticks };
+    let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
+    let mut said = hear(&mut ours).map_err(undo)?;
+    if let (Said::Prepared, Some(hooks)) = (&said, request.runtime_hooks) {
+        hooks(init).map_err(|error| undo(error.into()))?;
+        ours.go().map_err(CreateError::system("reach init")).map_err(undo)?;
+        said = hear(&mut ours).map_err(undo)?;
+    }
+    match said {
         Said::Ready(terminal) => Ok(Created {
-            init: InitProcess { pid, start_ticks },
+            init,
             pidfd,
             terminal,
             channel: ours,
         }),
         Said::Failed(failure) => Err(undo(CreateError::Init(failure))),
-        Said::Nothing | Said::Pid(_) => Err(undo(CreateError::Vanished)),
+        Said::Nothing | Said::Pid(_) | Said::Prepared => Err(undo(CreateError::Vanished)),
     }
 }
 
@@ -171,7 +196,7 @@ impl Created {
         self.channel.go().map_err(lost)?;
         match self.channel.listen().map_err(lost)? {
             Said::Failed(failure) => Err(failure.into()),
-            Said::Nothing | Said::Ready(_) | Said::Pid(_) => Ok(()),
+            Said::Nothing | Said::Ready(_) | Said::Pid(_) | Said::Prepared => Ok(()),
         }
     }
 }

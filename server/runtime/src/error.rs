@@ -47,6 +47,8 @@ pub enum CreateError {
     /// Init failed while it set the container up.
     #[error("{0}")]
     Init(Failure),
+    #[error("{0}")]
+    Hook(#[from] crate::hooks::HookError),
     #[error("init ended while it set the container up")]
     Vanished,
 }

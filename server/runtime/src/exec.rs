@@ -93,7 +93,7 @@ fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
     let pid = match hear(channel)? {
         Said::Pid(pid) => pid,
         Said::Failed(failure) => return Err(ExecError::Process(failure)),
-        Said::Nothing | Said::Ready(_) => return Err(ExecError::Ended),
+        Said::Nothing | Said::Ready(_) | Said::Prepared => return Err(ExecError::Ended),
     };
     // Not reaped yet, so the number still means it.
     let pidfd = sys::pidfd::open(pid).map_err(ExecError::system("open the new process"))?;
@@ -106,7 +106,7 @@ fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
             let _ = sys::children::wait_for(pid);
             return Err(ExecError::Process(failure));
         }
-        Said::Nothing | Said::Pid(_) => None,
+        Said::Nothing | Said::Pid(_) | Said::Prepared => None,
     };
     if let Said::Failed(failure) = hear(channel)? {
         let _ = sys::children::wait_for(pid);

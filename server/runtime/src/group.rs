@@ -4,8 +4,21 @@ use bundle::DeviceKind;
 use cgroup::{CgroupError, DeviceRule, Group};
 use oci_spec::runtime::Spec;
 
+/// Makes the group and sets its limits. On failure nothing of it is left; a group
+/// that is in use is refused and stays as it is.
 pub(crate) fn make(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
-    group.create()?;
+    group.create_unused()?;
+    limit(group, spec).inspect_err(|_| unmake(group))
+}
+
+/// Clears away what [`make`] made. What cannot be cleared is left: the failure that
+/// led here is the one to tell.
+pub(crate) fn unmake(group: &Group) {
+    let _ = group.kill_all();
+    let _ = group.remove();
+}
+
+fn limit(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let Some(resources) = resources else { return Ok(()) };
     let (limits, rules) = bundle::limits(resources);

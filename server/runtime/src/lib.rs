@@ -25,6 +25,6 @@ mod plan;
 mod seccomp;
 mod user;
 
-pub use create::{Create, Created, Gate, Rootfs, Stdio, create};
+pub use create::{Create, Created, Gate, Rootfs, RuntimeHooks, Stdio, create};
 pub use error::{CreateError, ExecError, Failure, StartError};
 pub use exec::{Exec, Execed, exec};

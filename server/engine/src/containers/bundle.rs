@@ -1,15 +1,14 @@
 //! The bundle the shim reads, and the process an exec runs.
 
-use crate::containers::etc;
+use crate::containers::{devices, etc};
 use crate::error::{Doing, EngineError};
 use crate::exec::ExecSpec;
 use crate::layout::{ContainerDirs, write_whole};
 use crate::volumes::VolumePath;
-use bundle::{DeviceKind, DeviceNode, ExecProcess, Input};
+use bundle::{ExecProcess, Input};
 use model::container::{ContainerId, Spec};
 use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
 
 /// Writes `config.json`.
 pub(super) fn write(
@@ -22,7 +21,7 @@ pub(super) fn write(
     let devices = spec
         .devices
         .iter()
-        .map(|device| find_device(&device.host_path).doing(|| format!("find the device `{}`", device.host_path)));
+        .map(|device| devices::find(&device.host_path).doing(|| format!("find the device `{}`", device.host_path)));
     let input = Input {
         id: id.as_str().to_owned(),
         hostname: etc::hostname(id, spec),
@@ -34,6 +33,11 @@ pub(super) fn write(
             .map(|volume| (volume.name.clone(), volume.path.clone()))
             .collect(),
         devices: devices.collect::<Result<_, _>>()?,
+        host_devices: if spec.security.privileged {
+            devices::all_below(Path::new("/dev"))
+        } else {
+            Vec::new()
+        },
         seccomp: bundle::seccomp::for_container(&spec.security, &sys::host::name().release)
             .doing(|| format!("choose the system calls of container `{}`", spec.name))?,
     };
@@ -41,26 +45,6 @@ pub(super) fn write(
     let path = dirs.config();
     let json = serde_json::to_vec(&config).doing(|| format!("write `{}`", path.display()))?;
     write_whole(&path, &json).doing(|| format!("write `{}`", path.display()))
-}
-
-fn find_device(path: &str) -> io::Result<DeviceNode> {
-    let metadata = fs::metadata(path)?;
-    let kind = if metadata.file_type().is_char_device() {
-        DeviceKind::Character
-    } else if metadata.file_type().is_block_device() {
-        DeviceKind::Block
-    } else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no device"));
-    };
-    let (major, minor) = bundle::major_minor(metadata.rdev());
-    Ok(DeviceNode {
-        kind,
-        major,
-        minor,
-        mode: metadata.mode() & 0o7777,
-        uid: metadata.uid(),
-        gid: metadata.gid(),
-    })
 }
 
 /// The OCI `process` of an exec.

@@ -10,6 +10,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod create;
+mod devices;
 mod end;
 pub(crate) mod etc;
 mod files;

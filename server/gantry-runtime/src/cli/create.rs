@@ -5,6 +5,7 @@ use super::console;
 use super::state_file::{self, StateFile, Status};
 use anyhow::{Context as _, Result, bail};
 use cgroup::Hierarchies;
+use model::container::InitProcess;
 use oci_spec::runtime::Spec;
 use runtime::{Create, Created, Gate, Rootfs, Stdio};
 use std::fs;
@@ -102,11 +103,6 @@ pub(super) fn make(global: &Global, wish: &Wish, apart: bool) -> Result<(StateFi
     let made = fill(global, wish, &spec, &dir, &path, terminal);
     if made.is_err() {
         let _ = fs::remove_dir_all(&dir);
-        if let Ok(hierarchies) = Hierarchies::discover() {
-            let group = hierarchies.group(&path);
-            let _ = group.kill_all();
-            let _ = group.remove();
-        }
     }
     made
 }
@@ -122,9 +118,27 @@ fn fill(
     let fifo = state_file::fifo(dir);
     sys::pipe::make_fifo(&fifo).with_context(|| format!("cannot make `{}`", fifo.display()))?;
     let group = Hierarchies::discover()?.group(cgroup_path);
-    if group.exists() && !group.processes()?.is_empty() {
-        bail!("cgroup `{cgroup_path}` is in use");
-    }
+    let state_of = |init: InitProcess| StateFile {
+        id: wish.id.clone(),
+        pid: init.pid,
+        start_ticks: init.start_ticks,
+        bundle: wish.bundle.clone(),
+        cgroup: cgroup_path.to_owned(),
+        created: now(),
+        started: false,
+        annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
+    };
+    let hooks = spec.hooks().as_ref();
+    let runtime_hooks = |init| {
+        let mut shown = state_of(init).to_oci(Status::Created);
+        shown["status"] = "creating".into();
+        runtime::hooks::run("prestart", hooks.and_then(|hooks| hooks.prestart().as_ref()), &shown)?;
+        runtime::hooks::run(
+            "createRuntime",
+            hooks.and_then(|hooks| hooks.create_runtime().as_ref()),
+            &shown,
+        )
+    };
     let created = runtime::create(Create {
         id: &wish.id,
         spec,
@@ -132,30 +146,23 @@ fn fill(
         rootfs: Rootfs::Directory,
         stdio: stdio(terminal, spec)?,
         network_namespace: None,
-        group,
+        group: group.clone(),
         gate: Gate::Fifo(fifo),
         no_pivot: wish.no_pivot,
         no_new_keyring: wish.no_new_keyring,
         preserve_fds: wish.preserve_fds,
+        runtime_hooks: hooks.is_some().then_some(&runtime_hooks),
     })?;
-    let state = StateFile {
-        id: wish.id.clone(),
-        pid: created.init.pid,
-        start_ticks: created.init.start_ticks,
-        bundle: wish.bundle.clone(),
-        cgroup: cgroup_path.to_owned(),
-        created: now(),
-        started: false,
-        annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
-    };
-    state.save(global)?;
-    if let Some(hooks) = spec.hooks() {
-        let shown = state.to_oci(Status::Created);
-        runtime::hooks::run("prestart", hooks.prestart().as_ref(), &shown)?;
-        runtime::hooks::run("createRuntime", hooks.create_runtime().as_ref(), &shown)?;
-    }
-    if let Some(path) = &wish.pid_file {
-        write_pid(path, created.init.pid)?;
+    let state = state_of(created.init);
+    let known = state.save(global).and_then(|()| match &wish.pid_file {
+        Some(path) => write_pid(path, created.init.pid),
+        None => Ok(()),
+    });
+    if let Err(error) = known {
+        // Of the two failures the first is the one to tell.
+        let _ = group.kill_all();
+        let _ = group.remove();
+        return Err(error);
     }
     Ok((state, created))
 }

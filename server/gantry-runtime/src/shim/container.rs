@@ -88,10 +88,12 @@ impl Container {
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,
+            runtime_hooks: None,
         })?;
+        let pidfd = created.pidfd.try_clone().context("cannot hold init");
         let begun = Begun {
             identity: created.init.into(),
-            pidfd: created.pidfd.try_clone().context("cannot hold init")?,
+            pidfd: pidfd.inspect_err(|_| unmake_group(&group))?,
             terminal: created.terminal.take(),
         };
         let oom_watch = group
@@ -199,11 +201,10 @@ fn stdio_of(given: Option<Theirs>, rows: u16, cols: u16) -> Stdio {
 }
 
 /// Clears a group away after a container could not be made.
-pub(super) fn unmake_group(hierarchies: &Hierarchies, path: &str) {
-    let group = hierarchies.group(path);
+pub(super) fn unmake_group(group: &Group) {
     for outcome in [group.kill_all(), group.remove()] {
         if let Err(error) = outcome {
-            complain(&anyhow::Error::new(error).context(format!("cannot clear cgroup `{path}` away")));
+            complain(&anyhow::Error::new(error).context(format!("cannot clear cgroup `{}` away", group.path())));
         }
     }
 }

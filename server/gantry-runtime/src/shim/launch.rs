@@ -100,12 +100,10 @@ fn make(launch: Launch, namespace: Option<OwnedFd>) -> Result<Shim, Problem> {
         let (theirs, ours) = Pipes::make(launch.stdin_open).map_err(failed("pipes"))?.split();
         (Some(theirs), Some(ours))
     };
-    let (container, begun) = Container::create(&launch, &hierarchies, theirs, namespace)
-        .inspect_err(|_| container::unmake_group(&hierarchies, &launch.cgroup_path))
-        .map_err(failed("create"))?;
-    let cgroup_path = launch.cgroup_path.clone();
+    let (container, begun) = Container::create(&launch, &hierarchies, theirs, namespace).map_err(failed("create"))?;
+    let group = hierarchies.group(&launch.cgroup_path);
     serve(launch, container, begun, ours, log, listener)
-        .inspect_err(|_| container::unmake_group(&hierarchies, &cgroup_path))
+        .inspect_err(|_| container::unmake_group(&group))
         .map_err(failed("shim"))
 }
 

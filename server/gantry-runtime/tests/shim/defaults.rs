@@ -140,6 +140,12 @@ fn a_small_init_passes_signals_on_and_buries_orphans() {
     };
     let mut host = Host::start(&wanted);
     host.wait_for_log("me 2");
+    let init = host.shim_record().init_pid;
+    let name = |file: &str| std::fs::read_to_string(format!("/proc/{init}/{file}")).unwrap();
+    assert_eq!(
+        (name("comm").trim(), name("cmdline").trim_end_matches('\0')),
+        ("gantry-init", "gantry-init")
+    );
     let term = Ask::Signal {
         target: Target::Init,
         signal: 15,

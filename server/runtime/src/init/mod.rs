@@ -18,6 +18,7 @@ use crate::channel::Channel;
 use crate::plan::Namespaces;
 use crate::{Failure, Gate, Stdio};
 use oci_spec::runtime::{Process, Spec};
+use reaper::Reaper;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -42,16 +43,19 @@ pub(crate) struct Init<'a> {
     /// Name of a session keyring of its own.
     pub(crate) keyring: Option<&'a str>,
     pub(crate) preserve_fds: u32,
+    /// Before its own hooks, for those of the caller.
+    pub(crate) waits_for_hooks: bool,
     /// `None` in a process that has nothing to tell.
     pub(crate) channel: Option<Channel>,
 }
 
 /// Sets the container up and becomes its command.
 pub(crate) fn run(mut init: Init<'_>) -> ! {
-    let failure = match set_up(&mut init) {
-        Ok(wanted) if has_reaper(init.spec) => reaper::begin_behind(wanted, &mut init.channel),
-        Ok(wanted) => begin_program(wanted),
-        Err(failure) => failure,
+    let reaper = has_reaper(init.spec).then(Reaper::prepare);
+    let failure = match (set_up(&mut init), reaper) {
+        (Ok(wanted), Some(reaper)) => reaper.begin_behind(wanted, &mut init.channel),
+        (Ok(wanted), None) => begin_program(wanted),
+        (Err(failure), _) => failure,
     };
     if let Some(channel) = &mut init.channel {
         channel.say_failed(&failure);
@@ -89,9 +93,10 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     let host_pid = fs::read_link("/proc/self")
         .ok()
         .and_then(|pid| pid.to_str()?.parse::<i32>().ok());
+    let (id, bundle) = (init.id, init.bundle);
     let state = |status: &str| {
         json!({
-            "ociVersion": "1.2.0", "id": init.id, "status": status, "pid": host_pid, "bundle": init.bundle,
+            "ociVersion": "1.2.0", "id": id, "status": status, "pid": host_pid, "bundle": bundle,
             "annotations": spec.annotations(),
         })
     };
@@ -99,6 +104,13 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     let run_hooks = |name, list, state| {
         crate::hooks::run(name, list, &state).map_err(|error| Failure::new("hook", error.to_string()))
     };
+    if init.waits_for_hooks {
+        let channel = channel(init)?;
+        channel.say_prepared().map_err(Failure::io("hook", "cannot report"))?;
+        if !channel.wait() {
+            sys::clone::exit_now(crate::error::NOT_STARTED);
+        }
+    }
     run_hooks(
         "createContainer",
         hooks.and_then(|hooks| hooks.create_container().as_ref()),

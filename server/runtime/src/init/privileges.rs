@@ -75,6 +75,7 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     if !cwd.as_os_str().is_empty() {
         let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
         match std::env::set_current_dir(cwd) {
+            // The specification leaves it open; runc makes it too, and images count on it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 std::fs::create_dir_all(cwd).map_err(failed())?;
                 std::env::set_current_dir(cwd).map_err(failed())?;

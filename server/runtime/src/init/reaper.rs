@@ -7,32 +7,53 @@ use crate::channel::Channel;
 use crate::error::NOT_STARTED;
 use sys::children::Ended;
 use sys::clone::{Birth, Cloned};
+use sys::process_name::ArgumentArea;
 
-/// Begins the program in a child and stands in front of it; comes back only in a
-/// process that could not begin the program, to tell why.
-pub(super) fn begin_behind(wanted: Become<'_>, channel: &mut Option<Channel>) -> Failure {
-    // Before the child is there, so that its end cannot be missed.
-    sys::reaper::block_signals();
-    match sys::clone::clone(Birth::default()) {
-        Err(error) => Failure::io("init", "cannot clone")(error),
-        Ok(Cloned::Child) => {
-            sys::reaper::lead_group();
-            begin_program(wanted)
+/// As people see it in `ps` beside their own processes.
+const NAME: &str = "gantry-init";
+
+pub(super) struct Reaper {
+    name: Option<ArgumentArea>,
+}
+
+impl Reaper {
+    /// While the host's `/proc` is there.
+    pub(super) fn prepare() -> Self {
+        // A process without a good name does its work as well.
+        Self {
+            name: ArgumentArea::find().ok(),
         }
-        Ok(Cloned::Parent { pid, .. }) => {
-            // Only the command's side keeps the channel: its exec closes it.
-            drop(channel.take());
-            // No more rights than the command. If that fails the command failed
-            // the same way, and tells.
-            let _ = prepare(&wanted);
-            sys::reaper::block_signals();
-            sys::reaper::close_from(3);
-            let code = match sys::reaper::keep(pid) {
-                Ok(Ended::Code(code)) => code,
-                Ok(Ended::Signal(signal)) => 128 + signal,
-                Err(_) => NOT_STARTED,
-            };
-            sys::clone::exit_now(code)
+    }
+
+    /// Begins the program in a child and stands in front of it; comes back only in a
+    /// process that could not begin the program, to tell why.
+    pub(super) fn begin_behind(self, wanted: Become<'_>, channel: &mut Option<Channel>) -> Failure {
+        // Before the child is there, so that its end cannot be missed.
+        sys::reaper::block_signals();
+        match sys::clone::clone(Birth::default()) {
+            Err(error) => Failure::io("init", "cannot clone")(error),
+            Ok(Cloned::Child) => {
+                sys::reaper::lead_group();
+                begin_program(wanted)
+            }
+            Ok(Cloned::Parent { pid, .. }) => {
+                // Only the command's side keeps the channel: its exec closes it.
+                drop(channel.take());
+                if let Some(area) = self.name {
+                    area.rename(NAME);
+                }
+                // No more rights than the command. If that fails the command failed
+                // the same way, and tells.
+                let _ = prepare(&wanted);
+                sys::reaper::block_signals();
+                sys::reaper::close_from(3);
+                let code = match sys::reaper::keep(pid) {
+                    Ok(Ended::Code(code)) => code,
+                    Ok(Ended::Signal(signal)) => 128 + signal,
+                    Err(_) => NOT_STARTED,
+                };
+                sys::clone::exit_now(code)
+            }
         }
     }
 }
