@@ -21,7 +21,7 @@ cargo xtask COMMAND
   test [FILTER]     formatting, lints and every test: unit, integration, container, browser;
                     with FILTER only test files whose name contains it, without lints
   build             the two programs for a host, in target/release
-  ui [--dev]        only the panel, in web/dist
+  ui [--quick|--dev]  only the panel, in web/dist
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -36,7 +36,11 @@ fn main() -> Result<()> {
         "run" => programs::run(rest),
         "test" => test::run_tests(rest.first().map(String::as_str)),
         "build" => programs::build_release(),
-        "ui" => ui::build(rest.iter().any(|a| a == "--dev")),
+        "ui" => ui::build(match rest.first().map(String::as_str) {
+            Some("--dev") => ui::Purpose::Dev,
+            Some("--quick") => ui::Purpose::Quick,
+            _ => ui::Purpose::Release,
+        }),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// Builds everything quickly and becomes the server.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_RUN)?;
-    ui::build(false)?;
+    ui::build(ui::Purpose::Quick)?;
     build_server("quick")?;
     let program = workspace::target().join("quick/gantry");
     eprintln!("+ {} serve {}", program.display(), arguments.join(" "));
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 pub(crate) fn build_release() -> Result<()> {
     packages::install(packages::TO_RUN)?;
-    ui::build(false)?;
+    ui::build(ui::Purpose::Release)?;
     build_server("release")?;
     let folder = workspace::target().join("release");
     eprintln!("Built {0}/gantry and {0}/gantry-runtime.", folder.display());

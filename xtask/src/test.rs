@@ -51,7 +51,7 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
         ]);
         run(&mut clippy)?;
     }
-    ui::build(false)?;
+    ui::build(ui::Purpose::Release)?;
     let registry = packages::unpack(&packages::UNPACKED[0])?;
     let docker = packages::unpack(&packages::UNPACKED[1])?;
     programs::build_runtime_for_tests()?;

@@ -3,7 +3,7 @@
 
 use crate::process::{command, run};
 use crate::{wasm, workspace};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs;
@@ -24,10 +24,40 @@ const STAMP: &str = ".stamp";
 /// Smaller files are not worth a compressed form.
 const COMPRESS_FROM: usize = 1024;
 
+/// What the bundle is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// As small as can be: for hosts, and for the tests.
+    Release,
+    /// Quick to build again: for `cargo xtask run`.
+    Quick,
+    /// Not compressed, with more checks.
+    Dev,
+}
+
+impl Purpose {
+    fn profile(self) -> &'static str {
+        match self {
+            Self::Release => "wasm",
+            Self::Quick => "wasm-quick",
+            Self::Dev => "wasm-dev",
+        }
+    }
+
+    /// Of brotli: 11 is the best, and 20 times slower than 5.
+    fn brotli_quality(self) -> Option<i32> {
+        match self {
+            Self::Release => Some(11),
+            Self::Quick => Some(5),
+            Self::Dev => None,
+        }
+    }
+}
+
 /// Builds the panel into `web/dist`, unless nothing changed since the last time.
-pub(crate) fn build(dev: bool) -> Result<()> {
+pub(crate) fn build(purpose: Purpose) -> Result<()> {
     let web = workspace::root().join("web");
-    let wasm_file = wasm::compile(if dev { "wasm-dev" } else { "wasm" })?;
+    let wasm_file = wasm::compile(purpose.profile())?;
     bring_vendor(&web)?;
     let styles = style_sheets(&web)?;
     let mut scripts = files_below(&web.join("js"), "js")?;
@@ -47,14 +77,14 @@ pub(crate) fn build(dev: bool) -> Result<()> {
         hash.update(file.to_string_lossy().as_bytes());
         hash.update(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
     }
-    hash.update([u8::from(dev)]);
+    hash.update(purpose.profile());
     let stamp = hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     });
     let dist = web.join("dist");
     if fs::read_to_string(dist.join(STAMP)).is_ok_and(|old| old == stamp) {
-        return Ok(());
+        return check_first_load(&dist, purpose);
     }
 
     // Made under another name and renamed when whole.
@@ -80,13 +110,13 @@ pub(crate) fn build(dev: bool) -> Result<()> {
     fs::write(assets.join("app.css"), style)?;
     let page = fs::read_to_string(&index)?.replace(PLACEHOLDER, &format!("/assets/{stamp}"));
     fs::write(new.join("index.html"), page)?;
-    if !dev {
-        compress_all(&new)?;
+    if let Some(quality) = purpose.brotli_quality() {
+        compress_all(&new, quality)?;
     }
     fs::write(new.join(STAMP), &stamp)?;
     let _ = fs::remove_dir_all(&dist);
     fs::rename(&new, &dist)?;
-    report(&dist)
+    check_first_load(&dist, purpose)
 }
 
 /// npm brings exactly the lock file's versions, and only when that changed.
@@ -123,23 +153,36 @@ fn files_below(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Cuts off what is fetched later, and binds the rest to the browser.
 fn bind(wasm_file: &Path, assets: &Path) -> Result<()> {
+    let whole = fs::read(wasm_file)?;
+    let first = wasm_file.with_extension("first.wasm");
+    let mut options = wasm_split_cli_support::Options::new(&whole);
+    options.output_dir = assets;
+    options.main_out_path = &first;
+    options.main_module = "./app.js";
+    options.link_name = "./later.js";
+    wasm_split_cli_support::transform(options)
+        .map_err(|error| anyhow::anyhow!("cannot cut {}: {error}", wasm_file.display()))?;
     let mut bindgen = wasm_bindgen_cli_support::Bindgen::new();
     bindgen
-        .input_path(wasm_file)
+        .input_path(&first)
         .web(true)?
         .typescript(false)
         .out_name("app")
+        // The files fetched later are linked to the first by them.
+        .keep_lld_exports(true)
+        .demangle(false)
         .remove_name_section(true)
         .remove_producers_section(true);
     bindgen.generate(assets)
 }
 
-fn compress_all(folder: &Path) -> Result<()> {
+fn compress_all(folder: &Path, quality: i32) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            compress_all(&path)?;
+            compress_all(&path, quality)?;
             continue;
         }
         let bytes = fs::read(&path)?;
@@ -153,7 +196,7 @@ fn compress_all(folder: &Path) -> Result<()> {
         };
         let mut brotli = Vec::new();
         let parameters = brotli::enc::BrotliEncoderParams {
-            quality: 11,
+            quality,
             lgwin: 22,
             size_hint: bytes.len(),
             ..Default::default()
@@ -167,14 +210,42 @@ fn compress_all(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Says what a first visit loads.
-fn report(dist: &Path) -> Result<()> {
-    let mut total = 0;
+/// What a first visit to the overview loads; the rest comes when its page is opened.
+const FIRST: [&str; 6] = [
+    "app.js",
+    "app_bg.wasm",
+    "later.js",
+    "app.css",
+    "boot.js",
+    "boot-theme.js",
+];
+const FIRST_LOAD_LIMIT: u64 = 300_000;
+
+/// Says what a first visit loads, and fails when it is too much.
+fn check_first_load(dist: &Path, purpose: Purpose) -> Result<()> {
+    if purpose != Purpose::Release {
+        return Ok(());
+    }
+    // What is too small to be compressed goes as it is.
+    let size = |file: PathBuf| {
+        let compressed = file.with_added_extension("br");
+        fs::metadata(compressed)
+            .or_else(|_| fs::metadata(&file))
+            .map(|m| m.len())
+    };
+    let mut total = size(dist.join("index.html"))?;
     for entry in fs::read_dir(dist.join("assets"))?.filter_map(Result::ok) {
-        for file in ["app.js", "app_bg.wasm", "app.css", "boot.js"] {
-            total += fs::metadata(entry.path().join(format!("{file}.br"))).map_or(0, |m| m.len());
+        for file in FIRST {
+            total += size(entry.path().join(file)).with_context(|| format!("the bundle has no {file}"))?;
         }
     }
-    eprintln!("The panel's first load is {} kB with brotli.", total / 1000);
+    eprintln!(
+        "The panel's first load is {} kB with brotli; at most {} kB are allowed.",
+        total / 1000,
+        FIRST_LOAD_LIMIT / 1000
+    );
+    if total > FIRST_LOAD_LIMIT {
+        bail!("the panel's first load is too large; see what could be fetched later: web/src/pages/deferred.rs");
+    }
     Ok(())
 }

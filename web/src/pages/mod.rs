@@ -1,6 +1,7 @@
 //! Pages, by address.
 
 pub mod containers;
+pub mod deferred;
 pub mod events;
 pub mod frame;
 pub mod images;

@@ -8,6 +8,7 @@ mod top_bar;
 
 pub use self::keys::is_typing;
 use crate::pages;
+use crate::pages::deferred::{OfContainers, OfHost, OfImages, container_list, container_page, host_page, image_page};
 use crate::state::App;
 use leptos::prelude::*;
 use leptos_router::components::{Route, Router, Routes};
@@ -48,19 +49,19 @@ pub fn Panel() -> impl IntoView {
                 <main class="shell__content" id="content" tabindex="-1">
                     <Routes fallback=pages::not_found::NotFound transition=false>
                         <Route path=path!("/") view=pages::overview::Overview/>
-                        <Route path=path!("/containers") view=pages::containers::list::List/>
-                        <Route path=path!("/images") view=pages::images::list::Images/>
-                        <Route path=path!("/images/pull") view=pages::images::pull::PullImage/>
-                        <Route path=path!("/images/:id") view=pages::images::detail::ImageDetail/>
-                        <Route path=path!("/volumes") view=pages::volumes::Volumes/>
-                        <Route path=path!("/networks") view=pages::networks::Networks/>
-                        <Route path=path!("/system") view=pages::system::SystemPage/>
-                        <Route path=path!("/settings/:section?") view=pages::settings::Settings/>
-                        <Route path=path!("/account") view=pages::settings::account::Account/>
-                        <Route path=path!("/events") view=pages::events::Events/>
-                        <Route path=path!("/tasks") view=pages::tasks::Tasks/>
-                        <Route path=path!("/containers/new") view=pages::containers::create::Create/>
-                        <Route path=path!("/containers/:id/:tab?") view=pages::containers::detail::Detail/>
+                        <Route path=path!("/containers") view=container_list/>
+                        <Route path=path!("/images") view=image_page(OfImages::List)/>
+                        <Route path=path!("/images/pull") view=image_page(OfImages::Pull)/>
+                        <Route path=path!("/images/:id") view=image_page(OfImages::Detail)/>
+                        <Route path=path!("/volumes") view=host_page(OfHost::Volumes)/>
+                        <Route path=path!("/networks") view=host_page(OfHost::Networks)/>
+                        <Route path=path!("/system") view=host_page(OfHost::System)/>
+                        <Route path=path!("/settings/:section?") view=host_page(OfHost::Settings)/>
+                        <Route path=path!("/account") view=host_page(OfHost::Account)/>
+                        <Route path=path!("/events") view=host_page(OfHost::Events)/>
+                        <Route path=path!("/tasks") view=host_page(OfHost::Tasks)/>
+                        <Route path=path!("/containers/new") view=container_page(OfContainers::Create)/>
+                        <Route path=path!("/containers/:id/:tab?") view=container_page(OfContainers::Detail)/>
                     </Routes>
                 </main>
                 <BottomBar/>
