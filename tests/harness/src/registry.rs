@@ -28,6 +28,7 @@ impl Registry {
             println!("skipped: needs DOCKER_REGISTRY, the path of Debian's docker-registry");
             return None;
         };
+        crate::api::prepare_tls();
         let dir = tempfile::tempdir().expect("a temporary directory");
         // Free now; nobody else asks for a port without choosing it in between.
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -117,7 +117,7 @@ pub(super) async fn start(
                 // Clients ask for the exit code as soon as the stream ends.
                 let _ = tokio::time::timeout(CODE_WITHIN, engine.exec_wait(&id)).await;
             }
-            client.shutdown().await
+            hijack::end(client).await
         })),
         // Clients read why from the stream, and then ask for the exit code.
         Err(EngineError::ExecFailed { code, reason }) => {
@@ -130,7 +130,7 @@ pub(super) async fn start(
                     &[words.as_bytes()],
                 );
                 client.write_all(&bytes).await?;
-                client.shutdown().await
+                hijack::end(client).await
             }))
         }
         Err(error) => Err(error.into()),

@@ -10,8 +10,12 @@ use engine::Attached;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
+
+/// A client that does not close its side after the end is not waited for any longer.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) type Client = TokioIo<Upgraded>;
 
@@ -76,6 +80,18 @@ pub(super) fn plain(attached: Attached, terminal: bool) -> Response {
 /// A client that wants to write must ask for the connection.
 pub(super) fn must_upgrade() -> Failure {
     Failure::invalid("standard input needs the connection: send `Connection: Upgrade` and `Upgrade: tcp`")
+}
+
+/// Says the end, and listens on until the client has heard it: what it sent
+/// meanwhile, left unread, would make the kernel reset the connection and lose the
+/// last of the output. unix(7)
+pub(super) async fn end(mut client: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    client.shutdown().await?;
+    let listen = async { tokio::io::copy(&mut client, &mut tokio::io::sink()).await };
+    match tokio::time::timeout(HEARD_WITHIN, listen).await {
+        Ok(heard) => heard.map(drop),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Who ended a joining.

@@ -141,7 +141,7 @@ impl Keeper {
         if self.record.state.init().is_none() {
             self.attaching.retain(|(_, waiting)| !waiting.is_closed());
             self.attaching.push((options, stream));
-            let _ = registered.send(Ok(()));
+            let _ = registered.send(self.tell_of_attachment().await);
             return;
         }
         if matches!(self.record.state, State::Paused { .. }) {
@@ -150,13 +150,17 @@ impl Keeper {
         }
         match self.join(options).await {
             Ok(attached) => {
-                let _ = registered.send(Ok(()));
+                let _ = registered.send(self.tell_of_attachment().await);
                 let _ = stream.send(Ok(attached));
             }
             Err(error) => {
                 let _ = registered.send(Err(error));
             }
         }
+    }
+
+    async fn tell_of_attachment(&mut self) -> Result<(), EngineError> {
+        self.save(self.record.clone(), vec![(Action::Attach, Vec::new())]).await
     }
 
     /// Connects to the streams of the process that runs or is about to.

@@ -11,7 +11,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use engine::{AttachOptions, Engine};
 use model::container::State as ContainerState;
-use tokio::io::AsyncWriteExt as _;
 
 /// With `stream=1` joins from now on; with `logs=1` what was written before comes first.
 ///
@@ -65,7 +64,7 @@ pub(in crate::docker) async fn attach(
                     Err(error) => tracing::debug!(%error, "a container that was waited for did not start"),
                 }
             }
-            client.shutdown().await
+            hijack::end(client).await
         }));
     }
     if input.wanted {

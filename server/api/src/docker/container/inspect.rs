@@ -112,7 +112,7 @@ fn config(container: &Container) -> Value {
         "StdinOnce": process.stdin_once,
         "Env": process.env,
         "Cmd": or_null(&process.command),
-        "Image": spec.image.reference.short(),
+        "Image": show::image_name(&spec.image.reference),
         "Volumes": null,
         "WorkingDir": process.working_dir,
         "Entrypoint": or_null(&process.entrypoint),

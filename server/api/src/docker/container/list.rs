@@ -76,7 +76,7 @@ pub(in crate::docker) fn row(container: &Container, host: &HostInfo) -> Value {
     json!({
         "Id": container.id.as_str(),
         "Names": [format!("/{}", spec.name)],
-        "Image": spec.image.reference.short(),
+        "Image": show::image_name(&spec.image.reference),
         "ImageID": spec.image.id.as_str(),
         "Command": command(container),
         "Created": container.created.as_unix_nanos() / 1_000_000_000,

@@ -5,6 +5,7 @@ use crate::docker::network;
 use engine::{Container, ExitInfo, Health, HealthStatus, HostInfo, Volume};
 use model::Timestamp;
 use model::container::State;
+use model::image::Reference;
 use model::mount::{Mount, Source};
 use model::network::{NetworkMode, PortMapping};
 use serde_json::{Map, Value, json};
@@ -26,6 +27,15 @@ pub(in crate::docker) fn status_word(container: &Container) -> &'static str {
         State::Running { .. } => "running",
         State::Paused { .. } => "paused",
         State::Exited { .. } | State::Lost { .. } => "exited",
+    }
+}
+
+/// As most people type it: the tag `latest` goes without saying.
+pub(super) fn image_name(reference: &Reference) -> String {
+    if reference.tag() == Some("latest") && reference.digest().is_none() {
+        reference.short_name()
+    } else {
+        reference.short()
     }
 }
 

@@ -44,13 +44,12 @@ pub(in crate::docker) async fn list(State(engine): State<Engine>, query: Query) 
         .map(|image| {
             let mut row = row(image);
             if filters.has("reference") {
-                let tags: Vec<String> = image
+                let mut named = image.clone();
+                named
                     .tags
-                    .iter()
-                    .filter(|tag| filters.allows("reference", |pattern| is_like(tag, pattern)))
-                    .map(Reference::short)
-                    .collect();
-                row["RepoTags"] = tags.into();
+                    .retain(|tag| filters.allows("reference", |pattern| is_like(tag, pattern)));
+                row["RepoTags"] = tags(&named).into();
+                row["RepoDigests"] = json!(digests(&named));
             }
             row
         })
