@@ -2,8 +2,10 @@
 //! everything on a fresh Debian or Ubuntu machine; the others are their parts.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod deny;
 mod packages;
+mod peers;
 mod process;
 mod programs;
 mod test;
@@ -22,6 +24,9 @@ cargo xtask COMMAND
                     with FILTER only test files whose name contains it, without lints
   build             the two programs for a host, in target/release
   ui [--quick|--dev]  only the panel, in web/dist
+  bench [--quick] [--no-build] [FILTER]
+                    times and memory of ours, of runc, crun and dockerd, and of the kernel
+                    alone; FILTER is one of command-line, starts, memory; needs root
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -41,6 +46,8 @@ fn main() -> Result<()> {
             Some("--quick") => ui::Purpose::Quick,
             _ => ui::Purpose::Release,
         }),
+        "bench" => bench::run(rest),
+        "bench-apart" => bench::run_apart(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -15,7 +15,7 @@ pub(crate) struct Package {
     purpose: &'static str,
 }
 
-const fn package(name: &'static str, provides: &'static str, purpose: &'static str) -> Package {
+pub(crate) const fn package(name: &'static str, provides: &'static str, purpose: &'static str) -> Package {
     Package {
         name,
         provides,
@@ -45,6 +45,16 @@ pub(crate) const TO_TEST: &[Package] = &[
         "what the test images are made of",
     ),
     package("iproute2", "ip", "looks at devices and namespaces from outside"),
+];
+
+/// Beyond the first, to measure.
+pub(crate) const TO_BENCH: &[Package] = &[
+    package(
+        "busybox-static",
+        "/usr/share/doc/busybox-static",
+        "what the measured containers run",
+    ),
+    package("iproute2", "ip", "raises loopback in a network namespace apart"),
 ];
 
 /// Packages that start a service or change the firewall when installed: they

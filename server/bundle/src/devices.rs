@@ -53,20 +53,48 @@ pub fn major_minor(number: u64) -> (u32, u32) {
     (major as u32, minor as u32)
 }
 
-/// Deny all, then what every container may use: making nodes, the default devices,
-/// terminals.
-pub(crate) fn default_rules() -> Vec<Value> {
-    let allow =
-        |kind: DeviceKind, major: Option<u32>, minor: Option<u32>, access: &str| rule(true, kind, major, minor, access);
-    let c = DeviceKind::Character;
-    let mut rules = vec![rule(false, DeviceKind::All, None, None, "rwm")];
-    rules.push(allow(c, None, None, "m"));
-    rules.push(allow(DeviceKind::Block, None, None, "m"));
-    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)] {
-        rules.push(allow(c, Some(major), Some(minor), "rwm"));
+/// What every container may use: making nodes, the default devices, terminals.
+/// Kind, major, minor, access.
+type Allowed = (DeviceKind, Option<u32>, Option<u32>, &'static str);
+
+const ALLOWED: [Allowed; 11] = {
+    const fn all(major: u32, minor: u32) -> Allowed {
+        (DeviceKind::Character, Some(major), Some(minor), "rwm")
     }
-    rules.push(allow(c, Some(136), None, "rwm"));
+    [
+        (DeviceKind::Character, None, None, "m"),
+        (DeviceKind::Block, None, None, "m"),
+        all(1, 3),
+        all(1, 5),
+        all(1, 7),
+        all(1, 8),
+        all(1, 9),
+        all(5, 0),
+        all(5, 1),
+        all(5, 2),
+        (DeviceKind::Character, Some(136), None, "rwm"),
+    ]
+};
+
+/// Deny all, then what every container may use.
+pub(crate) fn default_rules() -> Vec<Value> {
+    let mut rules = vec![rule(false, DeviceKind::All, None, None, "rwm")];
+    rules.extend(ALLOWED.map(|(kind, major, minor, access)| rule(true, kind, major, minor, access)));
     rules
+}
+
+/// What every container may use whatever its bundle says: the devices that are made
+/// for it. runtime-spec, config-linux.md, "Default Devices"
+pub fn always_allowed() -> impl Iterator<Item = DeviceRule> {
+    ALLOWED.into_iter().map(|(kind, major, minor, access)| DeviceRule {
+        allow: true,
+        kind,
+        major,
+        minor,
+        read: access.contains('r'),
+        write: access.contains('w'),
+        mknod: access.contains('m'),
+    })
 }
 
 pub(crate) fn rule(allow: bool, kind: DeviceKind, major: Option<u32>, minor: Option<u32>, access: &str) -> Value {

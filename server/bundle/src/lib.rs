@@ -18,7 +18,7 @@ mod resources;
 pub mod seccomp;
 
 pub use capabilities::{ALL_CAPABILITIES, capabilities};
-pub use devices::{DeviceKind, DeviceNode, DeviceRule, major_minor};
+pub use devices::{DeviceKind, DeviceNode, DeviceRule, always_allowed, major_minor};
 pub use exec::{ExecProcess, exec_process};
 pub use from_spec::{Input, from_spec};
 pub use resources::limits;

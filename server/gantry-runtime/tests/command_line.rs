@@ -277,6 +277,21 @@ fn a_working_directory_that_is_missing_is_made() {
 }
 
 #[test]
+fn a_bundle_that_denies_all_devices_has_the_usual_ones() {
+    let Some(bundle) = Bundle::new("echo > /dev/null && echo written") else {
+        return;
+    };
+    bundle.edit(|config| config["linux"]["resources"]["devices"] = json!([{ "allow": false, "access": "rwm" }]));
+    let output = bundle
+        .command(&["run", "-b"])
+        .arg(bundle.path())
+        .arg(&bundle.id)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"written\n", "{output:?}");
+}
+
+#[test]
 fn ids_are_names_and_never_paths() {
     let Some(bundle) = Bundle::new("echo") else { return };
     for id in ["..", "a/b", "", "a b"] {

@@ -22,11 +22,15 @@ fn limit(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let Some(resources) = resources else { return Ok(()) };
     let (limits, rules) = bundle::limits(resources);
-    let rules: Vec<DeviceRule> = rules.iter().map(rule).collect();
-    group.apply(&limits, (!rules.is_empty()).then_some(&rules))
+    if rules.is_empty() {
+        return group.apply(&limits, None);
+    }
+    // Last, so that a bundle that only denies, as `spec` commands write it, works.
+    let rules: Vec<DeviceRule> = rules.into_iter().chain(bundle::always_allowed()).map(rule).collect();
+    group.apply(&limits, Some(&rules))
 }
 
-fn rule(rule: &bundle::DeviceRule) -> DeviceRule {
+fn rule(rule: bundle::DeviceRule) -> DeviceRule {
     DeviceRule {
         allow: rule.allow,
         kind: match rule.kind {
