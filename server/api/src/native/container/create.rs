@@ -7,7 +7,7 @@ use access::Permission;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
-use engine::RemoveOptions;
+use engine::{EngineError, RemoveOptions};
 use shared::create::{Created, NewContainer};
 use shared::problem::{Mistake, Mistakes};
 
@@ -58,8 +58,17 @@ pub(super) async fn check(
     Body(new): Body<NewContainer>,
 ) -> Answer<Json<Mistakes>> {
     caller.require(Permission::Operate)?;
+    let mut warnings = Vec::new();
     let mistakes = match read::new_container(new, front.engine.host_stats().cpus) {
         Err(mistakes) => mistakes,
+        // What depends on the image is judged once it is here.
+        Ok(asked) if is_missing(&front, &asked.image).await => {
+            warnings.push(format!(
+                "image `{}` is not on this host and has to be pulled first",
+                asked.image
+            ));
+            Vec::new()
+        }
         Ok(asked) => {
             let refused = read::require_rights(&caller, &asked).err();
             let found = front.engine.dry_run(asked).await?;
@@ -74,8 +83,9 @@ pub(super) async fn check(
             found.chain(refused).collect()
         }
     };
-    Ok(Json(Mistakes {
-        mistakes,
-        warnings: Vec::new(),
-    }))
+    Ok(Json(Mistakes { mistakes, warnings }))
+}
+
+async fn is_missing(front: &Front, image: &str) -> bool {
+    matches!(front.engine.image(image).await, Err(EngineError::ImageMissing(_)))
 }

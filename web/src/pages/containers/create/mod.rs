@@ -1,5 +1,6 @@
 //! A new container: one page, sections at the left, the request in a drawer.
 
+mod bring;
 mod draft;
 mod form;
 mod judge;
@@ -16,6 +17,7 @@ use crate::state::App;
 use crate::state::preferences::{forget, keep, recall};
 use crate::state::signal::{Edit, Peek, See};
 use crate::table::{KeySet, Table};
+use bring::{bring, is_missing};
 use draft::Draft;
 use form::Form;
 use judge::{Judged, judge};
@@ -216,7 +218,16 @@ fn page(
         }
         busy.set(true);
         spawn_local(async move {
-            let answer = http::send::<_, Created>("POST", "/containers", &now.request).await;
+            let create = async || http::send::<_, Created>("POST", "/containers", &now.request).await;
+            let mut answer = create().await;
+            if let Err(failure) = &answer
+                && is_missing(failure)
+            {
+                answer = match bring(&now.request.image, |task| app.tasks.take(task)).await {
+                    Ok(()) => create().await,
+                    Err(failure) => Err(failure),
+                };
+            }
             let _ = busy.try_set(false);
             match answer {
                 Ok(created) => {
