@@ -110,7 +110,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ),
     same(
         "run with a host's name",
-        "docker run --rm --add-host db:10.1.2.3 busybox grep db /etc/hosts",
+        "docker run --rm --add-host db:10.1.2.3 busybox grep -w db /etc/hosts",
     ),
     same(
         "run without a network",
@@ -133,7 +133,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ),
     same("ps by label", "docker ps -q --filter label=tier=front | wc -l"),
     same("ps of none", "docker ps -q --filter name=nobody | wc -l"),
-    same("ps table", "docker ps | head -1"),
+    same("ps table", "docker ps | head -1 | tr -s ' '"),
     same("port", "docker port web"),
     same(
         "inspect",

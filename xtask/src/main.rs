@@ -2,6 +2,7 @@
 //! everything on a fresh Debian or Ubuntu machine; the others are their parts.
 #![forbid(unsafe_code)]
 
+mod apart;
 mod bench;
 mod deny;
 mod packages;
@@ -9,6 +10,7 @@ mod peers;
 mod process;
 mod programs;
 mod test;
+mod test_peers;
 mod ui;
 mod wasm;
 mod workspace;
@@ -27,6 +29,9 @@ cargo xtask COMMAND
   bench [--quick] [--no-build] [FILTER]
                     times and memory of ours, of runc, crun and dockerd, and of the kernel
                     alone; FILTER is one of command-line, starts, memory; needs root
+  test-peers [--record]
+                    asks Debian's dockerd what the tests compare with, and says whether it
+                    is still so; --record writes it down anew; needs root
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -48,6 +53,8 @@ fn main() -> Result<()> {
         }),
         "bench" => bench::run(rest),
         "bench-apart" => bench::run_apart(rest),
+        "test-peers" => test_peers::run(rest),
+        "test-peers-apart" => test_peers::run_apart(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

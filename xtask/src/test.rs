@@ -18,11 +18,11 @@ const AT_ONCE: usize = 2;
 const SKIPPED: &str = "skipped: ";
 
 /// One compiled test file.
-struct TestFile {
+pub(crate) struct TestFile {
     name: String,
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     /// The folder of its package, where cargo would run it.
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Default)]
@@ -106,7 +106,7 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
 }
 
 /// Compiles every test and tells where each lies.
-fn compile(filter: Option<&str>) -> Result<Vec<TestFile>> {
+pub(crate) fn compile(filter: Option<&str>) -> Result<Vec<TestFile>> {
     let mut build = cargo(&[
         "test",
         "--workspace",

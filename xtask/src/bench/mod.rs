@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: our figures and those of others, measured here and now, in
 //! turns, beside what the kernel itself needs.
 
-mod apart;
 mod bundle;
 mod command_line;
 mod http;
@@ -11,7 +10,7 @@ mod rounds;
 mod server;
 mod starts;
 
-use crate::{packages, peers, programs, ui, workspace};
+use crate::{apart, packages, peers, programs, ui, workspace};
 use anyhow::{Context as _, Result, bail};
 use std::path::PathBuf;
 
@@ -46,7 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         ui::build(ui::Purpose::Quick)?;
         programs::build_server(profile(arguments))?;
     }
-    apart::run(arguments)
+    apart::run("bench-apart", arguments)
 }
 
 /// The same program, in its own namespaces.

@@ -1,5 +1,5 @@
 //! A place apart: network, mount and pid namespaces of their own, a directory and a
-//! cgroup parent. When the measuring ends, in whatever way, all its processes end
+//! cgroup parent, for measuring and for other engines. When the work ends, in whatever way, all its processes end
 //! with the pid namespace, and what stays on disk and in the cgroups is removed.
 
 use crate::process;
@@ -10,8 +10,8 @@ use std::process::Command;
 
 const PREFIX: &str = "gantry-bench-";
 
-/// Runs this program again, apart, as `cargo xtask bench-apart DIR …`.
-pub(super) fn run(arguments: &[String]) -> Result<()> {
+/// Runs this program again, apart, as `cargo xtask COMMAND DIR …`.
+pub(crate) fn run(command: &str, arguments: &[String]) -> Result<()> {
     for name in leftovers() {
         clear(&name);
     }
@@ -22,7 +22,7 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
         .args(["--propagation", "private"])
         .arg(std::env::current_exe()?)
-        .arg("bench-apart")
+        .arg(command)
         .arg(&dir)
         .args(arguments)
         .status()
@@ -30,19 +30,19 @@ pub(super) fn run(arguments: &[String]) -> Result<()> {
     clear(&name);
     let status = status?;
     if !status.success() {
-        bail!("measuring ended with {status}");
+        bail!("{command} ended with {status}");
     }
     Ok(())
 }
 
 /// The path of the cgroups below `dir`'s name.
-pub(super) fn cgroup_parent(dir: &Path) -> String {
+pub(crate) fn cgroup_parent(dir: &Path) -> String {
     format!("/{}", dir.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// Makes the parent in every hierarchy, so that whoever makes groups below finds
 /// processors and memory in v1's cpuset.
-pub(super) fn prepare_cgroups(dir: &Path) -> Result<()> {
+pub(crate) fn prepare_cgroups(dir: &Path) -> Result<()> {
     for mount in cgroup_mounts() {
         let parent = mount.join(cgroup_parent(dir).trim_start_matches('/'));
         fs::create_dir_all(&parent).with_context(|| format!("cannot make {}", parent.display()))?;
@@ -57,11 +57,11 @@ pub(super) fn prepare_cgroups(dir: &Path) -> Result<()> {
 }
 
 /// Network devices of the namespace: loopback is down at first.
-pub(super) fn raise_loopback() -> Result<()> {
+pub(crate) fn raise_loopback() -> Result<()> {
     process::run(Command::new("ip").args(["link", "set", "lo", "up"]))
 }
 
-pub(super) fn cgroup_mounts() -> Vec<PathBuf> {
+pub(crate) fn cgroup_mounts() -> Vec<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let mut found: Vec<PathBuf> = mounts
         .lines()
