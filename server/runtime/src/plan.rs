@@ -137,12 +137,14 @@ pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
             bits | place.map_or(0, |place| 1u64 << place)
         }) & known
     };
+    let (permitted, inheritable) = (bits(wanted.permitted()), bits(wanted.inheritable()));
     Capabilities {
         bounding: bits(wanted.bounding()),
-        permitted: bits(wanted.permitted()),
+        permitted,
         effective: bits(wanted.effective()),
-        inheritable: bits(wanted.inheritable()),
-        ambient: bits(wanted.ambient()),
+        inheritable,
+        // The kernel makes none ambient that is not both; `runc spec` asks for such.
+        ambient: bits(wanted.ambient()) & permitted & inheritable,
     }
 }
 

@@ -1,6 +1,7 @@
 //! File systems and where they are attached, by descriptors rather than by names
 //! that may change meanwhile. fsopen(2), open_tree(2), mount_setattr(2)
 
+use rustix::fs::{AtFlags, StatVfsMountFlags, StatxAttributes, StatxFlags, statx};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
@@ -80,6 +81,13 @@ pub fn attach(tree: impl AsFd, target: impl AsFd) -> io::Result<()> {
         "",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
     )?)
+}
+
+/// Whether `file` is opened through a read-only mount of that very file.
+pub fn is_read_only_file_mount(file: impl AsFd) -> bool {
+    let read_only = rustix::fs::fstatvfs(&file).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY));
+    let found = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::TYPE);
+    read_only && found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Sets and clears attributes of a mount, and of all below it if `recursive`.
