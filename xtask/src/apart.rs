@@ -56,6 +56,17 @@ pub(crate) fn prepare_cgroups(dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where sockets and states of what runs go: in memory, as below `/run` of any host.
+pub(super) fn mount_run_dir(dir: &Path) -> Result<()> {
+    let run = run_dir(dir);
+    fs::create_dir_all(&run)?;
+    process::run(Command::new("mount").args(["-t", "tmpfs", "gantry-bench"]).arg(run))
+}
+
+pub(super) fn run_dir(dir: &Path) -> PathBuf {
+    dir.join("run")
+}
+
 /// Network devices of the namespace: loopback is down at first.
 pub(crate) fn raise_loopback() -> Result<()> {
     process::run(Command::new("ip").args(["link", "set", "lo", "up"]))

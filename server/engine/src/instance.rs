@@ -2,7 +2,7 @@
 
 use crate::blocking::blocking;
 use crate::error::{Doing, EngineError};
-use crate::layout::{Layout, read_if_there, write_whole};
+use crate::layout::{Layout, read_if_there, write_durably};
 use model::network::Subnet;
 use network::Network;
 use std::fmt::Write as _;
@@ -45,7 +45,7 @@ pub(crate) fn name(layout: &Layout) -> Result<String, EngineError> {
     for byte in rand::random::<[u8; 3]>() {
         let _ = write!(name, "{byte:02x}");
     }
-    write_whole(&path, format!("{name}\n").as_bytes()).doing(|| format!("write `{}`", path.display()))?;
+    write_durably(&path, format!("{name}\n").as_bytes()).doing(|| format!("write `{}`", path.display()))?;
     Ok(name)
 }
 

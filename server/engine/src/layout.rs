@@ -155,8 +155,16 @@ pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a small file so that readers, and a crash, see the old or the new one whole.
+/// Writes a small file so that readers see the old or the new one whole. For what is
+/// written anew before it is read again: after a crash of the host it may be gone.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    fs::write(&temporary, bytes)?;
+    fs::rename(&temporary, path)
+}
+
+/// [`write_whole`] that outlives a crash.
+pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;

@@ -10,11 +10,10 @@ mod wire;
 use clap::Parser as _;
 use std::process::ExitCode;
 
-// Returns memory to the system sooner than the C library's, and is quicker with many threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    // The C library's allocator, told to give back what is free: 30 MiB less at rest
+    // than others kept of the 19 that each password takes.
+    sys::allocator::stay_small();
     // Before anything can open a connection; fails only when one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli::Cli::parse().run() {

@@ -26,7 +26,7 @@ pub(super) fn measure(place: &Place) -> Result<()> {
             let parent = apart::cgroup_parent(&place.dir);
             let bundle = place.dir.join(format!("bundle-{name}-{with_seccomp}"));
             let bundle = bundle::make(&bundle, &rootfs, &format!("{parent}/{name}"), with_seccomp)?;
-            let root = place.dir.join(format!("root-{name}"));
+            let root = apart::run_dir(&place.dir).join(name);
             let mut command = command;
             subjects.push(Subject::new(name, move || match &mut command {
                 Some(command) => run_container(command, &root, &bundle),

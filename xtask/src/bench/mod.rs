@@ -59,6 +59,7 @@ pub(crate) fn run_apart(arguments: &[String]) -> Result<()> {
     };
     apart::raise_loopback()?;
     apart::prepare_cgroups(&place.dir)?;
+    apart::mount_run_dir(&place.dir)?;
     let wanted = MEASUREMENTS
         .iter()
         .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter.as_str())));

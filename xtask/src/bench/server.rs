@@ -27,15 +27,17 @@ impl Server {
         let password = dir.join("password");
         fs::write(&password, PASSWORD)?;
         let log = dir.join("server.log");
+        let run = apart::run_dir(&place.dir).join(name);
+        let socket = run.join("docker.sock");
         let parent = format!("{}/{name}", apart::cgroup_parent(&place.dir));
         let mut child = Command::new(&place.server)
             .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "warn"])
             .arg("--data-dir")
             .arg(dir.join("data"))
             .arg("--run-dir")
-            .arg(dir.join("run"))
+            .arg(&run)
             .arg("--docker-socket")
-            .arg(dir.join("docker.sock"))
+            .arg(&socket)
             .arg("--admin-password-file")
             .arg(&password)
             .args(["--cgroup-parent", &parent, "--subnet", "10.213.0.0/16"])
@@ -57,7 +59,7 @@ impl Server {
             child,
             address: address.to_owned(),
             token: String::new(),
-            socket: dir.join("docker.sock"),
+            socket,
         };
         let made = Command::new(&place.server)
             .args(["token", "create", "--user", "admin", "--data-dir"])

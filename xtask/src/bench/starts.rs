@@ -73,7 +73,12 @@ fn targets(part: f64) -> Vec<Target> {
 /// The reason is kept as text, for each table that lacks it.
 pub(super) fn dockerd(place: &Place) -> Result<Dockerd, String> {
     let parent = format!("{}/dockerd", apart::cgroup_parent(&place.dir));
-    Dockerd::start(&place.dir.join("dockerd"), &parent).map_err(|error| format!("{error:#}"))
+    Dockerd::start(
+        &place.dir.join("dockerd"),
+        &apart::run_dir(&place.dir).join("dockerd"),
+        &parent,
+    )
+    .map_err(|error| format!("{error:#}"))
 }
 
 /// The root filesystem as a tar archive.

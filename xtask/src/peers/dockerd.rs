@@ -20,19 +20,21 @@ pub(crate) struct Dockerd {
 }
 
 impl Dockerd {
-    /// Starts it with everything below `dir`, and waits until it answers.
-    pub(crate) fn start(dir: &Path, cgroup_parent: &str) -> Result<Self> {
+    /// Starts it with its data below `dir` and what runs below `run_dir`, and waits
+    /// until it answers.
+    pub(crate) fn start(dir: &Path, run_dir: &Path, cgroup_parent: &str) -> Result<Self> {
         let dockerd = plain(&DOCKER)?;
         let paths = [dockerd.clone(), plain(&CONTAINERD)?, runc()?];
         let own = std::env::var_os("PATH").unwrap_or_default();
         let own: Vec<PathBuf> = std::env::split_paths(&own).collect();
         let path = std::env::join_paths(paths.iter().map(Peer::folder).chain(own.iter().map(PathBuf::as_path)))?;
         fs::create_dir_all(dir)?;
+        fs::create_dir_all(run_dir)?;
         let config = dir.join("daemon.json");
         fs::write(&config, "{}")?;
         let log = dir.join("dockerd.log");
         let output = File::create(&log)?;
-        let socket = dir.join("docker.sock");
+        let socket = run_dir.join("docker.sock");
         let child = dockerd
             .command()
             .env("PATH", path)
@@ -41,9 +43,9 @@ impl Dockerd {
             .arg("--data-root")
             .arg(dir.join("data"))
             .arg("--exec-root")
-            .arg(dir.join("exec"))
+            .arg(run_dir.join("exec"))
             .arg("--pidfile")
-            .arg(dir.join("pid"))
+            .arg(run_dir.join("pid"))
             .args(["--cgroup-parent", cgroup_parent])
             // It would change the firewall with a program that may be missing; nothing
             // here is published, and without it a container starts the sooner.

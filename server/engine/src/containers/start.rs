@@ -113,23 +113,30 @@ impl Keeper {
         .await?;
         let volumes = engine.volumes_of(&spec).await?;
 
-        let (namespace, endpoint) = self.plug_in(undo).await?;
         let overlay = Overlay {
             lower,
             upper: dirs.upper(),
             work: dirs.work(),
             options: Vec::new(),
         };
-        let first_line = blocking("prepare a container's files", {
-            let (dirs, spec, id, endpoint) = (dirs.clone(), spec.clone(), id.clone(), endpoint.clone());
+        // The network mostly waits for the kernel, and the shim begins by itself: all
+        // three at once.
+        let waiting = shim::prepare(&engine.program, &dirs.shim_log()).map_err(not_launched)?;
+        let files = blocking("prepare a container's files", {
+            let (dirs, spec, id) = (dirs.clone(), spec.clone(), id.clone());
             let (overlay, cgroup_path) = (overlay.clone(), engine.cgroup_path(&id));
             move || {
-                etc::write(&dirs.etc(), &id, &spec, endpoint.as_ref())?;
                 files::prepare(&overlay, &spec, &volumes)?;
                 bundle::write(&dirs, &id, &spec, &volumes, &cgroup_path)?;
                 let log = log_store::Reader::open(dirs.log()).doing(|| "read the log".to_owned())?;
                 Ok(log.next_seq())
             }
+        });
+        let (plugged, first_line) = tokio::join!(self.plug_in(undo), files);
+        let ((namespace, endpoint), first_line) = (plugged?, first_line?);
+        blocking("write a container's names", {
+            let (dirs, spec, id, endpoint) = (dirs.clone(), spec.clone(), id.clone(), endpoint.clone());
+            move || etc::write(&dirs.etc(), &id, &spec, endpoint.as_ref())
         })
         .await?;
 
@@ -153,9 +160,7 @@ impl Keeper {
             cgroup_path: engine.cgroup_path(&id),
             shim_cgroup: Some(engine.shim_cgroup_path()),
         };
-        let (shim, identity) = shim::launch(&engine.program, &launch, namespace, &dirs.shim_log())
-            .await
-            .map_err(not_launched)?;
+        let (shim, identity) = shim::launch(waiting, &launch, namespace).await.map_err(not_launched)?;
         self.shim = Some(shim);
 
         let ports = self.publish(endpoint.as_ref(), undo).await?;

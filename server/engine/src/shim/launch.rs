@@ -7,9 +7,10 @@ use shim_protocol::{FromShim, Identity, Launch, Problem, frame};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
+use tokio::process::Child;
 
 /// Making namespaces, mounts and hooks takes milliseconds; a host that needs this long is stuck.
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
@@ -39,16 +40,37 @@ fn complaints(text: &str) -> String {
     }
 }
 
-/// Starts a shim and waits until its container is made. The shim undoes what it
+/// A shim that was started and waits to be told what to do. Dropped, its channel
+/// closes, and it ends.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    channel: StdUnixStream,
+    child: Child,
+    complaints: PathBuf,
+}
+
+/// Starts a shim, which gets itself ready while we do the same.
+pub(crate) fn prepare(program: &Program, complaints: &Path) -> Result<Waiting, LaunchError> {
+    let (channel, theirs) = StdUnixStream::pair()?;
+    Ok(Waiting {
+        channel,
+        child: program.spawn_shim(theirs, complaints)?,
+        complaints: complaints.to_owned(),
+    })
+}
+
+/// Tells a shim what to make and waits until it is made. The shim undoes what it
 /// did when we go away before.
 pub(crate) async fn launch(
-    program: &Program,
+    waiting: Waiting,
     request: &Launch,
     network: Option<OwnedFd>,
-    complaints: &Path,
 ) -> Result<(Shim, Identity), LaunchError> {
-    let (ours, theirs) = StdUnixStream::pair()?;
-    let mut child = program.spawn_shim(theirs, complaints)?;
+    let Waiting {
+        channel: ours,
+        mut child,
+        complaints,
+    } = waiting;
     let bytes = frame::encode(request)?;
     let descriptors: Vec<BorrowedFd<'_>> = network.iter().map(|fd| fd.as_fd()).collect();
     // A frame fits a fresh socket's buffer, so nothing blocks here; what does not
@@ -63,7 +85,7 @@ pub(crate) async fn launch(
         Ok(Ok(FromShim::Created(init))) => Ok(init),
         Ok(Ok(FromShim::Failed(problem))) => Err(LaunchError::Failed(problem)),
         Ok(_) => {
-            let text = std::fs::read(complaints).unwrap_or_default();
+            let text = std::fs::read(&complaints).unwrap_or_default();
             let tail = &text[text.len().saturating_sub(1000)..];
             Err(LaunchError::Gone(String::from_utf8_lossy(tail).trim().to_owned()))
         }

@@ -5,7 +5,7 @@ mod launch;
 mod stream;
 
 pub(crate) use control::{Shim, ShimError, connect};
-pub(crate) use launch::{LaunchError, launch};
+pub(crate) use launch::{LaunchError, launch, prepare};
 pub(crate) use stream::{attach, exec};
 
 use std::fs::File;
