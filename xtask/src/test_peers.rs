@@ -41,7 +41,7 @@ pub(crate) fn run_apart(arguments: &[String]) -> Result<()> {
     } else {
         dir.join("recorded.json")
     };
-    let dockerd = Dockerd::start(&dir.join("dockerd"), &apart::cgroup_parent(dir))?;
+    let dockerd = Dockerd::start(&dir.join("dockerd"), &dir.join("dockerd"), &apart::cgroup_parent(dir))?;
     let mut ask = process::command(program);
     ask.current_dir(folder)
         .env("DOCKER_REGISTRY", packages::unpack(&packages::UNPACKED[0])?)
