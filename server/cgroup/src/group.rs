@@ -105,12 +105,17 @@ impl Group {
         Ok(Entry { v2, v1_tasks })
     }
 
-    /// Moves the calling process, with all its threads, into the group.
+    /// Moves the calling process, which has one thread, into the group.
     pub fn join(&self) -> Result<(), CgroupError> {
-        for dir in self.dirs() {
-            control_file::write(&dir.join("cgroup.procs"), "0")?;
+        for v1 in &self.mounts.v1 {
+            // A thread that moves itself needs no lock; a process waits milliseconds for
+            // one that holds up every fork meanwhile.
+            control_file::write(&v1.dir.join(&self.path).join("tasks"), "0")?;
         }
-        Ok(())
+        match self.v2_dir() {
+            Some(dir) => control_file::write(&dir.join("cgroup.procs"), "0"),
+            None => Ok(()),
+        }
     }
 
     /// Every process of the group and of groups inside it, each once, in rising order.

@@ -41,10 +41,17 @@ pub(super) struct Begun {
 
 /// Moves the shim to where it stays: outside the container's cgroup, whose end it
 /// must see, and outside the server's, which may be killed as a whole.
-pub(super) fn join_shims(hierarchies: &Hierarchies, path: &str) -> Result<()> {
+pub(super) fn join_shims(group: &Group) -> Result<()> {
+    group
+        .join()
+        .with_context(|| format!("cannot join cgroup `{}`", group.path()))
+}
+
+/// The group of [`join_shims`], made if it is not there.
+pub(super) fn make_shims(hierarchies: &Hierarchies, path: &str) -> Result<Group> {
     let group = hierarchies.group(path);
     group.create().with_context(|| format!("cannot make cgroup `{path}`"))?;
-    group.join().with_context(|| format!("cannot join cgroup `{path}`"))
+    Ok(group)
 }
 
 pub(super) fn read_spec(launch: &Launch) -> Result<Spec> {

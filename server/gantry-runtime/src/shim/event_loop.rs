@@ -1,11 +1,12 @@
 //! The loop: what is waited for, and what becomes of it.
 
 use super::connection::{Connection, Role};
-use super::container::Container;
+use super::container::{Container, join_shims};
 use super::log::Log;
 use super::process::{Process, ProcessKey};
 use super::{complain, stdio};
 use anyhow::{Context as _, Result};
+use cgroup::Group;
 use shim_protocol::{ExecState, ExitRecord, ExitStatus, Identity, Launch, UNSTARTED_GRACE};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -49,6 +50,8 @@ pub(super) struct Shim {
     pub(super) record_refused: bool,
     /// Ends without a record: nobody was ever told of this container.
     pub(super) unheard: bool,
+    /// Where the shim is to go once its container runs.
+    pub(super) shims: Option<Group>,
 }
 
 /// How far the container is.
@@ -115,6 +118,7 @@ impl Shim {
             abandoned_since: None,
             record_refused: false,
             unheard: false,
+            shims: None,
         };
         listener.set_nonblocking(true).context("cannot use the socket")?;
         shim.watch(&listener, Source::Listener, Interest::READ)?;
@@ -146,9 +150,23 @@ impl Shim {
             self.rearm_clerk();
             self.serve_those_behind(kept);
             self.keep_deadlines();
+            self.join_late();
         }
         self.say_goodbye();
         Ok(())
+    }
+
+    /// Joining takes a lock of the kernel that can be milliseconds away, so the start
+    /// does not wait for it.
+    fn join_late(&mut self) {
+        if matches!(self.phase, Phase::Created) {
+            return;
+        }
+        if let Some(group) = self.shims.take()
+            && let Err(error) = join_shims(&group)
+        {
+            complain(&error);
+        }
     }
 
     fn handle(&mut self, ready: Ready) {

@@ -10,7 +10,7 @@ use super::stdio::{Ours, Pipes};
 use super::{complain, console};
 use anyhow::{Context as _, Result, bail};
 use cgroup::Hierarchies;
-use shim_protocol::{FromShim, Inbox, Launch, Problem, SOCKET, ShimRecord};
+use shim_protocol::{FromShim, Inbox, Launch, LogMode, Problem, SOCKET, ShimRecord};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
@@ -82,8 +82,15 @@ fn make(launch: Launch, namespace: Option<OwnedFd>) -> Result<Shim, Problem> {
     let hierarchies = Hierarchies::discover()
         .context("cannot find the cgroup hierarchies")
         .map_err(failed("cgroup"))?;
-    if let Some(path) = &launch.shim_cgroup {
-        container::join_shims(&hierarchies, path).map_err(failed("cgroup"))?;
+    let shims = launch.shim_cgroup.as_ref();
+    let mut shims = shims
+        .map(|path| container::make_shims(&hierarchies, path).map_err(failed("cgroup")))
+        .transpose()?;
+    if matches!(launch.log.mode, LogMode::NonBlocking { .. })
+        && let Some(group) = shims.take()
+    {
+        // The clerk, hired below, stays where it is born.
+        container::join_shims(&group).map_err(failed("cgroup"))?;
     }
     container::expect_dir(&launch.bundle_dir).map_err(failed("bundle"))?;
     container::expect_dir(&launch.run_dir).map_err(failed("shim"))?;
@@ -102,9 +109,11 @@ fn make(launch: Launch, namespace: Option<OwnedFd>) -> Result<Shim, Problem> {
     };
     let (container, begun) = Container::create(&launch, &hierarchies, theirs, namespace).map_err(failed("create"))?;
     let group = hierarchies.group(&launch.cgroup_path);
-    serve(launch, container, begun, ours, log, listener)
+    let mut shim = serve(launch, container, begun, ours, log, listener)
         .inspect_err(|_| container::unmake_group(&group))
-        .map_err(failed("shim"))
+        .map_err(failed("shim"))?;
+    shim.shims = shims;
+    Ok(shim)
 }
 
 /// Puts the created container into a loop and on record.

@@ -244,3 +244,17 @@ fn nothing_is_left_in_the_cgroups_afterwards() {
     let group = cgroup::Hierarchies::discover().unwrap().group(&host.cgroup_path);
     assert!(!group.exists());
 }
+
+#[test]
+fn a_shim_whose_container_runs_lies_apart_from_the_server() {
+    if !ready() {
+        return;
+    }
+    let host = Host::start(&standard_wish("echo up; exec sleep 600"));
+    host.wait_for_log("up");
+    let shim = host.shim_record().pid;
+    let groups = || std::fs::read_to_string(format!("/proc/{shim}/cgroup")).unwrap();
+    host.until("the shim's cgroup", || {
+        groups().lines().all(|line| line.ends_with("/shims"))
+    });
+}
