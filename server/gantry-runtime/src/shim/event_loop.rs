@@ -19,6 +19,9 @@ use sys::epoll::{Interest, Poll, Ready};
 /// At the end, readers that take nothing for this long are cut off.
 const LAST_READERS: Duration = Duration::from_secs(10);
 
+/// How long a container has run before its shim goes where shims are.
+const BEFORE_JOINING: Duration = Duration::from_millis(200);
+
 pub(super) struct Shim {
     pub(super) launch: Launch,
     pub(super) container: Container,
@@ -52,6 +55,7 @@ pub(super) struct Shim {
     pub(super) unheard: bool,
     /// Where the shim is to go once its container runs.
     pub(super) shims: Option<Group>,
+    pub(super) join_at: Option<Instant>,
 }
 
 /// How far the container is.
@@ -119,6 +123,7 @@ impl Shim {
             record_refused: false,
             unheard: false,
             shims: None,
+            join_at: None,
         };
         listener.set_nonblocking(true).context("cannot use the socket")?;
         shim.watch(&listener, Source::Listener, Interest::READ)?;
@@ -156,12 +161,18 @@ impl Shim {
         Ok(())
     }
 
-    /// Joining takes a lock of the kernel that can be milliseconds away, so the start
-    /// does not wait for it.
+    /// Joining takes a lock of the kernel that can be milliseconds away: neither the
+    /// start waits for it, nor the end of a container that is over at once.
     fn join_late(&mut self) {
-        if matches!(self.phase, Phase::Created) {
+        let Phase::Running { .. } = self.phase else { return };
+        if self.shims.is_none() {
             return;
         }
+        let now = Instant::now();
+        if now < *self.join_at.get_or_insert(now + BEFORE_JOINING) {
+            return;
+        }
+        self.join_at = None;
         if let Some(group) = self.shims.take()
             && let Err(error) = join_shims(&group)
         {
@@ -217,7 +228,11 @@ impl Shim {
                 .map(|connection| connection.stuck_since.unwrap_or_else(Instant::now) + LAST_READERS)
                 .min(),
         };
-        let nearest = drains.chain(ending).chain(self.oom_look_at).min()?;
+        let nearest = drains
+            .chain(ending)
+            .chain(self.oom_look_at)
+            .chain(self.join_at.filter(|_| matches!(self.phase, Phase::Running { .. })))
+            .min()?;
         // Rounded up to whole milliseconds, or the last one is spent turning.
         Some(nearest.saturating_duration_since(Instant::now()) + Duration::from_millis(1))
     }
