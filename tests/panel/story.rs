@@ -9,6 +9,15 @@ use std::time::Duration;
 const COMMAND: &str = "sh -c 'mkdir -p /www; echo hello from gantry > /www/index.html; httpd -p 80 -h /www; \
                        i=0; while true; do i=$((i+1)); echo tick $i; sleep 0.2; done'";
 
+/// Notes every state of the pull that the page shows.
+const WATCH_PROGRESS: &str = "
+    window.progressShown = [];
+    new MutationObserver(() => {
+      const task = document.querySelector('[data-testid=\"pull.task.state\"]');
+      if (task) window.progressShown.push(task.textContent);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+    return true;";
+
 fn answer(port: u16) -> Option<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -23,7 +32,7 @@ async fn from_sign_in_to_a_running_container_and_back() {
     let Some(host) = host().await else { return };
     let Some(registry) = Registry::start() else { return };
     // Incompressible, so that there is something to see on the way.
-    let mut noise = vec![0_u8; 8 << 20];
+    let mut noise = vec![0_u8; 32 << 20];
     let mut state = 3_u64;
     for byte in &mut noise {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -40,10 +49,14 @@ async fn from_sign_in_to_a_running_container_and_back() {
 
     browser.go("/images/pull").await;
     browser.write("pull.form.reference", &name).await;
+    browser.script(WATCH_PROGRESS).await;
     browser.click("pull.form.submit").await;
     browser
         .text_until("pull.task.state", |text| text.contains("Done") || text.contains("done"))
         .await;
+
+    let shown = browser.script("return new Set(window.progressShown).size").await;
+    assert!(shown.as_u64() >= Some(3), "the progress moved only {shown} times");
 
     browser.click("pull.done.run").await;
     browser.write("create.form.name", "story").await;

@@ -3,7 +3,7 @@
 use crate::BundleError;
 use model::container::spec::Security;
 
-/// All that Linux 6.18 has, in their order.
+/// All that Linux 6.18 has, in the kernel's order, from bit 0.
 pub const ALL_CAPABILITIES: [&str; 41] = [
     "CHOWN",
     "DAC_OVERRIDE",

@@ -1,6 +1,7 @@
 //! What init will do, worked out before it exists.
 
 use crate::CreateError;
+use bundle::ALL_CAPABILITIES;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -67,51 +68,6 @@ fn bit(kind: LinuxNamespaceType) -> u64 {
     }
 }
 
-/// The kernel's order of capabilities, from bit 0.
-const CAPABILITIES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 /// The capabilities this process has itself: none can be given that is not in
 /// them, and asking for one would fail the whole, as in a container on a host
 /// that is one, too.
@@ -133,7 +89,7 @@ pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
         set.iter().flatten().fold(0, |bits, capability| {
             let name = capability.to_string();
             let name = name.strip_prefix("CAP_").unwrap_or(&name);
-            let place = CAPABILITIES.iter().position(|known| *known == name);
+            let place = ALL_CAPABILITIES.iter().position(|known| *known == name);
             bits | place.map_or(0, |place| 1u64 << place)
         }) & known
     };

@@ -6,6 +6,7 @@ use crate::client::socket::{self, Heard, Subscription};
 use crate::components::icon::icon;
 use crate::components::notice::{Empty, note};
 use crate::components::terminal::{Handle, TerminalView};
+use crate::pages::frame::Loaded;
 use crate::state::App;
 use crate::state::actions::{Action, take};
 use crate::state::containers::is_up;
@@ -225,7 +226,12 @@ pub fn split(line: &str) -> Vec<String> {
 
 /// Joins the process once the terminal stands and its size is known.
 fn join(subject: Subject, session: Session, rows: u16, cols: u16) {
+    let has_terminal = subject
+        .details
+        .peek(|details| !matches!(details, Loaded::Ready(details) if !details.spec.terminal));
+    let plain = session.attach.get_untracked() && !has_terminal;
     let hear = move |heard| match heard {
+        Heard::Bytes(bytes) if plain => session.terminal.write(&with_returns(&bytes)),
         Heard::Bytes(bytes) => session.terminal.write(&bytes),
         Heard::Opened => {
             session.phase.set(Phase::Running);
@@ -277,6 +283,18 @@ fn join(subject: Subject, session: Session, rows: u16, cols: u16) {
             Err(failure) => end(session, &failure.to_string()),
         }
     });
+}
+
+/// Line ends as a terminal's driver writes them, for a process that has none.
+fn with_returns(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 16);
+    for byte in bytes {
+        if *byte == b'\n' {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out
 }
 
 fn end(session: Session, why: &str) {
