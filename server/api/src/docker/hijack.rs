@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio_util::io::ReaderStream;
 
-/// A client that does not close its side after the end is not waited for any longer.
+/// A client that does not close its side after the end, or a command whose client
+/// has, is not waited for any longer.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) type Client = TokioIo<Upgraded>;
@@ -117,6 +118,11 @@ pub(super) async fn join(
         received = &mut receiving => { received?; }
         sent = &mut sending => match sent? {
             InputEnd::OfInput => { receiving.await?; }
+            // Half closed or gone looks the same: a command that is about to end is heard out.
+            InputEnd::OfClient => match tokio::time::timeout(HEARD_WITHIN, &mut receiving).await {
+                Ok(received) => { received?; }
+                Err(_) => return Ok(Ended::ByClient),
+            },
             InputEnd::OfJoining => return Ok(Ended::ByClient),
         },
     }
@@ -124,7 +130,11 @@ pub(super) async fn join(
 }
 
 enum InputEnd {
+    /// The command's input has ended too.
     OfInput,
+    /// The client will say no more; the command's input stays open.
+    OfClient,
+    /// The client detached.
     OfJoining,
 }
 
@@ -146,7 +156,7 @@ async fn send(
             return Ok(InputEnd::OfInput);
         }
         if length == 0 {
-            return Ok(InputEnd::OfJoining);
+            return Ok(InputEnd::OfClient);
         }
         if !input.wanted {
             continue;

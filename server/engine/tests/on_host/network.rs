@@ -86,9 +86,9 @@ async fn without_a_network_there_is_loopback_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_hosts_network_there_are_the_hosts_devices() {
     let Some(host) = Host::open().await else { return };
-    let mut new = sh("ls /sys/class/net");
+    let bridge = host.engine.host_info().bridge();
+    let mut new = sh(&format!("ls -d /sys/class/net/{bridge}"));
     new.network.mode = NetworkMode::Host;
-    let bridge = format!("gantry-{}", host.engine.host_info().instance);
-    assert!(host.run(new).await.contains(&bridge));
+    assert_eq!(host.run(new).await, [format!("/sys/class/net/{bridge}")]);
     host.close().await;
 }
