@@ -69,11 +69,11 @@ pub(crate) const CHECKS: &[Check] = &[
     same("run with input", "echo typed | docker run --rm -i busybox cat"),
     same(
         "run with a terminal",
-        "script -qec 'docker run --rm -it busybox tty' /dev/null",
+        "sleep 2 | script -qec 'docker run --rm -it busybox tty' /dev/null",
     ),
     same(
         "run with a size",
-        "script -qec 'stty rows 33 cols 101; docker run --rm -it busybox sh -c \"sleep 0.3; stty size\"' /dev/null",
+        "sleep 2 | script -qec 'stty rows 33 cols 101; docker run --rm -it busybox sh -c \"sleep 0.3; stty size\"' /dev/null",
     ),
     same(
         "run env, dir, user, host",
@@ -149,7 +149,7 @@ pub(crate) const CHECKS: &[Check] = &[
     same("exec with input", "echo typed | docker exec -i web cat"),
     same(
         "exec with a terminal",
-        "script -qec 'docker exec -it web tty' /dev/null",
+        "sleep 2 | script -qec 'docker exec -it web tty' /dev/null",
     ),
     own("exec missing command", "docker exec web /no/such; [ $? -ge 126 ]"),
     same(
