@@ -117,25 +117,26 @@ pub(super) async fn join(
     tokio::select! {
         received = &mut receiving => { received?; }
         sent = &mut sending => match sent? {
-            InputEnd::OfInput => { receiving.await?; }
+            InputEnd::Input => { receiving.await?; }
             // Half closed or gone looks the same: a command that is about to end is heard out.
-            InputEnd::OfClient => match tokio::time::timeout(HEARD_WITHIN, &mut receiving).await {
+            InputEnd::Client => match tokio::time::timeout(HEARD_WITHIN, &mut receiving).await {
                 Ok(received) => { received?; }
                 Err(_) => return Ok(Ended::ByClient),
             },
-            InputEnd::OfJoining => return Ok(Ended::ByClient),
+            InputEnd::Joining => return Ok(Ended::ByClient),
         },
     }
     Ok(Ended::ByOutput)
 }
 
+/// What has ended when a client says no more.
 enum InputEnd {
     /// The command's input has ended too.
-    OfInput,
+    Input,
     /// The client will say no more; the command's input stays open.
-    OfClient,
+    Client,
     /// The client detached.
-    OfJoining,
+    Joining,
 }
 
 async fn send(
@@ -149,14 +150,14 @@ async fn send(
         let length = client.read(&mut buffer).await?;
         if length == 0 && !input.wanted {
             // Many clients close their side at once when they have nothing to say.
-            return Ok(InputEnd::OfInput);
+            return Ok(InputEnd::Input);
         }
         if length == 0 && input.closes {
             command.shutdown().await?;
-            return Ok(InputEnd::OfInput);
+            return Ok(InputEnd::Input);
         }
         if length == 0 {
-            return Ok(InputEnd::OfClient);
+            return Ok(InputEnd::Client);
         }
         if !input.wanted {
             continue;
@@ -165,7 +166,7 @@ async fn send(
         command.write_all(&bytes).await?;
         command.flush().await?;
         if detached {
-            return Ok(InputEnd::OfJoining);
+            return Ok(InputEnd::Joining);
         }
     }
 }
