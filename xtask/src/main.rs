@@ -11,6 +11,7 @@ mod process;
 mod programs;
 mod test;
 mod test_peers;
+mod test_rounds;
 mod ui;
 mod wasm;
 mod workspace;
@@ -28,10 +29,13 @@ cargo xtask COMMAND
   ui [--quick|--dev]  only the panel, in web/dist
   bench [--quick] [--no-build] [FILTER]
                     times and memory of ours, of runc, crun and dockerd, and of the kernel
-                    alone; FILTER is one of command-line, starts, memory; needs root
+                    alone; FILTER is one of command-line, starts, memory, thousand;
+                    needs root
   test-peers [--record]
                     asks Debian's dockerd what the tests compare with, and says whether it
                     is still so; --record writes it down anew; needs root
+  test-rounds [N]   kills the server N times (100) while twenty containers are under way,
+                    and compares what the next one finds; needs root
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -54,6 +58,7 @@ fn main() -> Result<()> {
         "bench" => bench::run(rest),
         "bench-apart" => bench::run_apart(rest),
         "test-peers" => test_peers::run(rest),
+        "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-peers-apart" => test_peers::run_apart(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {

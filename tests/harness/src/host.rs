@@ -1,4 +1,5 @@
 use crate::api::{Api, request};
+use crate::docker::Docker;
 use crate::leftovers::{Leftovers, Own};
 use crate::process::{run, signal, wait_until};
 use std::fs::{self, File};
@@ -165,6 +166,19 @@ impl Host {
 
     pub fn docker_socket(&self) -> PathBuf {
         self.dir.path().join("run/docker.sock")
+    }
+
+    /// The Docker API.
+    pub fn docker(&self) -> Docker {
+        Docker::new(&self.docker_socket())
+    }
+
+    /// Leaves of this server what a crash of the host leaves: its data directory, and
+    /// no process, group, device or file below the run directory.
+    pub fn crash(&mut self) {
+        self.kill();
+        self.own().clean();
+        let _ = fs::remove_dir_all(self.dir.path().join("run"));
     }
 
     pub fn cgroup_parent(&self) -> &str {

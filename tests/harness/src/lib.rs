@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod docker;
 mod host;
 mod image;
 mod leftovers;
@@ -12,6 +13,7 @@ mod registry;
 mod socket;
 
 pub use api::{Api, Refusal};
+pub use docker::Docker;
 pub use host::{Host, Options, PASSWORD, USER};
 pub use image::Image;
 pub use leftovers::Leftovers;

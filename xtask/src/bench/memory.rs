@@ -13,6 +13,7 @@ const THEIRS: u32 = 20;
 const SETTLING: Duration = Duration::from_secs(30);
 const REST_LIMIT_MIB: f64 = 40.0;
 const CONTAINER_LIMIT_MIB: f64 = 1.0;
+const SHIM_LIMIT_KIB: f64 = 400.0;
 
 pub(super) fn measure(place: &Place) -> Result<()> {
     println!("\nMemory, proportional set size");
@@ -50,6 +51,12 @@ fn ours(place: &Place) -> Result<()> {
         each,
         &format!("of {OURS}: shims {shims:.1} in all, the server grew by {growth:.1}"),
     );
+    let shim = shims * 1024.0 / f64::from(OURS);
+    report::verdict(
+        "a shim takes at most 400 KiB",
+        &format!("{shim:.0} KiB"),
+        shim <= SHIM_LIMIT_KIB,
+    );
     report::verdict(
         "a running container takes at most 1 MiB",
         &format!("{each:.2}"),
@@ -83,7 +90,7 @@ fn theirs(place: &Place) -> Result<()> {
 }
 
 /// In MiB.
-fn of_process(pid: u32) -> Result<f64> {
+pub(super) fn of_process(pid: u32) -> Result<f64> {
     let file = format!("/proc/{pid}/smaps_rollup");
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
@@ -93,7 +100,7 @@ fn of_process(pid: u32) -> Result<f64> {
 
 /// Of every process whose name begins as one of these; this place has its own pid
 /// namespace, so all of them are ours.
-fn of_all(names: &[&str]) -> f64 {
+pub(super) fn of_all(names: &[&str]) -> f64 {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let wanted = pids.filter(|pid| {

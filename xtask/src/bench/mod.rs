@@ -9,6 +9,7 @@ mod report;
 mod rounds;
 mod server;
 mod starts;
+mod thousand;
 
 use crate::{apart, packages, peers, programs, ui, workspace};
 use anyhow::{Context as _, Result, bail};
@@ -24,10 +25,11 @@ struct Place {
 
 type Measurement = (&'static str, fn(&Place) -> Result<()>);
 
-const MEASUREMENTS: [Measurement; 3] = [
+const MEASUREMENTS: [Measurement; 4] = [
     ("command-line", command_line::measure),
     ("starts", starts::measure),
     ("memory", memory::measure),
+    ("thousand", thousand::measure),
 ];
 
 /// `--quick` builds without link-time optimisation: in a fraction of the time, and

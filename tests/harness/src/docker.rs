@@ -1,0 +1,63 @@
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A client of the Docker API. It asks without a version, as scripts do.
+#[derive(Debug, Clone)]
+pub struct Docker {
+    http: reqwest::Client,
+}
+
+impl Docker {
+    pub fn new(socket: &Path) -> Self {
+        crate::api::prepare_tls();
+        Self {
+            http: reqwest::Client::builder()
+                .unix_socket(socket)
+                .timeout(LIMIT)
+                .build()
+                .expect("a client of a socket"),
+        }
+    }
+
+    /// The status and the body, which is `null` where there is none or it is no JSON.
+    /// `None` when the server went away meanwhile.
+    pub async fn try_ask(&self, method: Method, path: &str, body: Option<&Value>) -> Option<(StatusCode, Value)> {
+        let mut request = self.http.request(method, format!("http://docker{path}"));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.ok()?;
+        let status = answer.status();
+        let text = answer.text().await.ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        self.try_ask(method, path, body).await.expect("the server answers")
+    }
+
+    pub async fn post(&self, path: &str) -> (StatusCode, Value) {
+        self.ask(Method::POST, path, None).await
+    }
+
+    /// Makes a container and starts it; its id.
+    pub async fn run(&self, name: &str, asked: &Value) -> String {
+        let (status, made) = self
+            .ask(Method::POST, &format!("/containers/create?name={name}"), Some(asked))
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        let (status, why) = self.post(&format!("/containers/{name}/start")).await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{why}");
+        made["Id"].as_str().expect("an id").to_owned()
+    }
+
+    pub async fn inspect(&self, name: &str) -> Value {
+        let (status, container) = self.ask(Method::GET, &format!("/containers/{name}/json"), None).await;
+        assert_eq!(status, StatusCode::OK, "{container}");
+        container
+    }
+}

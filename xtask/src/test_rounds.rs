@@ -1,0 +1,25 @@
+//! `cargo xtask test-rounds`: the server is killed a hundred times in the middle of
+//! its work. The other tests do a few rounds of it.
+
+use crate::process::{cargo, run};
+use crate::{packages, programs};
+use anyhow::{Context as _, Result, bail};
+
+const ROUNDS: u32 = 100;
+
+pub(crate) fn run_rounds(rounds: Option<&str>) -> Result<()> {
+    if !packages::is_root() {
+        bail!("containers can only be run by root; try again as root");
+    }
+    let rounds = match rounds {
+        Some(text) => text
+            .parse()
+            .with_context(|| format!("`{text}` is no number of rounds"))?,
+        None => ROUNDS,
+    };
+    packages::install(packages::TO_RUN)?;
+    packages::install(packages::TO_TEST)?;
+    programs::build_runtime_for_tests()?;
+    let mut test = cargo(&["test", "-p", "gantry", "--test", "rounds", "--", "--nocapture"]);
+    run(test.env("GANTRY_ROUNDS", rounds.to_string()))
+}
