@@ -27,7 +27,7 @@ pub const MASKED_PATHS: [&str; 13] = [
 pub const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Mounts besides the root, in their order. `/dev/shm` and `/dev/mqueue` depend on
-/// the IPC namespace and come with [`crate::from_spec`].
+/// the IPC namespace: [`ipc_mounts`].
 pub fn mounts(privileged: bool) -> Vec<Value> {
     let writable = if privileged { "rw" } else { "ro" };
     let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": source, "options": options });
@@ -52,5 +52,14 @@ pub fn mounts(privileged: bool) -> Vec<Value> {
             "cgroup",
             &["nosuid", "noexec", "nodev", "relatime", writable],
         ),
+    ]
+}
+
+/// What belongs to an IPC namespace of the container's own.
+pub fn ipc_mounts(shm_bytes: u64) -> Vec<Value> {
+    let size = format!("size={shm_bytes}");
+    vec![
+        json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "noexec", "nodev", "mode=1777", size] }),
+        json!({ "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"] }),
     ]
 }

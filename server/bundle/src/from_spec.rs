@@ -69,9 +69,8 @@ fn process(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
     if !spec.process.user.is_empty() {
         process["user"]["username"] = spec.process.user.clone().into();
     }
-    if let Some(adjust) = spec.oom_score_adj {
-        process["oomScoreAdj"] = adjust.into();
-    }
+    // Said always: otherwise the shim's own, which is spared longest, would hold.
+    process["oomScoreAdj"] = spec.oom_score_adj.unwrap_or(0).into();
     if !spec.rlimits.is_empty() {
         process["rlimits"] = spec.rlimits.iter().map(rlimit).collect::<Result<Vec<_>, _>>()?.into();
     }

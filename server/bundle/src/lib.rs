@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+pub mod config_file;
 pub mod defaults;
 mod devices;
 mod exec;

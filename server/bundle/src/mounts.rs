@@ -39,11 +39,7 @@ fn ipc(spec: &Spec) -> Vec<Value> {
         let bind = |path: &str| json!({ "destination": path, "type": "bind", "source": path, "options": ["rbind", "nosuid", "noexec", "nodev"] });
         return vec![bind("/dev/shm"), bind("/dev/mqueue")];
     }
-    let size = format!("size={}", spec.shm_bytes.unwrap_or(defaults::SHM_BYTES));
-    vec![
-        json!({ "destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["nosuid", "noexec", "nodev", "mode=1777", size] }),
-        json!({ "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": ["nosuid", "noexec", "nodev"] }),
-    ]
+    defaults::ipc_mounts(spec.shm_bytes.unwrap_or(defaults::SHM_BYTES))
 }
 
 fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {

@@ -2,14 +2,18 @@
 
 use crate::channel::{Channel, Said};
 use crate::hooks::HookError;
+use crate::ids::IdMaps;
 use crate::init::{self, Init};
-use crate::plan::Namespaces;
+use crate::namespaces::Namespaces;
 use crate::seccomp::Filter;
+use crate::sources::Sources;
 use crate::{CreateError, Failure, StartError};
 use cgroup::Group;
 use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
+use std::fs::File;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use sys::clone::{Birth, Cloned};
 
@@ -92,83 +96,126 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
         .as_ref()
         .ok_or_else(|| CreateError::Bundle("it has no process".to_owned()))?;
     let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
-    if !namespaces.has_new(sys::namespace::MOUNT) {
-        return Err(CreateError::Bundle("it needs a mount namespace of its own".to_owned()));
-    }
-    let root = match &request.rootfs {
-        Rootfs::Directory => None,
-        Rootfs::Overlay {
-            lower,
-            upper,
-            work,
-            options,
-        } => Some(
-            sys::overlay::mount_detached(sys::overlay::Layers {
-                lower,
-                upper: Some((upper, work)),
-                options,
-            })
-            .map_err(CreateError::system("mount the overlay of the root filesystem"))?,
-        ),
+    let ids = IdMaps::of(request.spec)?;
+    namespaces.check(request.spec, ids.as_ref())?;
+    let plan = Plan {
+        sysctls: crate::sysctl::of(request.spec, &namespaces)?,
+        sources: Sources::open(request.spec, request.bundle, &request.rootfs, &namespaces, ids.as_ref())?,
+        filter: crate::seccomp::compile(request.spec).map_err(CreateError::Init)?,
+        listener: crate::seccomp::connect(request.spec).map_err(CreateError::Init)?,
+        gate: open_gate(&request.gate)?,
+        namespaces,
+        ids,
     };
-    let filter = crate::seccomp::compile(request.spec).map_err(CreateError::Init)?;
+    crate::process::check(process)?;
+    crate::labels::check(request.spec, process)?;
     crate::group::make(&request.group, request.spec)?;
     let group = request.group.clone();
-    begin(request, process, namespaces, root, filter).inspect_err(|_| crate::group::unmake(&group))
+    begin(request, process, plan).inspect_err(|_| crate::group::unmake(&group))
+}
+
+/// What is worked out before anything of the container is there.
+struct Plan {
+    namespaces: Namespaces,
+    ids: Option<IdMaps>,
+    sysctls: Vec<(String, String)>,
+    sources: Sources,
+    filter: Option<Filter>,
+    listener: Option<UnixStream>,
+    gate: Option<File>,
+}
+
+/// Opens the gate's FIFO, which init may not be able to reach. Open for writing too,
+/// it neither waits for the other side nor ever ends.
+fn open_gate(gate: &Gate) -> Result<Option<File>, CreateError> {
+    match gate {
+        Gate::Pipe => Ok(None),
+        Gate::Fifo(path) => File::options()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map(Some)
+            .map_err(CreateError::system("open the FIFO that the start goes through")),
+    }
 }
 
 /// Clones init and waits until it is ready.
-fn begin(
-    request: Create<'_>,
-    process: &Process,
-    namespaces: Namespaces,
-    root: Option<OwnedFd>,
-    filter: Option<Filter>,
-) -> Result<Created, CreateError> {
+fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Created, CreateError> {
     let entry = request.group.entry()?;
-    let (mut ours, theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
-    let birth = Birth {
-        // The cgroup namespace is made later, when init sits in its cgroup.
-        namespaces: namespaces.new & !sys::namespace::CGROUP,
+    let (mut ours, mut theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
+    let hooks = request.runtime_hooks.take();
+    let has_own_users = plan.namespaces.has_own_users();
+    if has_own_users {
+        give_streams(&request.stdio, plan.ids.as_ref());
+    }
+    let between = plan.namespaces.needs_a_process_between();
+    let made = Birth {
+        // The cgroup namespace is made later, when init sits in its cgroup; the time
+        // namespace when its clocks are known.
+        namespaces: plan.namespaces.new & !(sys::namespace::CGROUP | sys::namespace::TIME),
         cgroup: entry.v2.as_ref().map(|dir| dir.as_fd()),
         sibling: false,
+    };
+    let birth = Birth {
+        namespaces: if between { 0 } else { made.namespaces },
+        ..made
     };
     let (pid, pidfd) = match sys::clone::clone(birth).map_err(CreateError::system("clone init"))? {
         Cloned::Child => {
             drop(ours);
+            let mut tasks = entry.v1_tasks;
+            let mut namespaces = plan.namespaces;
+            if between {
+                let entered = init::join_cgroups(&mut tasks)
+                    .and_then(|()| init::join_namespaces(&mut namespaces))
+                    .and_then(|()| crate::exec::divide(&mut theirs, made.namespaces));
+                if let Err(failure) = entered {
+                    theirs.say_failed(&failure);
+                    sys::clone::exit_now(failure.code);
+                }
+            }
             init::run(Init {
                 id: request.id,
                 spec: request.spec,
                 process,
                 bundle: request.bundle,
-                root,
+                sources: plan.sources,
                 stdio: request.stdio,
                 namespaces,
-                tasks: entry.v1_tasks,
-                filter,
-                gate: request.gate,
+                ids: plan.ids,
+                sysctls: plan.sysctls,
+                tasks,
+                filter: plan.filter,
+                gate: plan.gate,
+                listener: plan.listener,
                 no_pivot: request.no_pivot,
                 keyring: (!request.no_new_keyring).then_some(request.id),
                 preserve_fds: request.preserve_fds,
-                waits_for_hooks: request.runtime_hooks.is_some(),
+                waits_for_hooks: hooks.is_some(),
+                has_own_users,
                 channel: Some(theirs),
             })
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
-    drop(theirs);
+    drop((
+        theirs,
+        request.stdio,
+        plan.sources,
+        plan.filter,
+        plan.gate,
+        plan.listener,
+    ));
+    let (pid, pidfd) = if between { follow(&mut ours, pid)? } else { (pid, pidfd) };
     let undo = |error| {
         let _ = sys::pidfd::send_signal(&pidfd, 9);
         let _ = sys::children::wait_for(pid);
         error
     };
-    let start_ticks = sys::pidfd::start_ticks(pid)
-        .map_err(CreateError::system("read init's start time"))
-        .map_err(undo)?;
-    let init = InitProcess { pid, start_ticks };
+    let init = attend(&mut ours, pid, plan.ids.as_ref(), process).map_err(undo)?;
     let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
     let mut said = hear(&mut ours).map_err(undo)?;
-    if let (Said::Prepared, Some(hooks)) = (&said, request.runtime_hooks) {
+    if let (Said::Prepared, Some(hooks)) = (&said, hooks) {
         hooks(init).map_err(|error| undo(error.into()))?;
         ours.go().map_err(CreateError::system("reach init")).map_err(undo)?;
         said = hear(&mut ours).map_err(undo)?;
@@ -182,6 +229,54 @@ fn begin(
         }),
         Said::Failed(failure) => Err(undo(CreateError::Init(failure))),
         Said::Nothing | Said::Pid(_) | Said::Prepared => Err(undo(CreateError::Vanished)),
+    }
+}
+
+/// Learns who init is from the process that went between, and buries that one.
+fn follow(channel: &mut Channel, between: i32) -> Result<(i32, OwnedFd), CreateError> {
+    let said = channel.listen();
+    let _ = sys::children::wait_for(between);
+    let pid = match said.map_err(CreateError::system("hear from init"))? {
+        Said::Pid(pid) => pid,
+        Said::Failed(failure) => return Err(CreateError::Init(failure)),
+        _ => return Err(CreateError::Vanished),
+    };
+    // Not reaped yet, so the number still means it.
+    let pidfd = sys::pidfd::open(pid).map_err(CreateError::system("open init"))?;
+    channel.go().map_err(CreateError::system("reach init"))?;
+    Ok((pid, pidfd))
+}
+
+/// Does for init what it may not do itself as a user of its own namespace.
+fn attend(
+    channel: &mut Channel,
+    pid: i32,
+    ids: Option<&IdMaps>,
+    process: &Process,
+) -> Result<InitProcess, CreateError> {
+    let start_ticks = sys::pidfd::start_ticks(pid).map_err(CreateError::system("read init's start time"))?;
+    if let Some(score) = process.oom_score_adj() {
+        sys::session::set_oom_score_adj_of(pid, score).map_err(CreateError::system("set init's oom_score_adj"))?;
+    }
+    if let Some(ids) = ids {
+        ids.write(pid)
+            .map_err(CreateError::system("map the ids of the user namespace"))?;
+        channel.go().map_err(CreateError::system("reach init"))?;
+    }
+    Ok(InitProcess { pid, start_ticks })
+}
+
+/// Pipes belong to the container's root, which hands them on to its user: else
+/// `/dev/stdout` could not be opened again.
+fn give_streams(stdio: &Stdio, ids: Option<&IdMaps>) {
+    let (Stdio::Given { stdin, stdout, stderr }, Some(ids)) = (stdio, ids) else {
+        return;
+    };
+    let (Some(user), Some(group)) = (ids.outside_user(0), ids.outside_group(0)) else {
+        return;
+    };
+    for stream in [stdin, stdout, stderr] {
+        sys::pipe::give_to(stream, user, group);
     }
 }
 

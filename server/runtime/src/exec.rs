@@ -2,7 +2,8 @@
 
 use crate::channel::{Channel, Said};
 use crate::init::{self, Become};
-use crate::{ExecError, Failure, Stdio};
+use crate::seccomp::{Announced, Listener};
+use crate::{ExecError, Failure, Stdio, process, scheduling, seccomp};
 use cgroup::Group;
 use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
@@ -11,12 +12,16 @@ use sys::clone::{Birth, Cloned};
 use sys::namespace;
 
 pub struct Exec<'a> {
+    pub id: &'a str,
+    pub bundle: &'a std::path::Path,
     pub init: InitProcess,
     pub process: &'a Process,
     /// The container's, for its filter of system calls.
     pub spec: &'a Spec,
     pub group: Group,
     pub stdio: Stdio,
+    /// Descriptors from 3 on that the command inherits.
+    pub preserve_fds: u32,
 }
 
 /// A process that runs its program.
@@ -29,6 +34,7 @@ pub struct Execed {
     pub terminal: Option<OwnedFd>,
 }
 
+/// Of each kind the container's, whether its own or its host's.
 const ALL: u64 =
     namespace::MOUNT | namespace::UTS | namespace::IPC | namespace::PID | namespace::NETWORK | namespace::CGROUP;
 
@@ -40,10 +46,14 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
     let handle = sys::pidfd::open_if_same(request.init.pid, request.init.start_ticks)
         .map_err(ExecError::system("open the container's init"))?
         .ok_or(ExecError::Ended)?;
+    process::check(request.process).map_err(|error| ExecError::Process(Failure::new("exec", error.to_string())))?;
     let filter = crate::seccomp::compile(request.spec).map_err(ExecError::Process)?;
     let last_capability = sys::credentials::last_capability();
+    let place = Place::of(&request, handle)?;
+    let listener = listener(&request).map_err(ExecError::Process)?;
     let entry = request.group.entry()?;
     let (mut ours, mut theirs) = Channel::pair().map_err(ExecError::system("make a socket pair"))?;
+    let affinity = request.process.exec_cpu_affinity().as_ref();
     let birth = Birth {
         namespaces: 0,
         cgroup: entry.v2.as_ref().map(|dir| dir.as_fd()),
@@ -53,8 +63,11 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
         Cloned::Child => {
             drop(ours);
             let mut tasks = entry.v1_tasks;
-            let entered = init::join_cgroups(&mut tasks).and_then(|()| enter(&handle));
-            match entered.and_then(|()| divide(&mut theirs)) {
+            let entered = scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial().as_deref()))
+                .and_then(|()| init::join_cgroups(&mut tasks))
+                .and_then(|()| scheduling::set_affinity(affinity.and_then(|it| it.cpu_affinity_final().as_deref())))
+                .and_then(|()| place.enter());
+            match entered.and_then(|()| divide(&mut theirs, 0)) {
                 Ok(()) => {}
                 Err(failure) => {
                     theirs.say_failed(&failure);
@@ -63,12 +76,14 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
             }
             let wanted = Become {
                 process: request.process,
+                spec: request.spec,
                 user: init::user_of(request.process),
                 groups: "",
-                capabilities: crate::plan::capabilities(request.process, last_capability),
+                capabilities: process::capabilities(request.process, last_capability),
                 last_capability,
                 filter,
-                preserve_fds: 0,
+                listener,
+                preserve_fds: request.preserve_fds,
                 keyring: None,
             };
             let failure = match streams(request.stdio, &mut theirs).and_then(|()| wanted.prepared()) {
@@ -84,6 +99,73 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
     let outcome = listen(&mut ours);
     let _ = sys::children::wait_for(middle);
     outcome
+}
+
+/// The listener of the container's filter, which this process gets as well. Its own
+/// number is not known yet: the agent learns it from what is announced.
+fn listener(request: &Exec<'_>) -> Result<Option<Listener>, Failure> {
+    let Some(socket) = seccomp::connect(request.spec)? else {
+        return Ok(None);
+    };
+    let state = serde_json::json!({
+        "ociVersion": request.spec.version(), "id": request.id, "status": "running", "pid": request.init.pid,
+        "bundle": request.bundle, "annotations": request.spec.annotations(),
+    });
+    let announced = Announced {
+        state: &state,
+        pid: None,
+    };
+    Ok(Some(Listener::new(socket, request.spec, &announced)))
+}
+
+/// Where the new process is to be, worked out while the host's /proc is there.
+struct Place {
+    init: OwnedFd,
+    namespaces: u64,
+    has_own_users: bool,
+    /// The shim is spared when memory runs out; what it begins is not.
+    oom_score_adj: Option<i32>,
+}
+
+impl Place {
+    fn of(request: &Exec<'_>, init: OwnedFd) -> Result<Self, ExecError> {
+        let pid = request.init.pid;
+        // The kernel refuses a process that enters the user namespace it is in.
+        let shared = |name| namespace::is_shared_with(pid, name).map_err(ExecError::system("look at the container"));
+        let has_own_users = !shared("user")?;
+        let mut namespaces = ALL;
+        if has_own_users {
+            namespaces |= namespace::USER;
+        }
+        if std::fs::exists("/proc/self/ns/time").unwrap_or(false) && !shared("time")? {
+            namespaces |= namespace::TIME;
+        }
+        let of_container = request.spec.process().as_ref().and_then(Process::oom_score_adj);
+        Ok(Self {
+            init,
+            namespaces,
+            has_own_users,
+            oom_score_adj: request.process.oom_score_adj().or(of_container),
+        })
+    }
+
+    fn enter(&self) -> Result<(), Failure> {
+        if let Some(score) = self.oom_score_adj {
+            sys::session::set_oom_score_adj(score).map_err(Failure::io("oom", "cannot set oom_score_adj"))?;
+        }
+        // Also keeps processes of the container from looking into this one.
+        let _ = sys::credentials::hide();
+        namespace::enter_those_of(&self.init, self.namespaces)
+            .map_err(Failure::io("namespace", "cannot enter the container"))?;
+        if self.has_own_users {
+            sys::credentials::become_root().map_err(Failure::io(
+                "user",
+                "cannot become root of the container's user namespace",
+            ))?;
+            let _ = sys::credentials::hide();
+        }
+        Ok(())
+    }
 }
 
 fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
@@ -120,18 +202,11 @@ fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
     })
 }
 
-fn enter(init: &OwnedFd) -> Result<(), Failure> {
-    // Also keeps processes of the container from looking into this one.
-    let _ = sys::credentials::hide();
-    // The shim is spared when memory runs out; what it begins is not.
-    sys::session::set_oom_score_adj(0).map_err(Failure::io("oom", "cannot set oom_score_adj"))?;
-    namespace::enter_those_of(init, ALL).map_err(Failure::io("namespace", "cannot enter the container"))
-}
-
-/// Goes on as a child in the pid namespace; the process that was here tells its
-/// number and ends.
-fn divide(channel: &mut Channel) -> Result<(), Failure> {
+/// Goes on as a child, in the pid namespace that was entered and in new `namespaces`;
+/// the process that was here tells its number and ends.
+pub(crate) fn divide(channel: &mut Channel, namespaces: u64) -> Result<(), Failure> {
     let birth = Birth {
+        namespaces,
         sibling: true,
         ..Birth::default()
     };

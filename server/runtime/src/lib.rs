@@ -20,9 +20,15 @@ mod error;
 mod exec;
 mod group;
 pub mod hooks;
+mod ids;
 mod init;
-mod plan;
+mod labels;
+mod namespaces;
+mod process;
+mod scheduling;
 mod seccomp;
+mod sources;
+mod sysctl;
 mod user;
 
 pub use create::{Create, Created, Gate, Rootfs, RuntimeHooks, Stdio, create};

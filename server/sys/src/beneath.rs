@@ -71,6 +71,37 @@ pub fn find(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
+/// As [`find`], but a symbolic link anywhere in `path` is an error. `RESOLVE_NO_SYMLINKS`
+pub fn find_without_links(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    loop {
+        match openat2(
+            &root,
+            inside(path),
+            flags,
+            Mode::empty(),
+            RESOLVE | ResolveFlags::NO_SYMLINKS,
+        ) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+/// Whether a handle means a directory. fstat(2)
+pub fn is_dir(handle: impl AsFd) -> io::Result<bool> {
+    let found = rustix::fs::fstat(handle)?;
+    Ok(rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Directory)
+}
+
+/// Writes to the file that `path` means inside `root`, all at once; links that the
+/// kernel itself makes, such as `/proc/self`, are followed. openat2(2)
+pub fn write(root: impl AsFd, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat2(root, inside(path), flags, Mode::empty(), ResolveFlags::IN_ROOT)?;
+    io::Write::write_all(&mut std::fs::File::from(file), bytes)
+}
+
 /// Makes an empty file `path` inside `root` with its parents, unless something is
 /// there, and gives a handle of what is.
 pub fn make_file(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd> {

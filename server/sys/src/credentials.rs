@@ -69,6 +69,25 @@ pub fn hide() -> io::Result<()> {
     )?)
 }
 
+/// The opposite of [`hide`].
+pub fn show() -> io::Result<()> {
+    Ok(rustix::process::set_dumpable_behavior(
+        rustix::process::DumpableBehavior::Dumpable,
+    )?)
+}
+
+/// Becomes root of a user namespace that was entered or made, without groups where
+/// they may be dropped. setresuid(2)
+pub fn become_root() -> io::Result<()> {
+    match set_thread_groups(&[]) {
+        // Where setgroups is denied for ever, they stay.
+        Ok(()) | Err(rustix::io::Errno::PERM) => {}
+        Err(error) => return Err(error.into()),
+    }
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+    Ok(set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?)
+}
+
 /// umask(2)
 pub fn set_umask(mask: u32) {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));

@@ -36,6 +36,21 @@ pub fn make(dir: impl AsFd, name: &str, node: Node) -> io::Result<()> {
     Ok(chownat(&dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
+/// Which device a handle means: kind, major, minor; `None` when it means none.
+pub fn number(handle: impl AsFd) -> io::Result<Option<(Kind, u32, u32)>> {
+    let found = rustix::fs::fstat(handle)?;
+    let kind = match FileType::from_raw_mode(found.st_mode) {
+        FileType::CharacterDevice => Kind::Character,
+        FileType::BlockDevice => Kind::Block,
+        _ => return Ok(None),
+    };
+    Ok(Some((
+        kind,
+        rustix::fs::major(found.st_rdev),
+        rustix::fs::minor(found.st_rdev),
+    )))
+}
+
 /// Makes a symbolic link `name` in `dir`.
 pub fn link(dir: impl AsFd, name: &str, target: &str) -> io::Result<()> {
     Ok(symlinkat(target, dir, name)?)

@@ -2,7 +2,7 @@
 
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 pub const MOUNT: u64 = libc::CLONE_NEWNS as u64;
 pub const CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
@@ -17,6 +17,32 @@ pub const TIME: u64 = 0x80;
 pub fn unshare_cgroup() -> io::Result<()> {
     // SAFETY: the flag concerns the cgroup namespace alone, no memory or descriptors.
     Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?)
+}
+
+/// Children, and this process once it executes a program (Linux 6.1), get a time
+/// namespace of their own, whose clocks can be set off until then. time_namespaces(7)
+pub fn unshare_time() -> io::Result<()> {
+    // SAFETY: the flag concerns the time namespace of children alone.
+    Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWTIME) }?)
+}
+
+/// The type of the namespace that `handle` means, one of the bits above.
+/// ioctl_ns(2), `NS_GET_NSTYPE`
+///
+/// # Errors
+/// `ENOTTY` when it is no namespace.
+pub fn kind_of(handle: impl AsFd) -> io::Result<u64> {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: this ioctl takes no argument and touches no memory.
+    let kind = unsafe { libc::ioctl(handle.as_fd().as_raw_fd(), NS_GET_NSTYPE) };
+    u64::try_from(kind).map_err(|_| io::Error::last_os_error())
+}
+
+/// Whether a process is in the same namespace as the caller; `name` as in
+/// `/proc/PID/ns`.
+pub fn is_shared_with(pid: i32, name: &str) -> io::Result<bool> {
+    let of = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/{name}"));
+    Ok(of(&pid.to_string())? == of("self")?)
 }
 
 /// Enters one namespace, which must be of the type that `kind` names. setns(2)

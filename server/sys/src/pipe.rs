@@ -28,3 +28,14 @@ pub fn make_fifo(path: &std::path::Path) -> io::Result<()> {
         0,
     )?)
 }
+
+/// Makes others the owners of a pipe; anything else stays whose it is. fchown(2)
+pub fn give_to(descriptor: impl AsFd, user: u32, group: u32) {
+    let is_pipe = rustix::fs::fstat(&descriptor)
+        .is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Fifo);
+    if is_pipe {
+        let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
+        // A pipe of somebody else's is not ours to give.
+        let _ = rustix::fs::fchown(descriptor, Some(user), Some(group));
+    }
+}

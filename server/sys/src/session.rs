@@ -35,6 +35,11 @@ pub fn set_oom_score_adj(score: i32) -> io::Result<()> {
     fs::write("/proc/self/oom_score_adj", score.to_string())
 }
 
+/// The same of another process.
+pub fn set_oom_score_adj_of(pid: i32, score: i32) -> io::Result<()> {
+    fs::write(format!("/proc/{pid}/oom_score_adj"), score.to_string())
+}
+
 /// Names this boot of the host: pids and start times of another one mean nothing.
 /// /proc/sys/kernel/random/boot_id, random(4)
 pub fn boot_id() -> io::Result<String> {

@@ -80,8 +80,10 @@ pub(super) fn create(global: &Global, arguments: Arguments) -> Result<()> {
 /// Makes the container and its state; undone altogether when it fails.
 pub(super) fn make(global: &Global, wish: &Wish, apart: bool) -> Result<(StateFile, Created)> {
     let dir = state_file::dir(global, &wish.id)?;
-    let spec = Spec::load(wish.bundle.join("config.json"))
-        .with_context(|| format!("cannot read `{}/config.json`", wish.bundle.display()))?;
+    let bundle::config_file::Config { spec, warnings } = bundle::config_file::read(&wish.bundle.join("config.json"))?;
+    for warning in warnings {
+        super::log::warning(global, &warning);
+    }
     let terminal = spec
         .process()
         .as_ref()

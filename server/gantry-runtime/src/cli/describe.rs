@@ -76,6 +76,8 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
     if path.exists() {
         bail!("`{}` exists already; remove it first", path.display());
     }
+    let mut mounts = bundle::defaults::mounts(false);
+    mounts.extend(bundle::defaults::ipc_mounts(bundle::defaults::SHM_BYTES));
     let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let config = json!({
         "ociVersion": "1.2.0",
@@ -91,7 +93,7 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
         },
         "root": {"path": "rootfs", "readonly": true},
         "hostname": "gantry",
-        "mounts": bundle::defaults::mounts(false),
+        "mounts": mounts,
         "linux": {
             "namespaces": [
                 {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},

@@ -133,11 +133,14 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
         inherited()?
     };
     let begun = runtime::exec(runtime::Exec {
+        id,
+        bundle: &state.bundle,
         init: state.init(),
         process: &process,
         spec: &spec,
         group: state.group()?,
         stdio,
+        preserve_fds: 0,
     });
     let mut begun = match begun {
         Ok(begun) => begun,

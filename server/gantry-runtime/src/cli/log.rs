@@ -1,4 +1,4 @@
-//! Errors, for people and for the engine that called.
+//! Errors and warnings, for people and for the engine that called.
 
 use super::arguments::Global;
 use serde_json::json;
@@ -6,7 +6,14 @@ use std::fs::File;
 use std::io::Write as _;
 
 pub(super) fn error(global: &Global, error: &anyhow::Error) {
-    let message = format!("{error:#}");
+    say(global, "error", &format!("{error:#}"));
+}
+
+pub(super) fn warning(global: &Global, message: &str) {
+    say(global, "warning", message);
+}
+
+fn say(global: &Global, level: &str, message: &str) {
     if let Some(path) = &global.log
         && let Ok(mut log) = File::options().create(true).append(true).open(path)
     {
@@ -14,9 +21,9 @@ pub(super) fn error(global: &Global, error: &anyhow::Error) {
         let nanos = now.ok().and_then(|since| i64::try_from(since.as_nanos()).ok());
         let time = model::Timestamp::from_unix_nanos(nanos.unwrap_or(0)).to_string();
         let line = if global.log_json {
-            json!({"level": "error", "msg": message, "time": time}).to_string()
+            json!({"level": level, "msg": message, "time": time}).to_string()
         } else {
-            format!("time=\"{time}\" level=error msg={message:?}")
+            format!("time=\"{time}\" level={level} msg={message:?}")
         };
         let _ = writeln!(log, "{line}");
     }

@@ -55,8 +55,8 @@ pub(super) fn make_shims(hierarchies: &Hierarchies, path: &str) -> Result<Group>
 }
 
 pub(super) fn read_spec(launch: &Launch) -> Result<Spec> {
-    let path = launch.bundle_dir.join("config.json");
-    Spec::load(&path).with_context(|| format!("cannot read `{}`", path.display()))
+    // The engine wrote it: there is nothing to warn of.
+    Ok(bundle::config_file::read(&launch.bundle_dir.join("config.json"))?.spec)
 }
 
 impl Container {
@@ -137,11 +137,14 @@ impl Container {
         let size = exec.size.unwrap_or_default();
         let terminal = process.terminal().unwrap_or(false);
         let begun = runtime::exec(runtime::Exec {
+            id: &launch.id,
+            bundle: &launch.bundle_dir,
             init: self.created.init,
             process: &process,
             spec: &spec,
             group: self.group.clone(),
             stdio: stdio_of((!terminal).then_some(stdio), size.rows, size.cols),
+            preserve_fds: 0,
         });
         let begun = begun
             .map(|execed| Begun {

@@ -27,9 +27,11 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
-pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
-    let dir =
-        beneath::make_dirs(root, Path::new("/dev"), 0o755).map_err(Failure::io("device", "cannot open `/dev`"))?;
+/// `binds` where device files cannot be made, only shown: by users of a user namespace.
+pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result<(), Failure> {
+    let dir = beneath::make_dirs(root, Path::new("/dev"), 0o755)
+        .and_then(|_| beneath::find_without_links(root, Path::new("/dev")))
+        .map_err(Failure::io("device", "cannot open `/dev`, which may be no link"))?;
     // A bind of the host's /dev has everything already, and must not be changed.
     let is_host = spec
         .mounts()
@@ -46,8 +48,13 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure>
                 uid: 0,
                 gid: 0,
             };
-            unless_there(sys::device::make(&dir, name, node))
-                .map_err(Failure::io("device", format!("cannot make `/dev/{name}`")))?;
+            let path = Path::new("/dev").join(name);
+            let made = if binds {
+                bind(root, &path, node)
+            } else {
+                make(&dir, name, node)
+            };
+            made.map_err(Failure::io("device", format!("cannot make `{}`", path.display())))?;
         }
         for (name, target) in LINKS {
             unless_there(sys::device::link(&dir, name, target))
@@ -61,22 +68,57 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure>
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return Err(failed(io::ErrorKind::InvalidInput.into()));
         };
-        let dir = beneath::make_dirs(root, parent, 0o755).map_err(failed)?;
+        let number = |number: i64| u32::try_from(number).map_err(|_| failed(io::ErrorKind::InvalidInput.into()));
         let node = Node {
             kind: match device.typ() {
                 LinuxDeviceType::B => Kind::Block,
                 LinuxDeviceType::P => Kind::Fifo,
                 LinuxDeviceType::C | LinuxDeviceType::U | LinuxDeviceType::A => Kind::Character,
             },
-            major: u32::try_from(device.major()).unwrap_or(0),
-            minor: u32::try_from(device.minor()).unwrap_or(0),
+            major: number(device.major())?,
+            minor: number(device.minor())?,
             mode: device.file_mode().unwrap_or(0o666) & 0o7777,
             uid: device.uid().unwrap_or(0),
             gid: device.gid().unwrap_or(0),
         };
-        unless_there(sys::device::make(&dir, name, node)).map_err(failed)?;
+        if binds && node.kind != Kind::Fifo {
+            bind(root, path, node).map_err(failed)?;
+        } else {
+            let dir = beneath::make_dirs(root, parent, 0o755).map_err(failed)?;
+            make(&dir, name, node).map_err(failed)?;
+        }
     }
     Ok(())
+}
+
+/// What is there already is good if it is that device.
+fn make(dir: &OwnedFd, name: &str, node: Node) -> io::Result<()> {
+    match sys::device::make(dir, name, node) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && node.kind != Kind::Fifo => {
+            let there = beneath::find_without_links(dir, Path::new(name))?;
+            expect(&there, node)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Shows the host's device of the same path.
+fn bind(root: BorrowedFd<'_>, path: &Path, node: Node) -> io::Result<()> {
+    let tree = mount::copy_path_detached(path, false)?;
+    expect(&tree, node)?;
+    let place = beneath::make_file(root, path, 0o666)?;
+    mount::attach(&tree, &place)
+}
+
+fn expect(handle: &OwnedFd, node: Node) -> io::Result<()> {
+    if sys::device::number(handle)? == Some((node.kind, node.major, node.minor)) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "there is something else than device {}:{}",
+        node.major, node.minor
+    )))
 }
 
 /// Puts the terminal at `/dev/console`.

@@ -5,6 +5,7 @@
 //! root is changed it sees the host's files and touches those of the container only
 //! through handles below the container's root.
 
+mod destination;
 mod devices;
 mod mounts;
 mod options;
@@ -15,14 +16,17 @@ mod rootfs;
 pub(crate) use privileges::{Become, begin_program};
 
 use crate::channel::Channel;
-use crate::plan::Namespaces;
-use crate::{Failure, Gate, Stdio};
+use crate::ids::IdMaps;
+use crate::namespaces::{self, Namespaces};
+use crate::sources::Sources;
+use crate::{Failure, Stdio};
 use oci_spec::runtime::{Process, Spec};
 use reaper::Reaper;
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use sys::namespace;
 
@@ -31,26 +35,35 @@ pub(crate) struct Init<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) process: &'a Process,
     pub(crate) bundle: &'a Path,
-    /// A detached root filesystem.
-    pub(crate) root: Option<OwnedFd>,
+    pub(crate) sources: Sources,
     pub(crate) stdio: Stdio,
     pub(crate) namespaces: Namespaces,
+    /// Of a user namespace that is new.
+    pub(crate) ids: Option<IdMaps>,
+    /// Paths below `/proc/sys` and values.
+    pub(crate) sysctls: Vec<(String, String)>,
     /// `tasks` files of v1 cgroups.
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) filter: Option<crate::seccomp::Filter>,
-    pub(crate) gate: Gate,
+    /// What it waits at instead of the channel: the other end of a FIFO.
+    pub(crate) gate: Option<File>,
+    /// Somebody who answers announced system calls.
+    pub(crate) listener: Option<UnixStream>,
     pub(crate) no_pivot: bool,
     /// Name of a session keyring of its own.
     pub(crate) keyring: Option<&'a str>,
     pub(crate) preserve_fds: u32,
     /// Before its own hooks, for those of the caller.
     pub(crate) waits_for_hooks: bool,
+    /// Whether its user namespace is another than the caller's.
+    pub(crate) has_own_users: bool,
     /// `None` in a process that has nothing to tell.
     pub(crate) channel: Option<Channel>,
 }
 
 /// Sets the container up and becomes its command.
 pub(crate) fn run(mut init: Init<'_>) -> ! {
+    let alone = init.gate.is_some();
     let reaper = has_reaper(init.spec).then(Reaper::prepare);
     let failure = match (set_up(&mut init), reaper) {
         (Ok(wanted), Some(reaper)) => reaper.begin_behind(wanted, &mut init.channel),
@@ -60,7 +73,7 @@ pub(crate) fn run(mut init: Init<'_>) -> ! {
     if let Some(channel) = &mut init.channel {
         channel.say_failed(&failure);
     }
-    if matches!(init.gate, Gate::Fifo(_)) {
+    if alone {
         // Who created the container is gone: its own standard error is what is left.
         let _ = writeln!(std::io::stderr(), "{failure}");
     }
@@ -69,24 +82,26 @@ pub(crate) fn run(mut init: Init<'_>) -> ! {
 
 fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     join_cgroups(&mut init.tasks)?;
+    become_root_inside(init)?;
     let _ = sys::credentials::hide();
     sys::session::leave().map_err(Failure::io("session", "cannot begin a session"))?;
     enter_namespaces(init)?;
     let spec = init.spec;
-    let linux = spec.linux().as_ref();
     // Read and written in the host's /proc, which shows the new namespaces to who
     // is in them, and which no image has touched.
-    for (name, value) in linux.and_then(|linux| linux.sysctl().as_ref()).into_iter().flatten() {
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        fs::write(&path, value).map_err(Failure::io("sysctl", format!("cannot set `{name}` to `{value}`")))?;
+    for (path, value) in &init.sysctls {
+        fs::write(Path::new("/proc/sys").join(path), value)
+            .map_err(Failure::io("sysctl", format!("cannot set `{path}` to `{value}`")))?;
     }
-    let score = init.process.oom_score_adj().unwrap_or(0);
-    sys::session::set_oom_score_adj(score).map_err(Failure::io("oom", "cannot set oom_score_adj"))?;
     let last_capability = sys::credentials::last_capability();
-    let root = rootfs::attach(init.bundle, spec, init.root.take())?;
-    let has_cgroup_namespace = init.namespaces.has_new(namespace::CGROUP);
-    mounts::make_all(root.as_fd(), spec, has_cgroup_namespace)?;
-    devices::make_all(root.as_fd(), spec)?;
+    let root = rootfs::attach(init.bundle, spec, init.sources.root.take())?;
+    let surroundings = mounts::Surroundings {
+        bundle: init.bundle,
+        has_cgroup_namespace: init.namespaces.has_new(namespace::CGROUP),
+        ids: init.ids.as_ref(),
+    };
+    mounts::make_all(root.as_fd(), spec, &mut init.sources, &surroundings)?;
+    devices::make_all(root.as_fd(), spec, init.has_own_users)?;
     let terminal = open_streams(init, root.as_fd())?;
     mounts::guard(root.as_fd(), spec)?;
     // /proc is the host's still, and shows the pid as the host has it.
@@ -117,15 +132,23 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         state("creating"),
     )?;
     let created = state("created");
-    let gate = open_gate(&init.gate)?;
+    let listener = init.listener.take().map(|socket| {
+        let announced = crate::seccomp::Announced {
+            state: &created,
+            pid: host_pid,
+        };
+        crate::seccomp::Listener::new(socket, spec, &announced)
+    });
     rootfs::enter(root, spec, init.no_pivot)?;
     let wanted = Become {
         process: init.process,
+        spec,
         user: user_of(init.process),
         groups: annotation_of(spec, bundle::annotation::GROUPS).unwrap_or_default(),
-        capabilities: crate::plan::capabilities(init.process, last_capability),
+        capabilities: crate::process::capabilities(init.process, last_capability),
         last_capability,
         filter: init.filter.take(),
+        listener,
         preserve_fds: init.preserve_fds,
         keyring: init.keyring,
     }
@@ -134,7 +157,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         .say_ready(terminal.as_ref().map(|master| master.as_fd()))
         .map_err(Failure::io("start", "cannot report"))?;
     drop(terminal);
-    wait_at_gate(init, gate)?;
+    wait_at_gate(init)?;
     run_hooks(
         "startContainer",
         hooks.and_then(|hooks| hooks.start_container().as_ref()),
@@ -154,9 +177,47 @@ pub(crate) fn join_cgroups(tasks: &mut Vec<OwnedFd>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
-    for (kind, handle) in init.namespaces.joined.drain(..) {
+/// Waits until the ids of its new user namespace are there, and becomes their root.
+fn become_root_inside(init: &mut Init<'_>) -> Result<(), Failure> {
+    if init.ids.is_some() && !channel(init)?.wait() {
+        sys::clone::exit_now(crate::error::NOT_STARTED);
+    }
+    if init.has_own_users {
+        sys::credentials::become_root().map_err(Failure::io(
+            "user",
+            "cannot become root of the user namespace, whose mappings may lack it",
+        ))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn join_namespaces(namespaces: &mut Namespaces) -> Result<(), Failure> {
+    for (kind, handle) in namespaces.joined.drain(..) {
         namespace::enter(&handle, kind).map_err(Failure::io("namespace", "cannot join a namespace"))?;
+    }
+    Ok(())
+}
+
+/// Clocks can be set off until the first process is in the namespace, which is this
+/// one when it executes its program.
+fn set_clocks(spec: &Spec) -> Result<(), Failure> {
+    let failed = |what: &'static str| Failure::io("time", what);
+    namespace::unshare_time().map_err(failed("cannot make a time namespace"))?;
+    let lines = namespaces::offsets(spec);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    // The file belongs to the process only while others may look into that.
+    let _ = sys::credentials::show();
+    let written = fs::write("/proc/self/timens_offsets", lines.concat());
+    let _ = sys::credentials::hide();
+    written.map_err(failed("cannot set the clocks' offsets"))
+}
+
+fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
+    join_namespaces(&mut init.namespaces)?;
+    if init.namespaces.has_new(namespace::TIME) {
+        set_clocks(init.spec)?;
     }
     if init.namespaces.has_new(namespace::CGROUP) {
         namespace::unshare_cgroup().map_err(Failure::io("namespace", "cannot make a cgroup namespace"))?;
@@ -208,22 +269,8 @@ pub(crate) fn terminal_in(
     Ok((master, peer))
 }
 
-/// Opens the gate's FIFO while the host's paths are still there. Open for writing
-/// too, it neither waits for the other side nor ever ends.
-fn open_gate(gate: &Gate) -> Result<Option<File>, Failure> {
-    match gate {
-        Gate::Pipe => Ok(None),
-        Gate::Fifo(path) => File::options()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map(Some)
-            .map_err(Failure::io("start", format!("cannot open FIFO `{}`", path.display()))),
-    }
-}
-
-fn wait_at_gate(init: &mut Init<'_>, fifo: Option<File>) -> Result<(), Failure> {
-    let Some(mut fifo) = fifo else {
+fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
+    let Some(mut fifo) = init.gate.take() else {
         if !channel(init)?.wait() {
             // Nobody is left who could start or hear.
             sys::clone::exit_now(crate::error::NOT_STARTED);

@@ -1,65 +1,124 @@
 //! The mounts of the spec, and the paths that are hidden or made read-only.
 
+use super::destination;
 use super::options::Options;
 use crate::Failure;
+use crate::ids::IdMaps;
+use crate::sources::{self, Sources};
 use oci_spec::runtime::{Mount, Spec};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sys::{beneath, mount};
 
-pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, has_cgroup_namespace: bool) -> Result<(), Failure> {
-    for wanted in spec.mounts().iter().flatten() {
-        make(root, wanted, has_cgroup_namespace)?;
+/// What mounts depend on besides themselves.
+pub(super) struct Surroundings<'a> {
+    pub(super) bundle: &'a Path,
+    pub(super) has_cgroup_namespace: bool,
+    /// Of the container's new user namespace.
+    pub(super) ids: Option<&'a IdMaps>,
+}
+
+pub(super) fn make_all(
+    root: BorrowedFd<'_>,
+    spec: &Spec,
+    sources: &mut Sources,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Failure> {
+    for (place, wanted) in spec.mounts().iter().flatten().enumerate() {
+        make(root, wanted, sources.take(place), surroundings)?;
     }
     Ok(())
 }
 
-fn make(root: BorrowedFd<'_>, wanted: &Mount, has_cgroup_namespace: bool) -> Result<(), Failure> {
+fn make(
+    root: BorrowedFd<'_>,
+    wanted: &Mount,
+    opened: Option<OwnedFd>,
+    surroundings: &Surroundings<'_>,
+) -> Result<(), Failure> {
     let destination = wanted.destination().as_path();
     let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
     let options = Options::parse(wanted.options().as_deref().unwrap_or_default());
     let kind = wanted.typ().as_deref().unwrap_or("none");
-    let source = wanted.source().clone().unwrap_or_default();
-    if let Some(recursive) = options.bind.or((kind == "bind").then_some(true)) {
+    destination::check(wanted)?;
+    if options.remount && sources::binds(wanted).is_none() {
+        let target = beneath::find(root, destination).map_err(failed("find"))?;
+        return apply(&target, &options).map_err(failed("set the options of"));
+    }
+    if let Some(recursive) = sources::binds(wanted) {
+        let source = surroundings.bundle.join(wanted.source().clone().unwrap_or_default());
         let what = format!("bind `{}` to", source.display());
-        let tree = mount::copy_path_detached(&source, recursive).map_err(failed(&what))?;
+        let tree = match opened {
+            Some(tree) => tree,
+            None => mount::copy_path_detached(&source, recursive).map_err(failed(&what))?,
+        };
         apply(&tree, &options).map_err(failed("set the options of"))?;
-        let is_dir = fs::metadata(&source).map_err(failed(&what))?.is_dir();
-        let target = if is_dir {
-            beneath::make_dirs(root, destination, 0o755)
+        let target = if beneath::is_dir(&tree).map_err(failed(&what))? {
+            destination::make_dir(root, destination)
         } else {
             beneath::make_file(root, destination, 0o644)
         };
         let target = target.map_err(failed("make the mount point"))?;
         return mount::attach(&tree, &target).map_err(failed(&what));
     }
-    let target = beneath::make_dirs(root, destination, 0o755).map_err(failed("make the mount point"))?;
-    if kind == "cgroup" {
-        return cgroups(root, destination, &target, &options, has_cgroup_namespace);
+    let target = destination::make_dir(root, destination).map_err(failed("make the mount point"))?;
+    if kind == "cgroup" || kind == "cgroup2" {
+        return cgroups(root, destination, &target, &options, surroundings.has_cgroup_namespace);
     }
+    let tree = new_file_system(wanted, kind, &options, &target, surroundings.ids)?;
+    apply(&tree, &options).map_err(failed("set the options of"))?;
+    if options.copy_up {
+        let inside = beneath::open_dir(&tree, Path::new("/")).map_err(failed("open"))?;
+        sys::copy_tree::copy_into(&target, &inside).map_err(failed("copy what is below"))?;
+    }
+    mount::attach(&tree, &target).map_err(failed("attach"))
+}
+
+fn new_file_system(
+    wanted: &Mount,
+    kind: &str,
+    options: &Options,
+    target: &OwnedFd,
+    ids: Option<&IdMaps>,
+) -> Result<OwnedFd, Failure> {
+    let destination = wanted.destination().display();
+    let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{destination}`"));
+    let source = wanted.source().clone().unwrap_or_default();
     let source = source.to_string_lossy();
     let mut data = options.data.clone();
     if kind == "tmpfs" && !data.iter().any(|option| option.starts_with("mode=")) {
         // As the directory it covers.
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::File::from(target.try_clone().map_err(failed("look at"))?)
+        let mode = File::from(target.try_clone().map_err(failed("look at"))?)
             .metadata()
             .map_err(failed("look at"))?
             .permissions()
             .mode();
         data.push(format!("mode={:o}", mode & 0o7777));
     }
-    let tree = mount::new_detached(kind, &source, &data, options.set)
-        .map_err(failed(&format!("mount a file system of type `{kind}` at")))?;
-    apply(&tree, &options).map_err(failed("set the options of"))?;
-    if options.copy_up {
-        sys::copy_tree::copy_into(&target, &tree).map_err(failed("copy what is below"))?;
+    if kind == "devpts" {
+        // A group that the container's users do not have cannot own terminals.
+        let has = |group: &str| {
+            let group = group.parse().ok();
+            ids.is_none_or(|ids| group.is_some_and(|group| ids.outside_group(group).is_some()))
+        };
+        data.retain(|option| option.strip_prefix("gid=").is_none_or(has));
     }
-    mount::attach(&tree, &target).map_err(failed("attach"))
+    match mount::new_detached(kind, &source, &data, options.set) {
+        Err(error) if kind == "sysfs" && error.kind() == io::ErrorKind::PermissionDenied => {
+            // Whose network the host's users own may not be shown anew; what is there
+            // already may be.
+            let tree = mount::copy_path_detached(Path::new("/sys"), true).map_err(failed("bind `/sys` to"))?;
+            mount::change(&tree, options.set, 0, true).map_err(failed("set the options of"))?;
+            Ok(tree)
+        }
+        outcome => outcome.map_err(failed(&format!("mount a file system of type `{kind}` at"))),
+    }
 }
 
-fn apply(tree: &OwnedFd, options: &Options) -> std::io::Result<()> {
+fn apply(tree: &OwnedFd, options: &Options) -> io::Result<()> {
     if options.set != 0 || options.clear != 0 {
         mount::change(tree, options.set, options.clear, false)?;
     }
@@ -143,12 +202,9 @@ pub(super) fn guard(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
         let Some(place) = find(root, path).map_err(failed)? else {
             continue;
         };
-        let is_dir = fs::metadata(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&place)))
-            .map_err(failed)?
-            .is_dir();
+        let is_dir = beneath::is_dir(&place).map_err(failed)?;
         let tree = if !is_dir {
-            // The host's, which no image can have replaced.
-            mount::copy_path_detached(Path::new("/dev/null"), false).map_err(failed)?
+            null().map_err(failed)?
         } else if let Some(first) = &empty {
             // One empty directory, shared: each file system more costs at the end.
             mount::copy_detached(first, Path::new(""), false).map_err(failed)?
@@ -164,17 +220,19 @@ pub(super) fn guard(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
     Ok(())
 }
 
-fn find(root: BorrowedFd<'_>, path: &str) -> std::io::Result<Option<OwnedFd>> {
+/// The host's `/dev/null`, which no image can have replaced.
+fn null() -> io::Result<OwnedFd> {
+    let tree = mount::copy_path_detached(Path::new("/dev/null"), false)?;
+    if sys::device::number(&tree)? != Some((sys::device::Kind::Character, 1, 3)) {
+        return Err(io::Error::other("the host's `/dev/null` is another device"));
+    }
+    Ok(tree)
+}
+
+fn find(root: BorrowedFd<'_>, path: &str) -> io::Result<Option<OwnedFd>> {
     match beneath::find(root.as_fd(), Path::new(path)) {
         Ok(place) => Ok(Some(place)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(None)
-        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Options {
     pub(super) bind: Option<bool>,
     pub(super) propagation: Option<(Propagation, bool)>,
     pub(super) copy_up: bool,
+    /// Changes what is mounted there already.
+    pub(super) remount: bool,
     /// For the file system.
     pub(super) data: Vec<String>,
 }
@@ -33,7 +35,11 @@ impl Options {
             "bind" => self.bind = Some(false),
             "rbind" => self.bind = Some(true),
             "tmpcopyup" => self.copy_up = true,
-            "defaults" | "async" | "silent" | "loud" | "nomand" | "norelatime" | "noiversion" | "nostrictatime" => {}
+            "remount" => self.remount = true,
+            // Mappings are the caller's business, who alone may make such mounts.
+            "idmap" | "ridmap" => {}
+            // What is so anyway, or what the kernel keeps no more.
+            "defaults" | "silent" | "loud" | "mand" | "nomand" | "iversion" | "noiversion" => {}
             _ => {
                 if let Some((set, clear)) = attribute(option) {
                     self.set = self.set & !clear | set;
@@ -71,7 +77,8 @@ fn attribute(option: &str) -> Option<(u64, u64)> {
         // A value, not a set of bits: the kernel wants all of them cleared.
         "noatime" => (mount::NO_ATIME, mount::ATIME_FIELD),
         "strictatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD),
-        "relatime" | "atime" => (mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+        "relatime" | "atime" | "nostrictatime" => (mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+        "norelatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD),
         _ => return None,
     })
 }

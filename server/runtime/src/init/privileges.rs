@@ -3,9 +3,9 @@
 
 use crate::Failure;
 use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Listener};
 use crate::user::{self, Identity};
-use oci_spec::runtime::Process;
+use oci_spec::runtime::{Process, Spec};
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,6 +14,8 @@ use sys::credentials::{self, Capabilities};
 /// What a process is to become.
 pub(crate) struct Become<'a> {
     pub(crate) process: &'a Process,
+    /// The container's.
+    pub(crate) spec: &'a Spec,
     /// A user by name instead of the numbers in `process`.
     pub(crate) user: Option<&'a str>,
     /// Further groups by name or number, separated by commas.
@@ -21,6 +23,7 @@ pub(crate) struct Become<'a> {
     pub(crate) capabilities: Capabilities,
     pub(crate) last_capability: u32,
     pub(crate) filter: Option<Filter>,
+    pub(crate) listener: Option<Listener>,
     pub(crate) preserve_fds: u32,
     pub(crate) keyring: Option<&'a str>,
 }
@@ -66,9 +69,20 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         // Kernels without keyrings are fine.
         let _ = credentials::join_session_keyring(name);
     }
-    for (resource, soft, hard) in crate::plan::rlimits(process) {
-        credentials::set_rlimit(resource, soft, hard).map_err(Failure::io("rlimit", "cannot set a resource limit"))?;
+    for limit in crate::process::rlimits(process) {
+        let crate::process::Rlimit {
+            name,
+            number,
+            soft,
+            hard,
+        } = limit;
+        credentials::set_rlimit(number, soft, hard).map_err(Failure::io(
+            "rlimit",
+            format!("cannot set {name} to {soft} (hard {hard})"),
+        ))?;
     }
+    crate::scheduling::apply(process)?;
+    crate::scheduling::apply_of_container(wanted.spec)?;
     let identity = wanted.identity()?;
     sys::standard_streams::give_to(identity.uid);
     let cwd = process.cwd();
@@ -85,10 +99,11 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         }
     }
     credentials::set_umask(process.user().umask().unwrap_or(0o022));
+    crate::labels::set_for_exec(process)?;
     let no_new_privileges = process.no_new_privileges().unwrap_or(false);
     let load = |filter: &Filter| {
         filter
-            .load()
+            .load(wanted.listener.as_ref())
             .map_err(Failure::io("seccomp", "cannot load the filter of system calls"))
     };
     if let Some(filter) = wanted.filter.as_ref().filter(|_| !no_new_privileges) {

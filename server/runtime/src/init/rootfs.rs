@@ -11,11 +11,7 @@ use sys::mount::{self, Propagation};
 pub(super) fn attach(bundle: &Path, spec: &Spec, detached: Option<OwnedFd>) -> Result<OwnedFd, Failure> {
     let failed = |what: String| Failure::io("rootfs", what);
     mount::isolate_root().map_err(failed("cannot keep mounts from leaving the container".to_owned()))?;
-    let path = spec
-        .root()
-        .as_ref()
-        .map_or_else(|| "rootfs".into(), |root| root.path().clone());
-    let path = bundle.join(path);
+    let path = bundle.join(crate::sources::root_path(spec));
     let shown = path.display();
     let tree = match detached {
         Some(tree) => tree,
@@ -26,8 +22,11 @@ pub(super) fn attach(bundle: &Path, spec: &Spec, detached: Option<OwnedFd>) -> R
     // Unbound from the host's: what is unmounted here stays there.
     mount::set_propagation(&tree, Propagation::Private, true)
         .map_err(failed(format!("cannot keep `{shown}` to itself")))?;
+    // Anywhere will do, and `/` is there for users who may not see the others: what
+    // lies on top of it is not met by paths, which begin below.
     let target = File::open(&path)
         .or_else(|_| File::open(bundle))
+        .or_else(|_| File::open("/"))
         .map_err(failed(format!("cannot open `{shown}`")))?;
     mount::attach(&tree, &target).map_err(failed(format!("cannot attach the root filesystem at `{shown}`")))?;
     Ok(tree)

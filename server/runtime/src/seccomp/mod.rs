@@ -14,11 +14,13 @@ mod assembler;
 mod compile;
 #[cfg(test)]
 mod interpreter;
+mod listener;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use crate::Failure;
+pub(crate) use listener::{Announced, Listener, connect};
 use oci_spec::runtime::Spec;
 use std::io;
 use sys::seccomp::{Flags, Instruction};
@@ -32,9 +34,17 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Puts the filter on the calling thread, for ever.
-    pub(crate) fn load(&self) -> io::Result<()> {
-        sys::seccomp::load(&self.program, self.flags).map(drop)
+    /// Puts the filter on the calling thread, for ever. Who listens to it is told.
+    pub(crate) fn load(&self, listener: Option<&Listener>) -> io::Result<()> {
+        match (sys::seccomp::load(&self.program, self.flags)?, listener) {
+            (Some(announcements), Some(listener)) => listener.hand_over(&announcements),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether some calls are announced instead of answered.
+    pub(crate) fn announces(&self) -> bool {
+        self.flags.new_listener
     }
 }
 
@@ -44,9 +54,8 @@ pub(crate) fn compile(spec: &Spec) -> Result<Option<Filter>, Failure> {
         return Ok(None);
     };
     let filter = compile::compile(seccomp).map_err(|error| Failure::new("seccomp", error.to_string()))?;
-    if filter.flags.new_listener {
-        // Without somebody to answer, the first such call would hang for ever.
-        return Err(Failure::new("seccomp", "the action `SCMP_ACT_NOTIFY` is not supported"));
+    if filter.announces() {
+        listener::check(seccomp)?;
     }
     Ok(Some(filter))
 }

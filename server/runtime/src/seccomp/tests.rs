@@ -363,7 +363,7 @@ fn ordinary_programs_run_under_our_own_filter() {
     let code = move |script: &'static str| {
         let standard = standard.clone();
         let run = move || {
-            standard.load().unwrap();
+            standard.load(None).unwrap();
             let mut shell = std::process::Command::new("/bin/sh");
             shell.args(["-c", script]).stderr(std::process::Stdio::null());
             shell.status().unwrap().code()

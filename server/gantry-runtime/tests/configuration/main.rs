@@ -1,0 +1,10 @@
+//! What `config.json` says and containers then are. runtime-spec, config.md and
+//! config-linux.md
+
+#[path = "../bundle/mod.rs"]
+mod bundle;
+mod mounts;
+mod namespaces;
+mod process;
+mod seccomp;
+mod users;

@@ -1,0 +1,150 @@
+//! Namespaces: new, joined, inherited.
+
+use crate::bundle::Bundle;
+use serde_json::{Value, json};
+use std::fs;
+
+fn set(bundle: &Bundle, kind: &str, path: &str) {
+    bundle.edit(|config| {
+        let list = config["linux"]["namespaces"].as_array_mut().unwrap();
+        list.retain(|namespace| namespace["type"] != kind);
+        list.push(json!({"type": kind, "path": path}));
+    });
+}
+
+#[test]
+fn any_namespace_can_be_joined() {
+    let Some(host) = Bundle::new("echo up; exec sleep 600") else {
+        return;
+    };
+    host.run_detached();
+    host.until("up", |bundle| bundle.output().contains("up"));
+    let pid = host.pid();
+    for (kind, file) in [
+        ("pid", "pid"),
+        ("network", "net"),
+        ("ipc", "ipc"),
+        ("uts", "uts"),
+        ("cgroup", "cgroup"),
+    ] {
+        let Some(guest) = Bundle::new(&format!("readlink /proc/self/ns/{file}")) else {
+            return;
+        };
+        set(&guest, kind, &format!("/proc/{pid}/ns/{file}"));
+        guest.edit(|config| {
+            if kind == "uts" {
+                config.as_object_mut().unwrap().remove("hostname");
+            }
+        });
+        let there = fs::read_link(format!("/proc/{pid}/ns/{file}")).unwrap();
+        guest.run().expect(there.to_str().unwrap());
+    }
+}
+
+#[test]
+fn a_shared_pid_namespace_shows_both_and_survives_the_guest() {
+    let Some(host) = Bundle::new("echo up; exec sleep 4711") else {
+        return;
+    };
+    host.run_detached();
+    host.until("up", |bundle| bundle.output().contains("up"));
+    let Some(guest) = Bundle::new("ps -o args | grep -c '[s]leep 4711'") else {
+        return;
+    };
+    set(&guest, "pid", &format!("/proc/{}/ns/pid", host.pid()));
+    guest.run().expect("1");
+    host.exec("echo still here").expect("still here");
+}
+
+#[test]
+fn users_of_another_container_can_be_joined() {
+    let Some(host) = Bundle::new("echo up; exec sleep 600") else {
+        return;
+    };
+    let map = json!([{"containerID": 0, "hostID": 700_000, "size": 65536}]);
+    host.edit(|config| {
+        config["linux"]["namespaces"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"type": "user"}));
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+    });
+    host.give_rootfs_to(700_000);
+    host.run_detached();
+    host.until("up", |bundle| bundle.output().contains("up"));
+    let Some(guest) = Bundle::new("cat /proc/self/uid_map; readlink /proc/self/ns/user") else {
+        return;
+    };
+    guest.give_rootfs_to(700_000);
+    let path = format!("/proc/{}/ns/user", host.pid());
+    set(&guest, "user", &path);
+    let ran = guest.run();
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("700000"), "{}", ran.out);
+    assert!(
+        ran.out.contains(fs::read_link(path).unwrap().to_str().unwrap()),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_path_to_another_kind_of_namespace_is_refused() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    set(&bundle, "ipc", "/proc/self/ns/uts");
+    bundle.run().refused("is no ipc namespace");
+    set(&bundle, "ipc", "/etc/hostname");
+    bundle.run().refused("is no ipc namespace");
+    set(&bundle, "ipc", "/nowhere");
+    bundle.run().refused("cannot be opened");
+}
+
+#[test]
+fn clocks_of_a_time_namespace_are_set_off() {
+    if !std::path::Path::new("/proc/self/ns/time_for_children").exists() {
+        println!("skipped: this kernel has no time namespaces");
+        return;
+    }
+    let Some(bundle) = Bundle::new("cut -d. -f1 /proc/uptime") else {
+        return;
+    };
+    bundle.edit(|config| {
+        config["linux"]["namespaces"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"type": "time"}));
+        config["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1_000_000_000}, "monotonic": {"secs": 5}});
+    });
+    let ran = bundle.run();
+    let shown: u64 = ran.out.trim().parse().unwrap_or_else(|_| panic!("{ran:?}"));
+    assert!(shown > 1_000_000_000, "{shown}");
+    bundle.edit(|config| {
+        config["linux"]["namespaces"].as_array_mut().unwrap().pop();
+    });
+    bundle.run().refused("need a new time namespace");
+}
+
+#[test]
+fn kernel_parameters_of_own_namespaces_are_set_and_others_refused() {
+    let Some(bundle) =
+        Bundle::new("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni /proc/sys/fs/mqueue/msg_max")
+    else {
+        return;
+    };
+    let sysctl = |values: Value| bundle.edit(|config| config["linux"]["sysctl"] = values);
+    sysctl(json!({"net.ipv4.ip_forward": "1", "kernel/shmmni": "77", "fs.mqueue.msg_max": "8"}));
+    bundle.run().expect("1\n77\n8");
+    let before = fs::read_to_string("/proc/sys/vm/swappiness").unwrap();
+    sysctl(json!({"vm.swappiness": "1"}));
+    bundle.run().refused("belongs to no namespace");
+    assert_eq!(fs::read_to_string("/proc/sys/vm/swappiness").unwrap(), before);
+    sysctl(json!({"net.ipv4.ip_forward": "1"}));
+    bundle.edit(|config| {
+        config["linux"]["namespaces"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|it| it["type"] != "network");
+    });
+    bundle.run().refused("no network namespace of its own");
+}

@@ -1,0 +1,164 @@
+//! The process: limits, priorities, capabilities, hooks.
+
+use crate::bundle::Bundle;
+use serde_json::json;
+use std::fs;
+
+#[test]
+fn limits_and_scores_are_those_asked_for() {
+    let Some(bundle) = Bundle::new("ulimit -n; ulimit -c; cat /proc/self/oom_score_adj; umask") else {
+        return;
+    };
+    bundle.edit(|config| {
+        config["process"]["rlimits"] = json!([
+            {"type": "RLIMIT_NOFILE", "soft": 77, "hard": 99}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+        ]);
+        config["process"]["oomScoreAdj"] = 321.into();
+        config["process"]["user"]["umask"] = 0o27.into();
+    });
+    bundle.run().expect("77\n0\n321\n0027");
+    bundle.edit(|config| {
+        config["process"]["rlimits"] = json!([
+            {"type": "RLIMIT_CORE", "soft": 1, "hard": 1}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+        ]);
+    });
+    bundle.run().refused("twice");
+}
+
+#[test]
+fn an_unset_score_is_left_as_it_is() {
+    let Some(bundle) = Bundle::new("cat /proc/self/oom_score_adj") else {
+        return;
+    };
+    let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    bundle.run().expect(own.trim());
+}
+
+#[test]
+fn scheduler_priorities_and_personality_reach_the_program() {
+    let script = "cut -d' ' -f19 /proc/self/stat; cut -d' ' -f41 /proc/self/stat; uname -m; cat /proc/self/personality";
+    let Some(bundle) = Bundle::new(script) else { return };
+    bundle.edit(|config| {
+        config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 7});
+        config["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0});
+        config["linux"]["personality"] = json!({"domain": "LINUX32"});
+    });
+    bundle.run().expect("7\n3\ni686\n00000008");
+    bundle.edit(|config| config["process"]["scheduler"] = json!({"policy": "SCHED_FIFO", "priority": 500}));
+    bundle.run().refused("cannot set scheduler");
+}
+
+#[test]
+fn memory_policy_reaches_the_program() {
+    if !std::path::Path::new("/proc/self/numa_maps").exists() {
+        println!("skipped: this kernel has no memory policies");
+        return;
+    }
+    let Some(bundle) = Bundle::new("head -n 1 /proc/self/numa_maps | cut -d' ' -f2") else {
+        return;
+    };
+    bundle.edit(|config| config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"}));
+    bundle.run().expect("bind:0");
+}
+
+#[test]
+fn labels_that_no_module_would_take_are_refused() {
+    let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    if modules.contains("apparmor") || modules.contains("selinux") {
+        println!("skipped: this kernel runs a security module");
+        return;
+    }
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    bundle.edit(|config| config["process"]["apparmorProfile"] = "web".into());
+    bundle.run().refused("does not run AppArmor");
+    bundle.edit(|config| {
+        config["process"]["apparmorProfile"] = "".into();
+        config["process"]["selinuxLabel"] = "system_u:system_r:x".into();
+    });
+    bundle.run().refused("does not run SELinux");
+}
+
+#[test]
+fn all_five_capability_sets_are_as_asked() {
+    let Some(bundle) = Bundle::new("grep Cap /proc/self/status | cut -f2") else {
+        return;
+    };
+    let kill = json!(["CAP_KILL"]);
+    let two = json!(["CAP_KILL", "CAP_CHOWN"]);
+    bundle.edit(|config| {
+        config["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+        config["process"]["capabilities"] = json!({
+            "bounding": two, "effective": kill, "inheritable": kill, "permitted": kill, "ambient": kill,
+        });
+    });
+    let one = "0000000000000020";
+    bundle
+        .run()
+        .expect(&[one, one, one, "0000000000000021", one].join("\n"));
+}
+
+#[test]
+fn a_missing_program_directory_or_right_has_its_exit_code() {
+    let Some(bundle) = Bundle::new("") else { return };
+    let args = |program: &str| bundle.edit(|config| config["process"]["args"] = json!([program]));
+    fs::write(bundle.rootfs().join("plain"), "no program").unwrap();
+    for program in ["/not/there", "/plain", "/bin"] {
+        args(program);
+        bundle.run().refused("cannot run");
+    }
+    bundle.edit(|config| config["process"]["cwd"] = "relative".into());
+    bundle.run().refused("no absolute path");
+}
+
+#[test]
+fn hooks_run_at_their_places_with_the_state_and_their_own_environment() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    let record = bundle.beside("record");
+    fs::write(&record, "").unwrap();
+    let hook = |name: &str| {
+        let script = format!(
+            "read state; echo {name} $(echo $state | grep -o '\"status\":\"[a-z]*\"' | cut -d'\"' -f4) $OWN ${{CARGO_MANIFEST_DIR:+CARGO}} >> {}",
+            record.display()
+        );
+        json!([{"path": "/bin/busybox", "args": ["sh", "-c", script], "env": ["OWN=mine"]}])
+    };
+    bundle.edit(|config| {
+        config["hooks"] = json!({
+            "prestart": hook("prestart"), "createRuntime": hook("createRuntime"),
+            "createContainer": hook("createContainer"), "poststart": hook("poststart"), "poststop": hook("poststop"),
+        });
+    });
+    bundle.run().expect("ran");
+    let record = fs::read_to_string(record).unwrap();
+    let names: Vec<&str> = record.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(
+        names,
+        ["prestart", "createRuntime", "createContainer", "poststart", "poststop"],
+        "{record}"
+    );
+    assert!(
+        record
+            .lines()
+            .all(|line| line.contains("mine") && !line.contains("CARGO")),
+        "{record}"
+    );
+    assert!(
+        record.contains("createContainer creating") && record.contains("poststop stopped"),
+        "{record}"
+    );
+}
+
+#[test]
+fn a_hook_that_fails_or_hangs_ends_the_container_and_leaves_nothing() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    for script in ["exit 3", "sleep 600"] {
+        for place in ["prestart", "createRuntime", "createContainer"] {
+            bundle.edit(|config| {
+                config["hooks"] =
+                    json!({place: [{"path": "/bin/busybox", "args": ["sh", "-c", script], "timeout": 1}]});
+            });
+            bundle.run().refused("hook");
+            assert!(!bundle.on_it("state", &[]).status.success());
+        }
+    }
+}

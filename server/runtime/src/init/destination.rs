@@ -1,0 +1,105 @@
+//! Where mounts may go: what sees and sets up the container later must be able to
+//! trust that `/proc`, `/sys` and `/dev` are what they are called.
+
+use crate::Failure;
+use oci_spec::runtime::Mount;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+use sys::beneath;
+
+/// Files of `/proc` that may be covered, by a file that shows other figures.
+const COVERED: [&str; 8] = [
+    "uptime",
+    "meminfo",
+    "stat",
+    "cpuinfo",
+    "loadavg",
+    "diskstats",
+    "swaps",
+    "slabinfo",
+];
+
+/// Refuses what would put something else where the kernel is believed to speak
+/// (CVE-2019-16884, CVE-2025-52881).
+pub(super) fn check(wanted: &Mount) -> Result<(), Failure> {
+    let destination = wanted.destination();
+    let refuse = |why: &str| {
+        Err(Failure::new(
+            "mount",
+            format!("cannot mount at `{}`: {why}", destination.display()),
+        ))
+    };
+    if !destination.is_absolute() {
+        return refuse("it is no absolute path");
+    }
+    let plain = plain(destination);
+    let Ok(below) = plain.strip_prefix("/proc") else {
+        return Ok(());
+    };
+    if below.as_os_str().is_empty() {
+        return match wanted.typ().as_deref() {
+            Some("proc") => Ok(()),
+            // The host's own, where its processes are to be seen.
+            _ if wanted.source().as_deref() == Some(Path::new("/proc")) => Ok(()),
+            _ => refuse("only `proc` may be there"),
+        };
+    }
+    let known = COVERED.iter().any(|name| below == Path::new(name)) || below == Path::new("net/dev");
+    if known && crate::sources::binds(wanted).is_some() {
+        return Ok(());
+    }
+    refuse("nothing may be mounted inside `/proc` but files with other figures")
+}
+
+/// Makes a mount point. The directories that the runtime relies on are never reached
+/// through a link of the image's (CVE-2019-19921, CVE-2023-27561).
+pub(super) fn make_dir(root: BorrowedFd<'_>, destination: &Path) -> io::Result<OwnedFd> {
+    let made = beneath::make_dirs(root, destination, 0o755)?;
+    let plain = plain(destination);
+    if ["/proc", "/sys", "/dev"].iter().any(|path| plain == Path::new(path)) {
+        return beneath::find_without_links(root, destination).map_err(|error| {
+            if error.raw_os_error() == Some(sys::errno::ELOOP) {
+                return io::Error::other("the image has a symbolic link there");
+            }
+            error
+        });
+    }
+    Ok(made)
+}
+
+/// Without `.` and `..`, which stay inside the root.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => plain.push(name),
+            Component::ParentDir => drop(plain.pop()),
+            _ => {}
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn allowed(destination: &str, kind: &str) -> bool {
+        let mount = json!({"destination": destination, "type": kind, "source": "/x"});
+        check(&serde_json::from_value(mount).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn proc_is_proc_and_nothing_covers_what_is_in_it() {
+        assert!(allowed("/proc", "proc"));
+        assert!(!allowed("/proc", "tmpfs"));
+        assert!(!allowed("/proc/self/attr", "bind"));
+        assert!(!allowed("/sys/../proc/sys", "bind"));
+        assert!(allowed("/proc/meminfo", "bind"));
+        assert!(!allowed("/proc/meminfo", "tmpfs"));
+        assert!(allowed("/srv/proc", "tmpfs"));
+        assert!(!allowed("srv", "tmpfs"));
+    }
+}

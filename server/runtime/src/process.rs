@@ -1,0 +1,103 @@
+//! What the spec says of a process, as the kernel takes it. runtime-spec, config.md,
+//! "Process"
+
+use crate::CreateError;
+use bundle::ALL_CAPABILITIES;
+use oci_spec::runtime::Process;
+use sys::credentials::Capabilities;
+
+/// Refuses early what would fail late or mean two things.
+pub(crate) fn check(process: &Process) -> Result<(), CreateError> {
+    let refuse = |why: String| Err(CreateError::Bundle(why));
+    if !process.cwd().is_absolute() {
+        return refuse(format!("process.cwd `{}` is no absolute path", process.cwd().display()));
+    }
+    let mut seen = Vec::new();
+    for limit in process.rlimits().iter().flatten() {
+        if seen.contains(&limit.typ()) {
+            return refuse(format!("process.rlimits has `{}` twice", limit.typ()));
+        }
+        seen.push(limit.typ());
+    }
+    Ok(())
+}
+
+/// The capabilities this process has itself: none can be given that is not in
+/// them, and asking for one would fail the whole, as in a container on a host
+/// that is one, too.
+fn held() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapPrm:")?.trim(), 16).ok())
+        .unwrap_or(u64::MAX)
+}
+
+/// The sets a process gets; without a word in the spec it keeps none.
+pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
+    let Some(wanted) = process.capabilities() else {
+        return Capabilities::default();
+    };
+    let known = (u64::MAX >> (63 - last.min(63))) & held();
+    let bits = |set: &Option<oci_spec::runtime::Capabilities>| {
+        set.iter().flatten().fold(0, |bits, capability| {
+            let name = capability.to_string();
+            let name = name.strip_prefix("CAP_").unwrap_or(&name);
+            let place = ALL_CAPABILITIES.iter().position(|known| *known == name);
+            bits | place.map_or(0, |place| 1u64 << place)
+        }) & known
+    };
+    let (permitted, inheritable) = (bits(wanted.permitted()), bits(wanted.inheritable()));
+    Capabilities {
+        bounding: bits(wanted.bounding()),
+        permitted,
+        effective: bits(wanted.effective()),
+        inheritable,
+        // The kernel makes none ambient that is not both; `runc spec` asks for such.
+        ambient: bits(wanted.ambient()) & permitted & inheritable,
+    }
+}
+
+const RLIMITS: [&str; 16] = [
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
+];
+
+/// A limit and its name, for messages.
+pub(crate) struct Rlimit {
+    pub(crate) name: String,
+    pub(crate) number: u32,
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
+}
+
+pub(crate) fn rlimits(process: &Process) -> Vec<Rlimit> {
+    let listed = process.rlimits().iter().flatten();
+    listed
+        .filter_map(|limit| {
+            let name = limit.typ().to_string();
+            let plain = name.strip_prefix("RLIMIT_").unwrap_or(&name);
+            let number = (0u32..).zip(RLIMITS).find(|(_, known)| *known == plain)?.0;
+            Some(Rlimit {
+                number,
+                soft: limit.soft(),
+                hard: limit.hard(),
+                name,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,172 @@
+//! Scheduler, disk priority, processors, memory nodes and personality of a process.
+//! runtime-spec, config.md, "Linux Process"; config-linux.md, "Memory policy" and
+//! "Personality"
+
+use crate::Failure;
+use oci_spec::runtime::{
+    IOPriorityClass, LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType,
+    MemoryPolicyModeType, Process, Scheduler, Spec,
+};
+use sys::scheduling::{self, Scheduling};
+
+/// What belongs to the process itself.
+pub(crate) fn apply(process: &Process) -> Result<(), Failure> {
+    if let Some(scheduler) = process.scheduler() {
+        let wanted = scheduling_of(scheduler)?;
+        scheduling::set_scheduling(wanted).map_err(Failure::io(
+            "scheduler",
+            format!("cannot set scheduler `{}`", scheduler.policy()),
+        ))?;
+    }
+    if let Some(wanted) = process.io_priority() {
+        let class = match wanted.class() {
+            IOPriorityClass::IoprioClassRt => 1,
+            IOPriorityClass::IoprioClassBe => 2,
+            IOPriorityClass::IoprioClassIdle => 3,
+        };
+        let priority = u16::try_from(wanted.priority()).ok().filter(|priority| *priority < 8);
+        let Some(priority) = priority else {
+            return Err(Failure::new(
+                "ioPriority",
+                format!("ioPriority {} is not between 0 and 7", wanted.priority()),
+            ));
+        };
+        scheduling::set_io_priority(class, priority)
+            .map_err(Failure::io("ioPriority", format!("cannot set ioPriority {priority}")))?;
+    }
+    Ok(())
+}
+
+/// What belongs to the container and every process in it.
+pub(crate) fn apply_of_container(spec: &Spec) -> Result<(), Failure> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    if let Some(policy) = linux.memory_policy() {
+        let nodes = numbers(policy.nodes().as_deref().unwrap_or_default())
+            .map_err(|text| Failure::new("memoryPolicy", format!("`{text}` is no list of memory nodes")))?;
+        let flags = policy.flags().iter().flatten();
+        let flags = flags.fold(0, |bits, flag| bits | memory_flag(*flag));
+        scheduling::set_memory_policy(memory_mode(policy.mode()) | flags, &nodes).map_err(Failure::io(
+            "memoryPolicy",
+            format!("cannot set memory policy `{}`", policy.mode()),
+        ))?;
+    }
+    if let Some(personality) = linux.personality() {
+        // linux/personality.h; the specification knows no flags yet.
+        let persona = match personality.domain() {
+            LinuxPersonalityDomain::PerLinux => 0x0000,
+            LinuxPersonalityDomain::PerLinux32 => 0x0008,
+        };
+        if let Some(flag) = personality.flags().iter().flatten().next() {
+            return Err(Failure::new(
+                "personality",
+                format!("personality flag `{flag}` is not known"),
+            ));
+        }
+        scheduling::set_personality(persona).map_err(Failure::io("personality", "cannot set the personality"))?;
+    }
+    Ok(())
+}
+
+/// `0-3,7`; nothing is left as it is.
+pub(crate) fn set_affinity(list: Option<&str>) -> Result<(), Failure> {
+    let list = list.map(str::trim).unwrap_or_default();
+    if list.is_empty() {
+        return Ok(());
+    }
+    let processors =
+        numbers(list).map_err(|text| Failure::new("execCPUAffinity", format!("`{text}` is no list of processors")))?;
+    scheduling::set_affinity(&processors).map_err(Failure::io(
+        "execCPUAffinity",
+        format!("cannot run on processors `{list}`"),
+    ))
+}
+
+/// sched(7); linux/sched.h
+fn scheduling_of(scheduler: &Scheduler) -> Result<Scheduling, Failure> {
+    let policy = match scheduler.policy() {
+        LinuxSchedulerPolicy::SchedOther => 0,
+        LinuxSchedulerPolicy::SchedFifo => 1,
+        LinuxSchedulerPolicy::SchedRr => 2,
+        LinuxSchedulerPolicy::SchedBatch => 3,
+        LinuxSchedulerPolicy::SchedIso => 4,
+        LinuxSchedulerPolicy::SchedIdle => 5,
+        LinuxSchedulerPolicy::SchedDeadline => 6,
+    };
+    let flag = |flag: &LinuxSchedulerFlag| match flag {
+        LinuxSchedulerFlag::SchedResetOnFork => 0x01,
+        LinuxSchedulerFlag::SchedFlagReclaim => 0x02,
+        LinuxSchedulerFlag::SchedFlagDLOverrun => 0x04,
+        LinuxSchedulerFlag::SchedFlagKeepPolicy => 0x08,
+        LinuxSchedulerFlag::SchedFlagKeepParams => 0x10,
+        LinuxSchedulerFlag::SchedFlagUtilClampMin => 0x20,
+        LinuxSchedulerFlag::SchedFlagUtilClampMax => 0x40,
+    };
+    let priority = u32::try_from(scheduler.priority().unwrap_or(0))
+        .map_err(|_| Failure::new("scheduler", "scheduler.priority is below 0"))?;
+    Ok(Scheduling {
+        policy,
+        flags: scheduler
+            .flags()
+            .iter()
+            .flatten()
+            .map(flag)
+            .fold(0, |bits, bit| bits | bit),
+        nice: scheduler.nice().unwrap_or(0),
+        priority,
+        runtime: scheduler.runtime().unwrap_or(0),
+        deadline: scheduler.deadline().unwrap_or(0),
+        period: scheduler.period().unwrap_or(0),
+    })
+}
+
+/// linux/mempolicy.h
+fn memory_mode(mode: MemoryPolicyModeType) -> i32 {
+    match mode {
+        MemoryPolicyModeType::MpolDefault => 0,
+        MemoryPolicyModeType::MpolPreferred => 1,
+        MemoryPolicyModeType::MpolBind => 2,
+        MemoryPolicyModeType::MpolInterleave => 3,
+        MemoryPolicyModeType::MpolLocal => 4,
+        MemoryPolicyModeType::MpolPreferredMany => 5,
+        MemoryPolicyModeType::MpolWeightedInterleave => 6,
+    }
+}
+
+fn memory_flag(flag: MemoryPolicyFlagType) -> i32 {
+    match flag {
+        MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
+        MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
+        MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
+    }
+}
+
+/// More processors or nodes than any host has are a mistake.
+const HIGHEST: u32 = 8191;
+
+/// `0-3,7`; gives back the part that is none.
+fn numbers(list: &str) -> Result<Vec<u32>, String> {
+    let mut all = Vec::new();
+    for part in list.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<u32>().ok().filter(|number| *number <= HIGHEST);
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => all.extend(first..=last),
+            _ => return Err(part.to_owned()),
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_numbers_are_read_with_their_ranges() {
+        assert_eq!(numbers("0-3,7").unwrap(), [0, 1, 2, 3, 7]);
+        assert_eq!(numbers("").unwrap(), [0; 0]);
+        for wrong in ["3-1", "a", "-1", "1-", "99999999"] {
+            assert!(numbers(wrong).is_err(), "{wrong}");
+        }
+    }
+}
