@@ -126,7 +126,7 @@ pub fn Tasks() -> impl IntoView {
                 fallback=|| {
                     view! {
                         <section class="card">
-                            <Empty icon="task" text="No tasks. Pulls, uploads and other long work appear here."/>
+                            <Empty icon="task" text="No tasks yet. Pulls, uploads and other long work appear here."/>
                         </section>
                     }
                 }
