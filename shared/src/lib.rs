@@ -43,6 +43,23 @@
 //! | `POST /images/import?reference&command` | a root file system as tar | 202 [`task::Task`] |
 //! | `POST /images/{id}/tag` | [`image::NewTag`] | 204 |
 //! | `DELETE /images/{id-or-reference}?force` | | [`image::Removed`] |
+//! | `GET /images/tree` | | [`layer::Tree`] |
+//! | `GET /images/{id}/layers/{position}/files?path&whole` | | [`list::List`] of [`layer::File`]: one directory of the layer, or of the result so far |
+//! | `GET /images/{id}/waste` | | [`layer::Waste`] |
+//! | `GET /images/{id}/sbom?format=spdx\|cyclonedx` | | the packages found, as that document |
+//! | `GET /images/{id}/save?format=docker\|oci` | | the image as a tar |
+//! | `POST /images/{id}/push` | [`registry::Push`] | 202 [`task::Task`] |
+//! | `POST /images/prune` | [`layer::Prune`] | [`layer::Pruned`] |
+//! | `POST /images/verify` | | 202 [`task::Task`] |
+//! | `POST /images/templates` | [`layer::Template`] | 202 [`task::Task`] |
+//! | `GET /registries` | | [`list::List`] of [`registry::Registry`] |
+//! | `PUT /registries/{host}`, `DELETE /registries/{host}` | [`registry::RegistrySetup`] | [`registry::Registry`], 204 |
+//! | `POST /registries/{host}/check` | | [`registry::Verdict`] |
+//! | `POST /registries/import` | a Docker `config.json` | [`list::List`] of [`registry::Registry`] |
+//! | `GET /builds`, `GET /builds/{id}` | | [`list::List`] of [`build::Build`], [`build::Details`] |
+//! | `POST /builds` | [`build::NewBuild`] as JSON; or a tar with it in `?options=` | 202 [`build::Build`] |
+//! | `POST /builds/{id}/cancel`, `DELETE /builds/{id}` | | 202, 204 |
+//! | `GET /builds/{id}/log?from&max&step` | | [`build::LinePage`] |
 //! | `GET /tasks`, `GET /tasks/{id}`, `POST /tasks/{id}/cancel` | | [`list::List`] of [`task::Task`], [`task::Task`], 202 |
 //! | `GET /volumes`, `POST /volumes`, `GET /volumes/{name}`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
 //! | `GET /networks` | | [`list::List`] of [`network::Network`] |
@@ -57,16 +74,19 @@
 //! Errors are [`problem::Problem`] documents.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod container;
 pub mod create;
 pub mod event;
 pub mod exec;
 pub mod image;
+pub mod layer;
 pub mod limits;
 pub mod list;
 pub mod logs;
 pub mod network;
 pub mod problem;
+pub mod registry;
 pub mod session;
 pub mod socket;
 pub mod stats;
