@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod commit;
 mod config;
 mod content;
 mod error;
@@ -23,8 +24,12 @@ mod registry;
 mod store;
 
 pub use archive::import::ImportOptions;
+pub use commit::CommitOptions;
+pub use config::changes;
+pub use config::document;
 pub use config::{History, ParsedConfig};
 pub use error::ImageError;
+pub use layer::Packing;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Platform, PullOptions};
 pub use registry::Login;

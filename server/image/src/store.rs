@@ -154,6 +154,25 @@ impl Store {
         named
     }
 
+    /// Makes a writable layer the unpacked one, in no time; it is gone from its place
+    /// also when another has made the same layer meanwhile.
+    pub(crate) fn adopt_snapshot(&self, upper: &Path, bytes: u64, chain_id: &Digest) -> Result<(), ImageError> {
+        let new = self.snapshots.join(format!(".new-{}", random_name()));
+        fs::create_dir(&new).map_err(ImageError::file("make", &new))?;
+        let size = new.join(SIZE_FILE);
+        let place = self.snapshot(chain_id);
+        let outcome = fs::write(&size, format!("{bytes}\n"))
+            .and_then(|()| fs::rename(upper, new.join("fs")))
+            .and_then(|()| sys::unpack::rename_new(&new, &place).map(drop))
+            .map_err(ImageError::file("name", place));
+        if let Err(error) = fs::remove_dir_all(&new)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %new.display(), "a half made layer is left until the next start");
+        }
+        outcome
+    }
+
     /// First out of sight, then away: what can be seen is whole.
     fn remove_snapshot(&self, path: &Path) -> Result<(), ImageError> {
         let hidden = self.snapshots.join(format!(".old-{}", random_name()));

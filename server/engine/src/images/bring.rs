@@ -190,7 +190,7 @@ impl Engine {
 
 impl Inner {
     /// Image, names and event in one transaction.
-    async fn record_image(
+    pub(crate) async fn record_image(
         self: &Arc<Self>,
         image: image::Image,
         names: Vec<Reference>,

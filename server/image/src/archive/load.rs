@@ -189,7 +189,7 @@ impl Store {
         }
         let manifest_digest = match manifest_digest {
             Some(digest) => digest,
-            None => self.content.put(&write_manifest(&manifest))?,
+            None => self.put_manifest(&manifest)?,
         };
         Ok(Image {
             id: manifest.config.digest,
@@ -200,31 +200,4 @@ impl Store {
             layers,
         })
     }
-}
-
-/// The manifest an image would have that came without one.
-pub(super) fn write_manifest(manifest: &Manifest) -> Vec<u8> {
-    let layers: Vec<_> = manifest
-        .layers
-        .iter()
-        .map(|layer| {
-            serde_json::json!({
-                "mediaType": "application/vnd.oci.image.layer.v1.tar",
-                "digest": layer.digest.as_str(),
-                "size": layer.size,
-            })
-        })
-        .collect();
-    serde_json::json!({
-        "schemaVersion": 2,
-        "mediaType": manifest::OCI_MANIFEST,
-        "config": {
-            "mediaType": "application/vnd.oci.image.config.v1+json",
-            "digest": manifest.config.digest.as_str(),
-            "size": manifest.config.size,
-        },
-        "layers": layers,
-    })
-    .to_string()
-    .into_bytes()
 }

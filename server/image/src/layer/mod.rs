@@ -1,9 +1,14 @@
-//! Layers: packed tars that become directories of an overlay.
+//! Layers: packed tars that become directories of an overlay, and the other way.
 
+mod pack;
 mod packing;
+mod sparse;
 mod unpack;
+mod write;
 
-pub(crate) use packing::Unpacked;
+pub(crate) use pack::{Changes, pack};
+pub use packing::Packing;
+pub(crate) use packing::{Packed, Unpacked};
 pub(crate) use unpack::{Contents, unpack};
 
 use model::image::Digest;

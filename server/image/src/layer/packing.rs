@@ -1,12 +1,88 @@
 //! What a layer is packed with, told from its first bytes.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// Bombs: so much may come out of one layer, and so many times what went in.
 const MOST_BYTES: u64 = 256 << 30;
 const MOST_RATIO: u64 = 1100;
 /// Small layers of zeros have a high ratio honestly.
 const RATIO_FROM_BYTES: u64 = 1 << 30;
+
+/// How a layer is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Packing {
+    Plain,
+    /// What every registry and engine reads.
+    #[default]
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    /// From the first bytes: RFC 1952 2.3.1, RFC 8878 3.1.1.
+    pub(crate) fn of(head: &[u8]) -> Self {
+        if head.starts_with(&[0x1f, 0x8b]) {
+            Self::Gzip
+        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+            Self::Zstd
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// Of a layer packed so: image-spec, media-types.md.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Plain => "application/vnd.oci.image.layer.v1.tar",
+            Self::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
+            Self::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        }
+    }
+}
+
+/// Packs what is written to it.
+pub(crate) enum Packed<W: Write> {
+    Plain(W),
+    Gzip(flate2::write::GzEncoder<W>),
+    Zstd(zstd::Encoder<'static, W>),
+}
+
+impl<W: Write> Packed<W> {
+    pub(crate) fn new(packing: Packing, to: W) -> io::Result<Self> {
+        Ok(match packing {
+            Packing::Plain => Self::Plain(to),
+            // No name and no time in the header: the same bytes each time.
+            Packing::Gzip => Self::Gzip(flate2::write::GzEncoder::new(to, flate2::Compression::new(4))),
+            Packing::Zstd => Self::Zstd(zstd::Encoder::new(to, 3)?),
+        })
+    }
+
+    pub(crate) fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Plain(to) => Ok(to),
+            Self::Gzip(to) => to.finish(),
+            Self::Zstd(to) => to.finish(),
+        }
+    }
+}
+
+impl<W: Write> Write for Packed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(to) => to.write(bytes),
+            Self::Gzip(to) => to.write(bytes),
+            Self::Zstd(to) => to.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(to) => to.flush(),
+            Self::Gzip(to) => to.flush(),
+            Self::Zstd(to) => to.flush(),
+        }
+    }
+}
 
 /// The bytes of a tar, out of gzip, zstd or nothing at all.
 pub(crate) struct Unpacked<R: Read> {
@@ -25,13 +101,10 @@ impl<R: Read> Unpacked<R> {
     /// `packed_bytes`: how much there is to read.
     pub(crate) fn new(from: R, packed_bytes: u64) -> io::Result<Self> {
         let mut from = BufReader::with_capacity(128 << 10, from);
-        let head = from.fill_buf()?;
-        let inner = if head.starts_with(&[0x1f, 0x8b]) {
-            Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(from)))
-        } else if head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-            Inner::Zstd(zstd::Decoder::with_buffer(from)?)
-        } else {
-            Inner::Plain(from)
+        let inner = match Packing::of(from.fill_buf()?) {
+            Packing::Gzip => Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(from))),
+            Packing::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(from)?),
+            Packing::Plain => Inner::Plain(from),
         };
         Ok(Self {
             inner,
@@ -63,7 +136,6 @@ impl<R: Read> Read for Unpacked<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
 
     #[test]
     fn every_packing_gives_the_same_bytes() {

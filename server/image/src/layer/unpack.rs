@@ -1,5 +1,6 @@
 //! A tar's entries become files, its whiteouts overlayfs's.
 
+use super::sparse::{Records, Sparse, copy_with_holes};
 use crate::ImageError;
 use model::image::Digest;
 use sha2::{Digest as _, Sha256};
@@ -79,6 +80,10 @@ fn place<R: Read>(
     path: &Path,
     directories: &mut Vec<(PathBuf, Attributes)>,
 ) -> io::Result<u64> {
+    let (attributes, sparse) = attributes(entry)?;
+    let real = sparse.as_ref().and_then(|sparse| sparse.name.clone());
+    let real = real.map(|name| PathBuf::from(OsString::from_vec(name)));
+    let path = real.as_deref().unwrap_or(path);
     let name = path
         .file_name()
         .map(|name| name.as_bytes().to_owned())
@@ -98,12 +103,16 @@ fn place<R: Read>(
         root.whiteout(&path.with_file_name(hidden))?;
         return Ok(0);
     }
-    let attributes = attributes(entry)?;
     match entry.header().entry_type() {
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
             let mut bytes = 0;
+            let holes = entry.header().entry_type() == EntryType::GNUSparse;
             root.file(path, &attributes, |file| {
-                bytes = io::copy(entry, file)?;
+                bytes = match sparse {
+                    Some(sparse) => sparse.write(entry, file)?,
+                    None if holes => copy_with_holes(entry, file)?,
+                    None => io::copy(entry, file)?,
+                };
                 Ok::<_, io::Error>(())
             })?;
             return Ok(bytes);
@@ -139,7 +148,8 @@ fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
     Ok(PathBuf::from(OsString::from_vec(bytes.into_owned())))
 }
 
-fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Attributes> {
+fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Sparse>)> {
+    let mut sparse = Records::default();
     let mut xattrs = Vec::new();
     let mut modified = None;
     let mut owners = (None, None);
@@ -147,6 +157,7 @@ fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Attributes> {
         for extension in extensions.filter_map(Result::ok) {
             let Ok(key) = extension.key() else { continue };
             let value = extension.value_bytes();
+            sparse.take(key, value);
             let number = || {
                 std::str::from_utf8(value)
                     .ok()
@@ -176,14 +187,15 @@ fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Attributes> {
     };
     let plain_time = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
     let (modified_s, modified_ns) = modified.unwrap_or((plain_time, 0));
-    Ok(Attributes {
+    let attributes = Attributes {
         uid: id(owners.0, header.uid())?,
         gid: id(owners.1, header.gid())?,
         mode: header.mode()? & 0o7777,
         modified_s,
         modified_ns,
         xattrs,
-    })
+    };
+    Ok((attributes, sparse.finish()?))
 }
 
 /// `1700000000.123` as seconds and nanoseconds.

@@ -1,11 +1,13 @@
 //! The image configuration: image-spec, config.md.
 
+pub mod changes;
+pub mod document;
+
 use crate::ImageError;
+use document::{Document, Healthcheck};
 use model::Timestamp;
 use model::container::health::{HealthCheck, Probe};
 use model::image::{Digest, ImageConfig};
-use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A configuration, read.
@@ -28,85 +30,27 @@ pub struct History {
     pub empty_layer: bool,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    created: Option<String>,
-    #[serde(default)]
-    architecture: String,
-    #[serde(default)]
-    os: String,
-    config: Option<Container>,
-    rootfs: RootFs,
-    history: Option<Vec<Step>>,
-}
-
-#[derive(Deserialize)]
-struct RootFs {
-    #[serde(default)]
-    diff_ids: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Step {
-    created: Option<String>,
-    #[serde(default)]
-    created_by: String,
-    #[serde(default)]
-    comment: String,
-    #[serde(default)]
-    empty_layer: bool,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct Container {
-    user: String,
-    exposed_ports: Option<BTreeMap<String, serde_json::Value>>,
-    env: Option<Vec<String>>,
-    entrypoint: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
-    volumes: Option<BTreeMap<String, serde_json::Value>>,
-    working_dir: String,
-    labels: Option<BTreeMap<String, String>>,
-    stop_signal: Option<String>,
-    healthcheck: Option<Health>,
-}
-
-/// Docker's addition; durations are nanoseconds.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct Health {
-    test: Option<Vec<String>>,
-    interval: u64,
-    timeout: u64,
-    start_period: u64,
-    start_interval: u64,
-    retries: u32,
-}
-
 pub(crate) fn parse(json: &[u8]) -> Result<ParsedConfig, ImageError> {
-    let document: Document =
-        serde_json::from_slice(json).map_err(|error| ImageError::malformed("the image's configuration", error))?;
-    let container = document.config.unwrap_or_default();
-    let keys = |map: Option<BTreeMap<String, serde_json::Value>>| map.unwrap_or_default().into_keys().collect();
-    let diff_ids = document.rootfs.diff_ids.unwrap_or_default();
+    const WHAT: &str = "the image's configuration";
+    let document: Document = serde_json::from_slice(json).map_err(|error| ImageError::malformed(WHAT, error))?;
+    let diff_ids = document.rootfs.diff_ids.iter();
     let diff_ids = diff_ids
-        .iter()
-        .map(|text| Digest::parse(text).map_err(|error| ImageError::malformed("the image's configuration", error)))
+        .map(|text| Digest::parse(text).map_err(|error| ImageError::malformed(WHAT, error)))
         .collect::<Result<_, _>>()?;
     let time = |text: Option<String>| text.and_then(|text| Timestamp::parse_rfc3339(&text));
+    let container = document.config;
     Ok(ParsedConfig {
         config: ImageConfig {
             architecture: document.architecture,
             os: document.os,
             entrypoint: container.entrypoint.unwrap_or_default(),
             command: container.cmd.unwrap_or_default(),
-            env: container.env.unwrap_or_default(),
+            env: container.env,
             working_dir: container.working_dir,
             user: container.user,
-            exposed_ports: keys(container.exposed_ports),
-            volumes: keys(container.volumes),
-            labels: container.labels.unwrap_or_default().into_iter().collect(),
+            exposed_ports: container.exposed_ports.into_keys().collect(),
+            volumes: container.volumes.into_keys().collect(),
+            labels: container.labels.into_iter().collect(),
             stop_signal: container.stop_signal.filter(|signal| !signal.is_empty()),
             health: container.healthcheck.and_then(health),
         },
@@ -114,7 +58,6 @@ pub(crate) fn parse(json: &[u8]) -> Result<ParsedConfig, ImageError> {
         diff_ids,
         history: document
             .history
-            .unwrap_or_default()
             .into_iter()
             .map(|step| History {
                 created: time(step.created),
@@ -126,20 +69,25 @@ pub(crate) fn parse(json: &[u8]) -> Result<ParsedConfig, ImageError> {
     })
 }
 
-fn health(health: Health) -> Option<HealthCheck> {
-    let mut words = health.test?.into_iter();
+fn health(health: Healthcheck) -> Option<HealthCheck> {
+    let mut words = health.test.into_iter();
     let test = match words.next()?.as_str() {
         "NONE" => Probe::None,
         "CMD" => Probe::Command(words.collect()),
         "CMD-SHELL" => Probe::Shell(words.next()?),
         _ => return None,
     };
-    let duration = |nanos: u64| (nanos > 0).then(|| Duration::from_nanos(nanos));
+    let duration = |nanos: i64| {
+        u64::try_from(nanos)
+            .ok()
+            .filter(|nanos| *nanos > 0)
+            .map(Duration::from_nanos)
+    };
     Some(HealthCheck {
         test,
         interval: duration(health.interval),
         timeout: duration(health.timeout),
-        retries: (health.retries > 0).then_some(health.retries),
+        retries: u32::try_from(health.retries).ok().filter(|retries| *retries > 0),
         start_period: duration(health.start_period),
         start_interval: duration(health.start_interval),
     })

@@ -1,0 +1,223 @@
+//! Files with holes in the extended headers of GNU tar: its manual, "Storing Sparse
+//! Files", versions 0.1 and 1.0.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
+
+const MOST_PIECES: usize = 100_000;
+const BLOCK: usize = 512;
+
+/// What the extended header says of a file with holes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sparse {
+    /// The header's own name is a stand-in.
+    pub(super) name: Option<Vec<u8>>,
+    size_bytes: u64,
+    /// Offset and length of its pieces; `None` when the data begins with them.
+    pieces: Option<Vec<(u64, u64)>>,
+}
+
+/// Gathers the records of one extended header.
+#[derive(Debug, Default)]
+pub(super) struct Records {
+    version: (Option<u64>, Option<u64>),
+    name: Option<Vec<u8>>,
+    size_bytes: Option<u64>,
+    map: Option<Vec<u64>>,
+}
+
+impl Records {
+    pub(super) fn take(&mut self, key: &str, value: &[u8]) {
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        match key {
+            "GNU.sparse.major" => self.version.0 = text.parse().ok(),
+            "GNU.sparse.minor" => self.version.1 = text.parse().ok(),
+            "GNU.sparse.name" => self.name = Some(value.to_owned()),
+            "GNU.sparse.size" | "GNU.sparse.realsize" => self.size_bytes = text.parse().ok(),
+            "GNU.sparse.map" => self.map = text.split(',').map(|number| number.parse().ok()).collect(),
+            _ => {}
+        }
+    }
+
+    /// `None` when the entry is a file as others.
+    pub(super) fn finish(self) -> io::Result<Option<Sparse>> {
+        let pieces = match (self.version, self.map) {
+            ((None, _), None) => return Ok(None),
+            ((Some(1), Some(0)), _) => None,
+            ((None | Some(0), _), Some(map)) => {
+                let (pairs, []) = map.as_chunks::<2>() else {
+                    return Err(wrong("its list of pieces is cut off"));
+                };
+                Some(pairs.iter().map(|[offset, length]| (*offset, *length)).collect())
+            }
+            _ => return Err(wrong("its form is not known")),
+        };
+        let size_bytes = self.size_bytes.ok_or_else(|| wrong("it does not say how long it is"))?;
+        Ok(Some(Sparse {
+            name: self.name,
+            size_bytes,
+            pieces,
+        }))
+    }
+}
+
+impl Sparse {
+    /// Puts the pieces in their places; gives how many bytes of data there were.
+    pub(super) fn write(self, mut from: impl Read, file: &mut File) -> io::Result<u64> {
+        let pieces = match self.pieces {
+            Some(pieces) => pieces,
+            None => read_map(&mut from)?,
+        };
+        let (mut end, mut written) = (0, 0);
+        for (offset, length) in pieces {
+            let fits = offset.checked_add(length).filter(|after| *after <= self.size_bytes);
+            let (true, Some(after)) = (offset >= end, fits) else {
+                return Err(wrong("its pieces lie over each other or outside"));
+            };
+            end = after;
+            file.seek(SeekFrom::Start(offset))?;
+            if io::copy(&mut (&mut from).take(length), file)? < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            written += length;
+        }
+        file.set_len(self.size_bytes)?;
+        Ok(written)
+    }
+}
+
+/// Numbers, each a line, padded to whole blocks: how many pieces, then theirs.
+fn read_map(from: &mut impl Read) -> io::Result<Vec<(u64, u64)>> {
+    let mut numbers = Vec::new();
+    let mut wanted = 1;
+    let mut number: Option<u64> = None;
+    while numbers.len() < wanted {
+        let mut block = [0; BLOCK];
+        from.read_exact(&mut block)?;
+        for byte in block {
+            match byte {
+                b'0'..=b'9' => {
+                    let more = number.unwrap_or(0).checked_mul(10);
+                    let more = more.and_then(|number| number.checked_add(u64::from(byte - b'0')));
+                    number = Some(more.ok_or_else(|| wrong("a number of its pieces is too large"))?);
+                }
+                b'\n' => {
+                    numbers.push(
+                        number
+                            .take()
+                            .ok_or_else(|| wrong("its list of pieces has an empty line"))?,
+                    );
+                    if numbers.len() == 1 {
+                        let count = usize::try_from(numbers[0]).unwrap_or(usize::MAX);
+                        if count > MOST_PIECES {
+                            return Err(wrong("it has too many pieces"));
+                        }
+                        wanted = 1 + 2 * count;
+                    }
+                }
+                _ => return Err(wrong("its list of pieces is no list")),
+            }
+            if numbers.len() == wanted {
+                break;
+            }
+        }
+    }
+    Ok(numbers[1..]
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|[offset, length]| (*offset, *length))
+        .collect())
+}
+
+fn wrong(why: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the file with holes cannot be read: {why}"),
+    )
+}
+
+/// Copies what is left of `from`; blocks of zeros become holes. Gives the length.
+pub(super) fn copy_with_holes(mut from: impl Read, file: &mut File) -> io::Result<u64> {
+    use std::io::Write as _;
+    const CHUNK: usize = 64 << 10;
+    let mut buffer = vec![0; CHUNK];
+    let mut length = 0;
+    loop {
+        let mut filled = 0;
+        while filled < CHUNK {
+            match from.read(&mut buffer[filled..])? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        if filled == 0 {
+            file.set_len(length)?;
+            return Ok(length);
+        }
+        length += filled as u64;
+        if buffer[..filled].iter().all(|byte| *byte == 0) {
+            file.seek(SeekFrom::Current(filled as i64))?;
+        } else {
+            file.write_all(&buffer[..filled])?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(records: &[(&str, &str)], data: &[u8]) -> io::Result<Vec<u8>> {
+        let mut gathered = Records::default();
+        for (key, value) in records {
+            gathered.take(key, value.as_bytes());
+        }
+        let sparse = gathered.finish()?.expect("it has holes");
+        let mut file = tempfile::tempfile()?;
+        sparse.write(data, &mut file)?;
+        file.seek(SeekFrom::Start(0))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn with_map(map: &str, data: &str) -> Vec<u8> {
+        let mut bytes = map.as_bytes().to_vec();
+        bytes.resize(bytes.len().next_multiple_of(BLOCK), 0);
+        bytes.extend(data.as_bytes());
+        bytes
+    }
+
+    const NEW: [(&str, &str); 3] = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.realsize", "8"),
+    ];
+
+    #[test]
+    fn pieces_come_to_their_places() {
+        assert_eq!(
+            written(&NEW, &with_map("2\n1\n2\n5\n1\n", "abc")).unwrap(),
+            b"\0ab\0\0c\0\0"
+        );
+        let old = [("GNU.sparse.map", "1,2,5,1"), ("GNU.sparse.size", "8")];
+        assert_eq!(written(&old, b"abc").unwrap(), b"\0ab\0\0c\0\0");
+    }
+
+    #[test]
+    fn lists_that_lie_are_refused() {
+        for map in [
+            "2\n5\n1\n1\n2\n",
+            "1\n7\n2\n",
+            "1\n18446744073709551615\n1\n",
+            "99999999999\n",
+            "x\n",
+            "\n",
+        ] {
+            assert!(written(&NEW, &with_map(map, "abc")).is_err(), "{map:?}");
+        }
+        assert!(written(&NEW, b"1\n").is_err(), "it ends in its list");
+        assert!(written(&[("GNU.sparse.map", "1,2,5"), ("GNU.sparse.size", "8")], b"abc").is_err());
+    }
+}
