@@ -1,6 +1,6 @@
 //! Containers, as they are shown.
 
-use crate::create::{Device, EnvEntry, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit};
+use crate::create::{Device, EnvEntry, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit, UserNamespace};
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -124,6 +124,9 @@ pub struct Spec {
     pub terminal: bool,
     pub stdin_open: bool,
     pub init: bool,
+    /// Its command is the init of a whole system.
+    #[serde(default)]
+    pub system: bool,
     pub network: NetworkMode,
     #[serde(default)]
     pub gateway: Option<String>,
@@ -140,6 +143,12 @@ pub struct Spec {
     pub stop_timeout: Option<u64>,
     pub read_only_root: bool,
     pub privileged: bool,
+    /// As it was asked for.
+    #[serde(default)]
+    pub user_namespace: UserNamespace,
+    /// What its ids mean on the host; `null` where they are the host's.
+    #[serde(default)]
+    pub host_ids: Option<HostIds>,
     pub cap_add: Vec<String>,
     pub cap_drop: Vec<String>,
     pub no_new_privileges: bool,
@@ -151,6 +160,18 @@ pub struct Spec {
     #[serde(default)]
     pub health: Option<HealthCheck>,
     pub log: LogOptions,
+}
+
+/// The host's ids that a container has: its own from 0 on mean those from the first on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct HostIds {
+    pub first_user: u32,
+    pub first_group: u32,
+    /// How many, of each.
+    pub count: u32,
+    /// Other containers have the same.
+    pub shared: bool,
 }
 
 /// Changes that need no new container.

@@ -53,14 +53,21 @@ pub struct NewContainer {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<u64>,
+    /// Left out where the command is the init of a whole system itself.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub init: bool,
+    /// Whether the command is the init of a whole system, such as systemd.
+    #[serde(skip_serializing_if = "is_default")]
+    pub system: SystemChoice,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub read_only_root: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shm_bytes: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
+    /// Whose ids the container's users are on the host.
+    #[serde(skip_serializing_if = "is_default")]
+    pub user_namespace: UserNamespace,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cap_add: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,6 +90,34 @@ pub struct NewContainer {
     /// Started as soon as it is made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub start: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SystemChoice {
+    /// By the command: systemd, or `init` where systems have theirs.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UserNamespace {
+    /// As the server has it for containers that say nothing.
+    #[default]
+    Server,
+    /// Root inside is root of the host.
+    Host,
+    /// A range of the host's ids that no other container has.
+    Own,
 }
 
 /// A container was made.

@@ -17,6 +17,13 @@ pub struct System {
     /// `v1`, `v2` or `hybrid`.
     pub cgroups: String,
     pub data_dir: String,
+    /// Whose ids containers have that do not say it: `off`, `auto`, the name of a user,
+    /// or a range.
+    #[serde(default)]
+    pub userns: String,
+    /// Whether files below the data directory can be shown with mapped ids.
+    #[serde(default)]
+    pub mapped_mounts: bool,
     pub subnet: String,
     pub bridge: String,
     /// When the server started.

@@ -28,8 +28,8 @@ pub const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/p
 
 /// Mounts besides the root, in their order. `/dev/shm` and `/dev/mqueue` depend on
 /// the IPC namespace: [`ipc_mounts`].
-pub fn mounts(privileged: bool) -> Vec<Value> {
-    let writable = if privileged { "rw" } else { "ro" };
+pub fn mounts(writable_sys: bool, writable_groups: bool) -> Vec<Value> {
+    let word = |writable: bool| if writable { "rw" } else { "ro" };
     let mount = |target: &str, kind: &str, source: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": source, "options": options });
     vec![
         mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"]),
@@ -45,12 +45,17 @@ pub fn mounts(privileged: bool) -> Vec<Value> {
             "devpts",
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         ),
-        mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", writable]),
+        mount(
+            "/sys",
+            "sysfs",
+            "sysfs",
+            &["nosuid", "noexec", "nodev", word(writable_sys)],
+        ),
         mount(
             "/sys/fs/cgroup",
             "cgroup",
             "cgroup",
-            &["nosuid", "noexec", "nodev", "relatime", writable],
+            &["nosuid", "noexec", "nodev", "relatime", word(writable_groups)],
         ),
     ]
 }

@@ -1,8 +1,8 @@
 use crate::devices::{DeviceKind, DeviceNode, check_access, default_rules, node, rule};
 use crate::mounts::{mounts, root_propagation};
-use crate::{BundleError, annotation, capabilities, defaults, resources};
-use model::container::Spec;
+use crate::{BundleError, annotation, capabilities, defaults, resources, system};
 use model::container::spec::{NamespaceMode, Rlimit};
+use model::container::{HostIds, Spec};
 use model::network::NetworkMode;
 use oci_spec::runtime;
 use serde_json::{Map, Value, json};
@@ -24,8 +24,19 @@ pub struct Input {
     pub devices: Vec<DeviceNode>,
     /// Every device of the host and its path, for a privileged container.
     pub host_devices: Vec<(String, DeviceNode)>,
+    /// The ids of a user namespace of its own.
+    pub users: Option<Users>,
     /// The filter as the engine resolved it; `None` filters nothing.
     pub seccomp: Option<Value>,
+}
+
+/// A user namespace that is the container's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Users {
+    pub ids: HostIds,
+    /// Volumes and the engine's files are seen through these ids; else they belong to
+    /// whom the disk says.
+    pub mapped: bool,
 }
 
 /// The OCI configuration of a container.
@@ -95,6 +106,13 @@ fn env(spec: &Spec, input: &Input) -> Vec<String> {
     if spec.process.terminal && !has("TERM") {
         env.push("TERM=xterm".to_owned());
     }
+    if spec.system {
+        env.extend(
+            system::env(&input.id)
+                .into_iter()
+                .filter(|entry| entry.split_once('=').is_some_and(|(name, _)| !has(name))),
+        );
+    }
     env.extend(spec.process.env.iter().cloned());
     env
 }
@@ -135,7 +153,9 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
     let mut devices = Vec::new();
     for (wanted, found) in spec.devices.iter().zip(&input.devices) {
         check_access(&wanted.access)?;
-        devices.push(node(&wanted.container_path, found));
+        if input.users.is_none() {
+            devices.push(node(&wanted.container_path, found));
+        }
         rules.push(rule(
             true,
             found.kind,
@@ -167,7 +187,7 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
         .map(|(name, value)| (name.clone(), Value::from(value.clone())))
         .collect();
     let mut linux = json!({
-        "namespaces": namespaces(spec),
+        "namespaces": namespaces(spec, input),
         "cgroupsPath": input.cgroup_path,
         "resources": resources::write(&spec.limits, rules),
         "devices": devices,
@@ -175,6 +195,11 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
         "readonlyPaths": paths(&security.readonly_paths, &defaults::READONLY_PATHS),
         "sysctl": sysctl,
     });
+    if let Some(Users { ids, .. }) = input.users {
+        let mapping = |first: u32| json!([{ "containerID": 0, "hostID": first, "size": ids.count }]);
+        linux["uidMappings"] = mapping(ids.first_user);
+        linux["gidMappings"] = mapping(ids.first_group);
+    }
     if let Some(propagation) = root_propagation(spec) {
         linux["rootfsPropagation"] = propagation.into();
     }
@@ -184,7 +209,7 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
     Ok(linux)
 }
 
-fn namespaces(spec: &Spec) -> Vec<Value> {
+fn namespaces(spec: &Spec, input: &Input) -> Vec<Value> {
     let security = &spec.security;
     let private = |mode: NamespaceMode| mode == NamespaceMode::Private;
     let wanted = [
@@ -194,6 +219,7 @@ fn namespaces(spec: &Spec) -> Vec<Value> {
         ("uts", private(security.uts)),
         ("cgroup", private(security.cgroup)),
         ("network", spec.network.mode != NetworkMode::Host),
+        ("user", input.users.is_some()),
     ];
     let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
     made.map(|(kind, _)| json!({ "type": kind })).collect()
@@ -203,6 +229,9 @@ fn annotations(spec: &Spec) -> Map<String, Value> {
     let mut annotations = Map::new();
     if spec.init {
         annotations.insert(annotation::INIT.to_owned(), "true".into());
+    }
+    if spec.system {
+        annotations.insert(annotation::SYSTEM.to_owned(), "true".into());
     }
     if !spec.process.groups.is_empty() {
         annotations.insert(annotation::GROUPS.to_owned(), spec.process.groups.join(",").into());
@@ -251,6 +280,7 @@ mod tests {
             stop_signal: None,
             stop_timeout: None,
             init: false,
+            system: false,
             read_only_root: false,
             shm_bytes: None,
             rlimits: Vec::new(),
@@ -272,6 +302,7 @@ mod tests {
             volume_dirs: vec![("data".to_owned(), "/data/volumes/data".into())],
             devices: Vec::new(),
             host_devices: vec![("/dev/fuse".to_owned(), FUSE)],
+            users: None,
             seccomp: None,
         }
     }
@@ -354,6 +385,49 @@ mod tests {
             .iter()
             .filter(|m| m["destination"] == "/etc/hosts");
         assert_eq!(hosts.count(), 1);
+    }
+
+    #[test]
+    fn a_system_may_divide_its_groups_and_has_empty_places_for_what_runs() {
+        let config = written(|spec| spec.system = true);
+        let mount = |target: &str| {
+            let all = config["mounts"].as_array().unwrap().iter();
+            let found: Vec<&Value> = all.filter(|mount| mount["destination"] == target).collect();
+            assert_eq!(found.len(), 1, "{target}");
+            found[0].clone()
+        };
+        let options = mount("/sys/fs/cgroup")["options"].clone();
+        assert!(options.as_array().unwrap().contains(&"rw".into()), "{options}");
+        assert_eq!(mount("/run")["type"], "tmpfs");
+        assert_eq!(mount("/tmp")["type"], "tmpfs");
+        let env = config["process"]["env"].as_array().unwrap();
+        assert!(env.contains(&"container=gantry".into()), "{env:?}");
+        assert!(env.contains(&"container_uuid=11111111-1111-1111-1111-111111111111".into()));
+        assert_eq!(config["annotations"][annotation::SYSTEM], "true");
+    }
+
+    #[test]
+    fn a_user_namespace_maps_ids_and_what_the_engine_mounts() {
+        let mut spec = spec();
+        spec.mounts = vec![Mount::parse("data:/data").unwrap(), Mount::parse("/srv:/srv").unwrap()];
+        let ids = HostIds {
+            first_user: 100_000,
+            first_group: 200_000,
+            count: 65_536,
+            shared: false,
+        };
+        let users = Some(Users { ids, mapped: true });
+        let config = serde_json::to_value(from_spec(&spec, &Input { users, ..input() }).unwrap()).unwrap();
+        assert_eq!(config["linux"]["uidMappings"][0]["hostID"], 100_000);
+        assert_eq!(config["linux"]["gidMappings"][0]["hostID"], 200_000);
+        let mapped = |target: &str| {
+            let all = config["mounts"].as_array().unwrap();
+            let mount = all.iter().find(|mount| mount["destination"] == target).unwrap();
+            mount["options"].as_array().unwrap().contains(&"idmap".into())
+        };
+        assert!(mapped("/data") && mapped("/etc/hosts"));
+        // A path of the host keeps its owners: root inside is not to be root there.
+        assert!(!mapped("/srv"));
     }
 
     #[test]

@@ -17,17 +17,21 @@ mod from_spec;
 mod mounts;
 mod resources;
 pub mod seccomp;
+mod system;
 
 pub use capabilities::{ALL_CAPABILITIES, capabilities};
 pub use devices::{DeviceKind, DeviceNode, DeviceRule, always_allowed, major_minor};
 pub use exec::{ExecProcess, exec_process};
-pub use from_spec::{Input, from_spec};
+pub use from_spec::{Input, Users, from_spec};
 pub use resources::limits;
 
 /// Keys of annotations that this engine and its runtime understand.
 pub mod annotation {
     /// `true`: a small init that reaps orphans runs as PID 1 in front of the command.
     pub const INIT: &str = "gantry.init";
+    /// `true`: the command is the init of a whole system, which divides its part of the
+    /// control groups further.
+    pub const SYSTEM: &str = "gantry.system";
     /// Further groups by name or number, separated by commas, resolved in the
     /// container's files.
     pub const GROUPS: &str = "gantry.groups";

@@ -1,15 +1,19 @@
 //! The mounts of a container: the defaults, the engine's files, then its own.
 
-use crate::{BundleError, Input, defaults};
+use crate::{BundleError, Input, Users, defaults, system};
 use model::container::Spec;
-use model::container::spec::NamespaceMode;
+use model::container::spec::{Device, NamespaceMode};
 use model::mount::{Mount, Source};
 use serde_json::{Value, json};
 
 pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleError> {
     let taken = |target: &str| spec.mounts.iter().any(|mount| clean(&mount.target) == target);
-    let mut all = defaults::mounts(spec.security.privileged);
+    // A system divides its part of the control groups further.
+    let mut all = defaults::mounts(spec.security.privileged, spec.security.privileged || spec.system);
     all.extend(ipc(spec));
+    if spec.system {
+        all.extend(system::mounts());
+    }
     // A mount of one's own at the same place takes that of the engine.
     all.retain(|mount| !mount["destination"].as_str().is_some_and(taken));
     for name in ["resolv.conf", "hostname", "hosts"] {
@@ -19,7 +23,7 @@ pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleErr
                 "destination": target,
                 "type": "bind",
                 "source": input.etc_dir.join(name),
-                "options": ["bind", "rprivate"],
+                "options": mapped(input, ["bind", "rprivate"].into()),
             }));
         }
     }
@@ -29,7 +33,21 @@ pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleErr
     for mount in own {
         all.push(own_mount(mount, input)?);
     }
+    if input.users.is_some() {
+        all.extend(spec.devices.iter().map(device));
+    }
     Ok(all)
+}
+
+/// A device for users of a user namespace, who may make none: the host's, shown at its
+/// place.
+fn device(device: &Device) -> Value {
+    json!({
+        "destination": clean(&device.container_path),
+        "type": "bind",
+        "source": device.host_path,
+        "options": ["bind", "rprivate", "nosuid", "noexec"],
+    })
 }
 
 /// Shared memory and message queues: the container's own, or the host's with its
@@ -44,20 +62,23 @@ fn ipc(spec: &Spec) -> Vec<Value> {
 
 fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {
     let writable = if mount.read_only { "ro" } else { "rw" };
-    let bind = |source: &dyn AsRef<std::path::Path>, propagation: &str| {
+    let bind = |source: &dyn AsRef<std::path::Path>, options: Vec<&str>| {
         json!({
             "destination": clean(&mount.target),
             "type": "bind",
             "source": source.as_ref(),
-            "options": ["rbind", writable, propagation],
+            "options": options,
         })
     };
     Ok(match &mount.source {
-        Source::Bind { path, propagation, .. } => bind(path, propagation.as_deref().unwrap_or("rprivate")),
+        Source::Bind { path, propagation, .. } => bind(
+            path,
+            vec!["rbind", writable, propagation.as_deref().unwrap_or("rprivate")],
+        ),
         Source::Volume { name } => {
             let dir = input.volume_dirs.iter().find(|(known, _)| known == name);
             let (_, dir) = dir.ok_or_else(|| BundleError::Volume(name.clone()))?;
-            bind(dir, "rprivate")
+            bind(dir, mapped(input, vec!["rbind", writable, "rprivate"]))
         }
         Source::Tmpfs {
             size_bytes,
@@ -77,6 +98,15 @@ fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {
             json!({ "destination": clean(&mount.target), "type": "tmpfs", "source": "tmpfs", "options": all })
         }
     })
+}
+
+/// What is the engine's own is seen through the container's ids, where it has some. Paths
+/// of the host are not: else root inside would write there as root.
+fn mapped<'o>(input: &Input, mut options: Vec<&'o str>) -> Vec<&'o str> {
+    if input.users.is_some_and(|Users { mapped, .. }| mapped) {
+        options.push("idmap");
+    }
+    options
 }
 
 /// Whether mounts of the host are to be seen in the container, or the other way

@@ -20,6 +20,8 @@ pub enum CgroupError {
     Make { dir: PathBuf, source: io::Error },
     #[error("cannot open cgroup `{dir}`: {source}", dir = dir.display())]
     Open { dir: PathBuf, source: io::Error },
+    #[error("cannot give `{path}` to the container: {source}", path = path.display())]
+    Give { path: PathBuf, source: io::Error },
     #[error("cannot remove cgroup `{dir}`: {source}", dir = dir.display())]
     Remove { dir: PathBuf, source: io::Error },
     #[error("cgroup `{dir}` already holds processes or is frozen; choose another path or end them first", dir = dir.display())]

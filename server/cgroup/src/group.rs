@@ -186,6 +186,17 @@ impl Group {
         self.mounts.v2.as_ref().map(|v2| v2.dir.join(&self.path))
     }
 
+    /// Where the v2 tree is mounted.
+    pub(crate) fn v2_mount(&self) -> Option<&Path> {
+        self.mounts.v2.as_ref().map(|v2| v2.dir.as_path())
+    }
+
+    /// The group's directory in each v1 hierarchy that has but a name.
+    pub(crate) fn dirs_without_controllers(&self) -> impl Iterator<Item = PathBuf> {
+        let named = self.mounts.v1.iter().filter(|v1| v1.controllers.is_empty());
+        named.map(|v1| v1.dir.join(&self.path))
+    }
+
     /// The controllers the v2 tree has.
     pub(crate) fn v2_controllers(&self) -> &[String] {
         self.mounts.v2.as_ref().map_or(&[], |v2| &v2.controllers)

@@ -12,6 +12,7 @@
 
 mod change;
 mod control_file;
+mod delegation;
 mod devices;
 mod error;
 mod freezer;

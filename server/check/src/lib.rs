@@ -27,7 +27,7 @@ pub fn run(options: &Options) -> Report {
     let mut items = Vec::new();
     items.extend(probes::kernel::items(&facts));
     items.extend(probes::cgroups::items(&facts));
-    items.extend(probes::namespaces::items(&facts));
+    items.extend(probes::namespaces::items(&facts, options.data_dir.as_deref()));
     items.extend(probes::storage::items(&facts, options.data_dir.as_deref()));
     items.extend(probes::network::items(&facts));
     items.extend(probes::security::items(&facts));

@@ -7,6 +7,7 @@ use crate::containers::registry::Registry;
 use crate::containers::request::AndThen;
 use crate::error::{Doing, EngineError};
 use crate::exec::Execs;
+use crate::ids::Ids;
 use crate::images::Leases;
 use crate::journal::Journal;
 use crate::layout::Layout;
@@ -15,9 +16,9 @@ use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
 use crate::tasks::Tasks;
 use crate::{instance, stats};
-use model::container::ContainerId;
 use model::container::limits::HostSize;
 use model::container::spec::StopTimeout;
+use model::container::{ContainerId, UserNamespaces};
 use model::network::Subnet;
 use network::Network;
 use std::fs::File;
@@ -45,6 +46,8 @@ pub struct Options {
     pub subnet: Option<Subnet>,
     /// Asked first for images of Docker Hub.
     pub mirrors: Vec<String>,
+    /// Whose ids containers have that do not say it.
+    pub userns: UserNamespaces,
     pub runtime: RuntimeProgram,
 }
 
@@ -65,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) leases: Leases,
     pub(crate) network: Network,
     pub(crate) addresses: Addresses,
+    pub(crate) ids: Ids,
     pub(crate) hierarchies: cgroup::Hierarchies,
     pub(crate) program: Program,
     pub(crate) containers: Registry,
@@ -100,7 +104,7 @@ impl Engine {
         let boot = instance::boot(&database).await?;
         let journal = Journal::open(database.clone()).await?;
         let wanted = instance::subnet(&database, options.subnet).await?;
-        let (images, program, hierarchies) = blocking("open the stores", {
+        let (images, program, hierarchies, ids) = blocking("open the stores", {
             let (layout, options) = (layout.clone(), options.clone());
             move || {
                 let images = image::Store::open(&layout.data).doing(|| "open the image store".to_owned())?;
@@ -112,7 +116,8 @@ impl Engine {
                         .create()
                         .doing(|| format!("make the cgroup `{path}`"))?;
                 }
-                Ok((images, program, hierarchies))
+                let ids = Ids::settle(&options.userns, &layout.data)?;
+                Ok((images, program, hierarchies, ids))
             }
         })
         .await?;
@@ -127,6 +132,7 @@ impl Engine {
             images,
             leases: Leases::default(),
             addresses: Addresses::new(network.subnet()),
+            ids,
             network,
             hierarchies,
             program,

@@ -24,6 +24,10 @@ pub struct HostInfo {
     /// `v1`, `v2` or `hybrid`.
     pub cgroups: &'static str,
     pub cgroup_parent: String,
+    /// Whose ids containers have that do not say it.
+    pub userns: model::container::UserNamespaces,
+    /// Whether files below the data directory can be seen with mapped ids.
+    pub mapped_mounts: bool,
     pub subnet: model::network::Subnet,
     pub data_dir: PathBuf,
     pub run_dir: PathBuf,
@@ -73,6 +77,8 @@ impl Engine {
             cgroup_v2: inner.hierarchies.layout().version_of(cgroup::Controller::Memory) == Some(cgroup::Version::V2),
             cgroups: inner.hierarchies.layout().name(),
             cgroup_parent: inner.options.cgroup_parent.clone(),
+            userns: inner.ids.setting().clone(),
+            mapped_mounts: inner.ids.can_map(),
             subnet: inner.network.subnet(),
             data_dir: inner.layout.data.clone(),
             run_dir: inner.layout.run.clone(),

@@ -93,6 +93,11 @@ impl ContainerDirs {
         self.dir.join("work")
     }
 
+    /// The image's files, given to the ids of this container alone.
+    pub(crate) fn own_layers(&self) -> PathBuf {
+        self.dir.join("layers")
+    }
+
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.dir.join("rootfs")
     }

@@ -14,6 +14,7 @@
 //! | logs, by number | `logs` |
 //! | use of processor, memory, network, disk | `stats` |
 //! | pulls and other long work | `tasks`, `images` |
+//! | ids of containers in user namespaces | `ids` |
 //! | changes and their events | `journal` |
 //! | talking with shims, starting them | `shim`, `spawn` |
 //!
@@ -30,6 +31,7 @@ mod engine;
 mod error;
 mod exec;
 mod host;
+mod ids;
 mod images;
 mod instance;
 mod journal;

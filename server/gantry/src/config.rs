@@ -1,6 +1,7 @@
 //! How the server is set up: switches, then variables, then the file, then defaults.
 
 use anyhow::{Context as _, bail};
+use model::container::UserNamespaces;
 use model::network::Subnet;
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub(crate) struct Given {
     pub(crate) cgroup_parent: Option<String>,
     pub(crate) subnet: Option<String>,
     pub(crate) registry_mirror: Option<Vec<String>>,
+    pub(crate) userns: Option<String>,
     pub(crate) log_format: Option<String>,
     pub(crate) log_level: Option<String>,
 }
@@ -48,6 +50,7 @@ impl Given {
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
             subnet: self.subnet.or(other.subnet),
             registry_mirror: self.registry_mirror.or(other.registry_mirror),
+            userns: self.userns.or(other.userns),
             log_format: self.log_format.or(other.log_format),
             log_level: self.log_level.or(other.log_level),
         }
@@ -65,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) cgroup_parent: String,
     pub(crate) subnet: Option<Subnet>,
     pub(crate) mirrors: Vec<String>,
+    pub(crate) userns: UserNamespaces,
     pub(crate) log_as_json: bool,
     pub(crate) log_level: String,
 }
@@ -94,6 +98,12 @@ impl Config {
             cgroup_parent,
             subnet,
             mirrors: given.registry_mirror.unwrap_or_default(),
+            userns: given
+                .userns
+                .as_deref()
+                .map(UserNamespaces::parse)
+                .transpose()?
+                .unwrap_or_default(),
             log_as_json: match given.log_format.as_deref() {
                 None | Some("text") => false,
                 Some("json") => true,

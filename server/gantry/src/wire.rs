@@ -18,6 +18,7 @@ pub(crate) async fn open_engine(config: &Config) -> anyhow::Result<Engine> {
         cgroup_parent: config.cgroup_parent.clone(),
         subnet: config.subnet,
         mirrors: config.mirrors.clone(),
+        userns: config.userns.clone(),
         runtime: embedded::runtime()?,
     };
     Ok(Engine::open(options).await?)

@@ -24,7 +24,11 @@ impl Signal {
     pub const INT: Self = Self(2);
     pub const QUIT: Self = Self(3);
     pub const KILL: Self = Self(9);
+    pub const USR1: Self = Self(10);
     pub const TERM: Self = Self(15);
+    pub const PWR: Self = Self(30);
+    /// `SIGRTMIN+3`, by which systemd halts. systemd(1)
+    pub const RTMIN_3: Self = Self(RTMIN + 3);
 
     pub fn from_number(number: i32) -> Option<Self> {
         u8::try_from(number).ok().filter(|n| (1..=RTMAX).contains(n)).map(Self)

@@ -29,7 +29,7 @@ mod probe;
 
 pub use firewall::{FirewallError, table::TableError};
 pub use host::{HostError, free_subnet};
-pub use namespace::{NamespaceError, empty as empty_namespace};
+pub use namespace::{NamespaceError, empty as empty_namespace, start_loopback};
 pub use netlink::NetlinkError;
 pub use ports::PublishError;
 pub use probe::{Probe, probe};
@@ -174,35 +174,56 @@ impl Network {
     /// Makes a namespace for a container and connects it with `address`. A cable of an earlier
     /// run of the same container is removed first.
     pub fn attach(&self, id: &ContainerId, address: Ipv4Addr) -> Result<Attachment, NetworkError> {
+        self.check(address)?;
+        let (namespace, inside) = namespace::make()?;
+        let endpoint = self.plug_in(id, address, &namespace, inside)?;
+        Ok(Attachment { namespace, endpoint })
+    }
+
+    /// As [`Network::attach`], with a namespace that is there already and has but a
+    /// loopback device.
+    pub fn attach_to(&self, id: &ContainerId, address: Ipv4Addr, namespace: OwnedFd) -> Result<Endpoint, NetworkError> {
+        self.check(address)?;
+        let inside = namespace::enter(&namespace)?;
+        self.plug_in(id, address, &namespace, inside)
+    }
+
+    fn check(&self, address: Ipv4Addr) -> Result<(), NetworkError> {
         let usable = self.subnet.contains(address)
             && ![self.subnet.network(), self.subnet.gateway(), self.subnet.broadcast()].contains(&address);
-        if !usable {
-            return Err(NetworkError::Address {
-                address,
-                subnet: self.subnet,
-            });
+        if usable {
+            return Ok(());
         }
-        let (namespace, mut inside) = namespace::make()?;
+        Err(NetworkError::Address {
+            address,
+            subnet: self.subnet,
+        })
+    }
+
+    fn plug_in(
+        &self,
+        id: &ContainerId,
+        address: Ipv4Addr,
+        namespace: &OwnedFd,
+        mut inside: Connection,
+    ) -> Result<Endpoint, NetworkError> {
         let mac = device::mac_of(address);
         let failed = |source| NetworkError::Attach {
             id: id.clone(),
             bridge: self.bridge.clone(),
             source,
         };
-        let host_device = self.connect(id, &namespace, mac).map_err(failed)?;
+        let host_device = self.connect(id, namespace, mac).map_err(failed)?;
         if let Err(error) = device::configure(&mut inside, CONTAINER_DEVICE, address, self.subnet) {
             let _ = device::remove(&mut self.netlink(), &host_device);
             return Err(failed(error));
         }
-        Ok(Attachment {
-            namespace,
-            endpoint: Endpoint {
-                address,
-                prefix: self.subnet.prefix(),
-                gateway: self.subnet.gateway(),
-                mac,
-                host_device,
-            },
+        Ok(Endpoint {
+            address,
+            prefix: self.subnet.prefix(),
+            gateway: self.subnet.gateway(),
+            mac,
+            host_device,
         })
     }
 

@@ -4,13 +4,15 @@
 use crate::device;
 use crate::netlink::{Connection, NetlinkError};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use sys::netlink::Family;
 
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
     #[error("cannot make a network namespace: {0}; it needs root and a kernel with CONFIG_NET_NS")]
     Make(#[source] io::Error),
+    #[error("cannot enter the network namespace of a container: {0}")]
+    Enter(#[source] io::Error),
     #[error("cannot bring up the loopback device of a network namespace: {0}")]
     Loopback(#[source] NetlinkError),
 }
@@ -20,6 +22,17 @@ pub fn empty() -> Result<OwnedFd, NamespaceError> {
     let (namespace, mut netlink) = make()?;
     device::start_loopback(&mut netlink).map_err(NamespaceError::Loopback)?;
     Ok(namespace)
+}
+
+/// Brings up the loopback device of a namespace that is there already.
+pub fn start_loopback(namespace: &OwnedFd) -> Result<(), NamespaceError> {
+    device::start_loopback(&mut enter(namespace)?).map_err(NamespaceError::Loopback)
+}
+
+/// A connection that speaks with a namespace that is there already.
+pub(crate) fn enter(namespace: &OwnedFd) -> Result<Connection, NamespaceError> {
+    let entered = sys::network_namespace::within(namespace.as_fd(), || Connection::open(Family::Route));
+    entered.and_then(|netlink| netlink).map_err(NamespaceError::Enter)
 }
 
 /// A namespace in which nothing is up yet, and a connection that speaks with it.

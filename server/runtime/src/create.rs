@@ -12,6 +12,7 @@ use cgroup::Group;
 use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,8 @@ pub enum Rootfs {
         lower: Vec<PathBuf>,
         upper: PathBuf,
         work: PathBuf,
+        /// The layers are seen through the ids of the container's user namespace.
+        mapped: bool,
         options: Vec<String>,
     },
 }
@@ -141,13 +144,14 @@ fn open_gate(gate: &Gate) -> Result<Option<File>, CreateError> {
 
 /// Clones init and waits until it is ready.
 fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Created, CreateError> {
-    let entry = request.group.entry()?;
+    let entry = crate::group::entry(&request.group, request.spec, plan.ids.as_ref())?;
     let (mut ours, mut theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
     let hooks = request.runtime_hooks.take();
     let has_own_users = plan.namespaces.has_own_users();
     if has_own_users {
         give_streams(&request.stdio, plan.ids.as_ref());
     }
+    let caller_has_own_users = !sys::user_namespace::is_initial();
     let between = plan.namespaces.needs_a_process_between();
     let made = Birth {
         // The cgroup namespace is made later, when init sits in its cgroup; the time
@@ -193,6 +197,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
                 preserve_fds: request.preserve_fds,
                 waits_for_hooks: hooks.is_some(),
                 has_own_users,
+                caller_has_own_users,
                 channel: Some(theirs),
             })
         }
@@ -256,7 +261,11 @@ fn attend(
 ) -> Result<InitProcess, CreateError> {
     let start_ticks = sys::pidfd::start_ticks(pid).map_err(CreateError::system("read init's start time"))?;
     if let Some(score) = process.oom_score_adj() {
-        sys::session::set_oom_score_adj_of(pid, score).map_err(CreateError::system("set init's oom_score_adj"))?;
+        match sys::session::set_oom_score_adj_of(pid, score) {
+            // Root of a user namespace may only raise it: what cannot be had is left.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !sys::user_namespace::is_initial() => {}
+            outcome => outcome.map_err(CreateError::system("set init's oom_score_adj"))?,
+        }
     }
     if let Some(ids) = ids {
         ids.write(pid)

@@ -51,7 +51,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
     let last_capability = sys::credentials::last_capability();
     let place = Place::of(&request, handle)?;
     let listener = listener(&request).map_err(ExecError::Process)?;
-    let entry = request.group.entry()?;
+    let entry = crate::group::entry_for_exec(&request.group, request.spec, request.init.pid)?;
     let (mut ours, mut theirs) = Channel::pair().map_err(ExecError::system("make a socket pair"))?;
     let affinity = request.process.exec_cpu_affinity().as_ref();
     let birth = Birth {
@@ -125,6 +125,8 @@ struct Place {
     has_own_users: bool,
     /// The shim is spared when memory runs out; what it begins is not.
     oom_score_adj: Option<i32>,
+    /// Root of a user namespace may not lower it.
+    only_raises_oom_score: bool,
 }
 
 impl Place {
@@ -146,12 +148,16 @@ impl Place {
             namespaces,
             has_own_users,
             oom_score_adj: request.process.oom_score_adj().or(of_container),
+            only_raises_oom_score: !sys::user_namespace::is_initial(),
         })
     }
 
     fn enter(&self) -> Result<(), Failure> {
         if let Some(score) = self.oom_score_adj {
-            sys::session::set_oom_score_adj(score).map_err(Failure::io("oom", "cannot set oom_score_adj"))?;
+            match sys::session::set_oom_score_adj(score) {
+                Err(error) if self.only_raises_oom_score && error.kind() == std::io::ErrorKind::PermissionDenied => {}
+                outcome => outcome.map_err(Failure::io("oom", "cannot set oom_score_adj"))?,
+            }
         }
         // Also keeps processes of the container from looking into this one.
         let _ = sys::credentials::hide();

@@ -1,7 +1,8 @@
 //! The container's cgroup, made with its limits before anything runs in it.
 
+use crate::ids::IdMaps;
 use bundle::DeviceKind;
-use cgroup::{CgroupError, DeviceRule, Group};
+use cgroup::{CgroupError, DeviceRule, Entry, Group};
 use oci_spec::runtime::Spec;
 
 /// Makes the group and sets its limits. On failure nothing of it is left; a group
@@ -9,6 +10,29 @@ use oci_spec::runtime::Spec;
 pub(crate) fn make(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
     group.create_unused()?;
     limit(group, spec).inspect_err(|_| unmake(group))
+}
+
+/// The doors for init. A whole system gets a part of its own behind them.
+pub(crate) fn entry(group: &Group, spec: &Spec, ids: Option<&IdMaps>) -> Result<Entry, CgroupError> {
+    if !is_system(spec) {
+        return group.entry();
+    }
+    let root = ids.and_then(|ids| Some((ids.outside_user(0)?, ids.outside_group(0)?)));
+    group.delegate(root)
+}
+
+/// The doors for a further process.
+pub(crate) fn entry_for_exec(group: &Group, spec: &Spec, init: i32) -> Result<Entry, CgroupError> {
+    if is_system(spec) {
+        group.entry_beside(init)
+    } else {
+        group.entry()
+    }
+}
+
+pub(crate) fn is_system(spec: &Spec) -> bool {
+    let annotations = spec.annotations().as_ref();
+    annotations.is_some_and(|all| all.get(bundle::annotation::SYSTEM).is_some_and(|word| word == "true"))
 }
 
 /// Clears away what [`make`] made. What cannot be cleared is left: the failure that

@@ -41,6 +41,7 @@ impl Sources {
                 lower,
                 upper,
                 work,
+                mapped,
                 options,
             } => {
                 let layers = sys::overlay::Layers {
@@ -48,9 +49,9 @@ impl Sources {
                     upper: Some((upper, work)),
                     options,
                 };
-                let mounted = match &users.namespace {
+                let mounted = match users.namespace.as_ref().filter(|_| *mapped) {
                     None => sys::overlay::mount_detached(layers).map_err(CreateError::system(OVERLAY))?,
-                    Some(users) => mapped_overlay(layers, users)?,
+                    Some(users) => mapped_overlay(layers, users, ids)?,
                 };
                 Some(mounted)
             }
@@ -159,7 +160,14 @@ fn copy(path: &Path, recursive: bool, deed: &'static str) -> Result<OwnedFd, Cre
 /// An overlay whose layers are seen through the container's ids. The layers are mapped
 /// where they lie, in a mount namespace that ends with its one process: older kernels
 /// take no layer that is attached nowhere.
-fn mapped_overlay(layers: sys::overlay::Layers<'_>, users: &OwnedFd) -> Result<OwnedFd, CreateError> {
+///
+/// Who mounts an overlay writes to its layers for all others, so it has to be somebody
+/// whom the mapped layers know: the container's root.
+fn mapped_overlay(
+    layers: sys::overlay::Layers<'_>,
+    users: &OwnedFd,
+    ids: Option<&IdMaps>,
+) -> Result<OwnedFd, CreateError> {
     let (mut ours, mut theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
     let birth = Birth {
         namespaces: namespace::MOUNT,
@@ -168,7 +176,10 @@ fn mapped_overlay(layers: sys::overlay::Layers<'_>, users: &OwnedFd) -> Result<O
     let pid = match sys::clone::clone(birth).map_err(CreateError::system("clone"))? {
         Cloned::Child => {
             drop(ours);
-            let outcome = map_layers(layers, users).and_then(|()| sys::overlay::mount_detached(layers));
+            let root = ids.and_then(|ids| Some((ids.outside_user(0)?, ids.outside_group(0)?)));
+            let outcome = map_layers(layers, users)
+                .and_then(|()| root.map_or(Ok(()), |(user, group)| sys::credentials::act_as(user, group)))
+                .and_then(|()| sys::overlay::mount_detached(layers));
             match outcome {
                 Ok(tree) => drop(theirs.say_ready(Some(tree.as_fd()))),
                 Err(error) => theirs.say_failed(&Failure::io("rootfs", "cannot map the layers")(error)),

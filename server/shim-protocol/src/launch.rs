@@ -73,6 +73,10 @@ pub struct Overlay {
     pub lower: Vec<PathBuf>,
     pub upper: PathBuf,
     pub work: PathBuf,
+    /// The layers are seen through the ids of the container's user namespace; else their
+    /// files belong to whom the disk says.
+    #[serde(default)]
+    pub mapped: bool,
     /// Further mount options, `name` or `name=value`.
     #[serde(default)]
     pub options: Vec<String>,

@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 use crate::form::{endpoint, ports, spec};
-use model::container::{ContainerId, ContainerName, ExitStatus, InitProcess, Loss, Spec, State};
+use model::container::{ContainerId, ContainerName, ExitStatus, HostIds, InitProcess, Loss, Spec, State};
 use model::image::Digest;
 use model::network::{Endpoint, PortMapping};
 use model::{Signal, Timestamp};
@@ -20,6 +20,8 @@ pub struct ContainerRecord {
     pub run: u64,
     pub restart_count: u32,
     pub stopped_by_hand: bool,
+    /// Of its own user namespace, from its creation on; `None` where it has the host's.
+    pub ids: Option<HostIds>,
     pub endpoint: Option<Endpoint>,
     /// In force, with the host ports chosen at the start.
     pub ports: Vec<PortMapping>,
@@ -108,13 +110,20 @@ impl StateColumns {
 }
 
 pub async fn insert(db: &mut SqliteConnection, record: &ContainerRecord) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO containers (id, name, image_id, spec, created_ns, phase, state) VALUES (?, ?, ?, ?, ?, ?, 'created')")
+    sqlx::query(
+        "INSERT INTO containers (id, name, image_id, spec, created_ns, phase, first_user, first_group, id_count, ids_shared, state)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'created')",
+    )
         .bind(record.id.as_str())
         .bind(record.spec.name.as_str())
         .bind(record.spec.image.id.as_str())
         .bind(spec::write(&record.spec))
         .bind(record.created.as_unix_nanos())
         .bind(record.phase.word())
+        .bind(record.ids.map(|ids| ids.first_user))
+        .bind(record.ids.map(|ids| ids.first_group))
+        .bind(record.ids.map(|ids| ids.count))
+        .bind(record.ids.map(|ids| ids.shared))
         .execute(&mut *db)
         .await
         .map_err(|error| StoreError::taken(error, "name", record.spec.name.as_str()))?;
@@ -180,6 +189,16 @@ pub async fn list(db: &mut SqliteConnection) -> Result<Vec<ContainerRecord>, Sto
         .collect()
 }
 
+/// The ids that containers have, of every one that has some.
+pub async fn list_ids(db: &mut SqliteConnection) -> Result<Vec<HostIds>, StoreError> {
+    let rows =
+        sqlx::query("SELECT id, first_user, first_group, id_count, ids_shared FROM containers WHERE id_count > 0")
+            .fetch_all(db)
+            .await?;
+    let ids = rows.iter().map(ids).collect::<Result<Vec<_>, _>>()?;
+    Ok(ids.into_iter().flatten().collect())
+}
+
 /// Whether there was one to remove; its runs go with it.
 pub async fn remove(db: &mut SqliteConnection, id: &ContainerId) -> Result<bool, StoreError> {
     Ok(sqlx::query("DELETE FROM containers WHERE id = ?")
@@ -206,6 +225,23 @@ fn id(row: &SqliteRow) -> Result<ContainerId, StoreError> {
     ContainerId::parse(text).map_err(|error| StoreError::unreadable("containers", text, "id", error))
 }
 
+fn ids(row: &SqliteRow) -> Result<Option<HostIds>, StoreError> {
+    let number = |column: &'static str| {
+        let number = row.get::<Option<i64>, _>(column).map(u32::try_from).transpose();
+        number.map_err(|_| StoreError::unreadable("containers", row.get("id"), column, "is no id"))
+    };
+    let all = (number("first_user")?, number("first_group")?, number("id_count")?);
+    let (Some(first_user), Some(first_group), Some(count)) = all else {
+        return Ok(None);
+    };
+    Ok(Some(HostIds {
+        first_user,
+        first_group,
+        count,
+        shared: row.get::<Option<bool>, _>("ids_shared").unwrap_or(false),
+    }))
+}
+
 fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
     let id = id(row)?;
     let unreadable = |column, why: String| StoreError::unreadable("containers", id.as_str(), column, why);
@@ -228,6 +264,7 @@ fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
         run: row.get::<i64, _>("run") as u64,
         restart_count: row.get("restart_count"),
         stopped_by_hand: row.get("stopped_by_hand"),
+        ids: ids(row)?,
         endpoint,
         ports: ports::read(row.get("ports")).map_err(|why| unreadable("ports", why))?,
         id,
@@ -307,9 +344,31 @@ pub(crate) mod tests {
             run: 0,
             restart_count: 0,
             stopped_by_hand: false,
+            ids: None,
             endpoint: None,
             ports: vec![],
         }
+    }
+
+    #[tokio::test]
+    async fn ids_are_kept_with_the_container_and_given_back_with_it() {
+        let (_folder, database) = crate::database::tests::scratch().await;
+        let mut tx = database.begin().await.expect("begins");
+        let mut web = record("web");
+        web.ids = Some(HostIds {
+            first_user: 100_000,
+            first_group: 200_000,
+            count: 65_536,
+            shared: true,
+        });
+        insert(&mut tx, &web).await.expect("inserts");
+        insert(&mut tx, &record("db")).await.expect("inserts");
+        update(&mut tx, &web).await.expect("updates");
+        let found = find(&mut tx, &web.id).await.expect("reads").expect("is there");
+        assert_eq!(found.ids, web.ids);
+        assert_eq!(list_ids(&mut tx).await.expect("reads"), [web.ids.expect("some")]);
+        remove(&mut tx, &web.id).await.expect("removes");
+        assert!(list_ids(&mut tx).await.expect("reads").is_empty());
     }
 
     #[tokio::test]

@@ -16,7 +16,35 @@ const MOST_DEEP: u32 = 512;
 /// Copies what is in the directory `from` into the directory `to`, and gives `to`
 /// the owner, mode and times of `from`.
 pub fn copy_into(from: impl AsFd, to: impl AsFd) -> io::Result<()> {
-    copy_dir(from.as_fd(), to.as_fd(), 0)
+    copy_dir(from.as_fd(), to.as_fd(), None, 0)
+}
+
+/// Who has the files of a copy: the ids of a user namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct Owners {
+    pub first_user: u32,
+    pub first_group: u32,
+    pub count: u32,
+}
+
+/// As [`copy_into`], but what belongs to id 0 is given to the first of `owners`, and so on;
+/// what is beyond them is given to the last.
+pub fn copy_for(from: impl AsFd, to: impl AsFd, owners: Owners) -> io::Result<()> {
+    copy_dir(from.as_fd(), to.as_fd(), Some(owners), 0)
+}
+
+fn owner(stat: &Stat, owners: Option<Owners>) -> (Option<Uid>, Option<Gid>) {
+    let (user, group) = match owners {
+        None => (stat.st_uid, stat.st_gid),
+        Some(owners) => {
+            let place = |id: u32| id.min(owners.count.saturating_sub(1));
+            (
+                owners.first_user + place(stat.st_uid),
+                owners.first_group + place(stat.st_gid),
+            )
+        }
+    };
+    (Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))
 }
 
 /// Whether the directory holds nothing.
@@ -29,7 +57,7 @@ pub fn is_empty(dir: impl AsFd) -> io::Result<bool> {
     Ok(true)
 }
 
-fn copy_dir(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<()> {
+fn copy_dir(from: BorrowedFd<'_>, to: BorrowedFd<'_>, owners: Option<Owners>, depth: u32) -> io::Result<()> {
     if depth > MOST_DEEP {
         return Err(io::Error::other("directories are nested too deeply to copy"));
     }
@@ -37,23 +65,30 @@ fn copy_dir(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: u32) -> io::Result<
         let entry = entry?;
         let name = entry.file_name();
         if !matches!(name.to_bytes(), b"." | b"..") {
-            copy_entry(from, to, name, depth)?;
+            copy_entry(from, to, name, owners, depth)?;
         }
     }
     let stat = fstat(from)?;
-    fchown(to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    let (user, group) = owner(&stat, owners);
+    fchown(to, user, group)?;
     fchmod(to, mode(&stat))?;
     Ok(futimens(to, &times(&stat))?)
 }
 
-fn copy_entry(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, depth: u32) -> io::Result<()> {
+fn copy_entry(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    name: &CStr,
+    owners: Option<Owners>,
+    depth: u32,
+) -> io::Result<()> {
     let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let owner = (Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)));
+    let owner = owner(&stat, owners);
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             mkdirat(to, name, Mode::RWXU)?;
             let (source, target) = (open_dir(from, name)?, open_dir(to, name)?);
-            copy_dir(source.as_fd(), target.as_fd(), depth + 1)
+            copy_dir(source.as_fd(), target.as_fd(), owners, depth + 1)
         }
         FileType::RegularFile => {
             let source = openat(

@@ -34,6 +34,7 @@ pub mod sealed_file;
 pub mod seccomp;
 pub mod session;
 pub mod standard_streams;
+pub mod subordinate_ids;
 pub mod terminal;
 pub mod tree;
 pub mod unix_socket;

@@ -113,6 +113,21 @@ pub fn map_ids(tree: impl AsFd, user_namespace: impl AsFd, recursive: bool) -> i
     call_set_attributes(&tree, &attributes, recursive)
 }
 
+/// Tries whether the file system of a directory shows its files with mapped ids.
+///
+/// # Errors
+/// `EINVAL` where it does not, `EPERM` without root.
+pub fn can_map_ids(dir: &Path) -> io::Result<()> {
+    let any = [crate::user_namespace::IdRange {
+        inside: 0,
+        outside: 1,
+        size: 1,
+    }];
+    let users = crate::user_namespace::unused(&any, &any)?;
+    let tree = copy_path_detached(dir, false)?;
+    map_ids(&tree, &users, false)
+}
+
 fn set_attributes(tree: &impl AsFd, set: u64, clear: u64, propagation: u64, recursive: bool) -> io::Result<()> {
     // SAFETY: plain integers, for which all zeros is a value.
     let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };

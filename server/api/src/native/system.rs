@@ -36,6 +36,8 @@ async fn system(State(front): State<Front>) -> Json<System> {
         cpus: host.cpus,
         memory_bytes: host.memory_bytes,
         cgroups: host.cgroups.to_owned(),
+        userns: host.userns.to_string(),
+        mapped_mounts: host.mapped_mounts,
         data_dir: host.data_dir.display().to_string(),
         subnet: host.subnet.to_string(),
         started: front.started().to_string(),

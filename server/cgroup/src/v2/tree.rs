@@ -28,7 +28,7 @@ pub(crate) fn enable_controllers(root: &Path, path: &Path, controllers: &[String
     Ok(())
 }
 
-fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Result<(), CgroupError> {
+pub(crate) fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Result<(), CgroupError> {
     if controllers.is_empty() {
         return Ok(());
     }

@@ -81,9 +81,9 @@ const NAMESPACES: [Wanted; 8] = [
     },
 ];
 
-pub(crate) fn items(facts: &Facts) -> Vec<Item> {
+pub(crate) fn items(facts: &Facts, data_dir: Option<&Path>) -> Vec<Item> {
     let mut items: Vec<Item> = NAMESPACES.iter().map(namespace).collect();
-    items.push(idmapped_mounts(facts));
+    items.push(idmapped_mounts(facts, data_dir.unwrap_or(Path::new("/"))));
     items
 }
 
@@ -113,21 +113,31 @@ fn namespace(wanted: &Wanted) -> Item {
     }
 }
 
-fn idmapped_mounts(facts: &Facts) -> Item {
-    Asked {
+/// Tried on the file system that the data is on.
+fn idmapped_mounts(facts: &Facts, data_dir: &Path) -> Item {
+    let question = Asked {
         id: "idmapped-mounts",
         group: Group::Namespaces,
         title: "Mounts with mapped ids",
         need: Need::Optional,
-        purpose: "volumes and image layers in user namespaces without changing their owners",
+        purpose: "volumes and image layers in user namespaces without copies",
+    };
+    if !facts.kernel_is(5, 19) {
+        return question.missing(
+            "not of overlays: each container in a user namespace gets a copy of its image",
+            "use Linux 5.19 or newer",
+        );
     }
-    .met(
-        facts.kernel_is(5, 19),
-        if facts.kernel_is(5, 19) {
-            "also of overlays"
-        } else {
-            "not of overlays"
-        },
-        "use Linux 5.19 or newer",
-    )
+    if !facts.is_root || !sys::user_namespace::is_initial() {
+        return question.unknown("not tried: needs root", "check again as root");
+    }
+    let dir = super::storage::existing(data_dir);
+    match sys::mount::can_map_ids(&dir) {
+        Ok(()) => question.ok(format!("works at `{}`", dir.display())),
+        Err(error) => question.missing(
+            format!("not at `{}`: {error}", dir.display()),
+            "choose a directory on ext4, xfs or btrfs with --data-dir; without it each container in a user namespace \
+             gets a copy of its image",
+        ),
+    }
 }

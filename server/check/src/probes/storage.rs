@@ -123,7 +123,7 @@ fn space(dir: &Path) -> Item {
 }
 
 /// The directory that is to be made lies where its nearest ancestor does.
-fn existing(dir: &Path) -> PathBuf {
+pub(super) fn existing(dir: &Path) -> PathBuf {
     let there = dir.ancestors().find(|ancestor| ancestor.exists());
     let there = there.unwrap_or(Path::new("/"));
     there.canonicalize().unwrap_or_else(|_| there.to_owned())

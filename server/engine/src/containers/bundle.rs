@@ -17,6 +17,7 @@ pub(super) fn write(
     spec: &Spec,
     volumes: &[VolumePath],
     cgroup_path: &str,
+    users: Option<bundle::Users>,
 ) -> Result<(), EngineError> {
     let devices = spec
         .devices
@@ -38,6 +39,7 @@ pub(super) fn write(
         } else {
             Vec::new()
         },
+        users,
         seccomp: bundle::seccomp::for_container(&spec.security, &sys::host::name().release)
             .doing(|| format!("choose the system calls of container `{}`", spec.name))?,
     };

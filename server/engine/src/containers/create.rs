@@ -5,6 +5,7 @@ use crate::clock;
 use crate::containers::keeper::Keeper;
 use crate::containers::merge::{FromImage, merge, mistakes};
 use crate::containers::new::{Created, NewContainer};
+use crate::containers::system;
 use crate::engine::Inner;
 use crate::error::{Doing, EngineError, Mistake};
 use model::container::spec::ImageChoice;
@@ -21,12 +22,14 @@ pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Cre
     let lease = engine.leases.hold().await;
     let image = image_of(engine, &new.image).await?;
     let wanted_name = new.name.clone();
-    let spec = complete(new, wanted_name.clone(), image);
+    let asked_for_init = new.init;
+    let spec = complete(engine, new, wanted_name.clone(), image).await?;
     let found = judge(engine, &spec).await?;
     if !found.is_empty() {
         return Err(EngineError::Invalid(found));
     }
     let id = ContainerId::from_random(rand::random());
+    let warnings = warnings(asked_for_init, &spec);
     let record = insert(engine, id.clone(), spec, wanted_name.is_none()).await?;
     drop(lease);
     let dirs = engine.layout.container(&id);
@@ -46,10 +49,7 @@ pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Cre
         unmake(engine, &id).await;
         return Err(error);
     }
-    Ok(Created {
-        id,
-        warnings: Vec::new(),
-    })
+    Ok(Created { id, warnings })
 }
 
 /// Every mistake [`create`] would refuse the request for.
@@ -65,7 +65,7 @@ pub(crate) async fn dry_run(engine: &Arc<Inner>, new: NewContainer) -> Result<Ve
         Err(error) => return Err(error),
     };
     let name = new.name.clone();
-    let spec = complete(new, name.clone(), image);
+    let spec = complete(engine, new, name.clone(), image).await?;
     let mut found = judge(engine, &spec).await?;
     if let Some(name) = name
         && let Some(holder) = store::containers::find_by_name(&mut *engine.database().read().await?, &name).await?
@@ -90,15 +90,37 @@ async fn image_of(engine: &Arc<Inner>, text: &str) -> Result<FromImage, EngineEr
     })
 }
 
-fn complete(new: NewContainer, name: Option<ContainerName>, image: FromImage) -> Spec {
+async fn complete(
+    engine: &Inner,
+    new: NewContainer,
+    name: Option<ContainerName>,
+    image: FromImage,
+) -> Result<Spec, EngineError> {
     let name = name.unwrap_or_else(|| ContainerName::suggest(rand::random()));
     let anonymous = || ContainerId::from_random(rand::random()).as_str().to_owned();
-    merge(new, name, image, anonymous)
+    let mut spec = merge(new, name, image, anonymous);
+    if spec.system && spec.stop_signal.is_none() {
+        spec.stop_signal = Some(system::halt_signal(engine, &spec).await?);
+    }
+    Ok(spec)
+}
+
+fn warnings(asked_for_init: bool, spec: &Spec) -> Vec<String> {
+    if asked_for_init && spec.system {
+        return vec!["the command is the init of a whole system: none is put in front of it".to_owned()];
+    }
+    Vec::new()
 }
 
 /// Mistakes of the spec itself, and those only this host can tell.
 async fn judge(engine: &Arc<Inner>, spec: &Spec) -> Result<Vec<Mistake>, EngineError> {
     let mut found = mistakes(spec, engine.host_size);
+    if let Some(message) = engine.ids.mistake(spec) {
+        found.push(Mistake {
+            field: "user_namespace",
+            message,
+        });
+    }
     let security = &spec.security;
     let of_security = bundle::capabilities(security)
         .map(drop)
@@ -155,6 +177,7 @@ async fn insert(
         run: 0,
         restart_count: 0,
         stopped_by_hand: false,
+        ids: None,
         endpoint: None,
         ports: Vec::new(),
     };
@@ -162,6 +185,8 @@ async fn insert(
     loop {
         attempt += 1;
         let mut change = engine.journal.change().await?;
+        let taken = store::containers::list_ids(change.db()).await?;
+        record.ids = engine.ids.choose(record.spec.security.users, &taken)?;
         match store::containers::insert(change.db(), &record).await {
             Ok(()) => {
                 change.commit(|| {}).await?;

@@ -8,7 +8,17 @@ use std::path::Path;
 
 /// What every container has of its own, or must not share: terminals, shared memory,
 /// message queues, and what managers of hosts and containers keep for themselves.
-const OWN: [&str; 8] = ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console"];
+const OWN: [&str; 9] = [
+    "pts",
+    "ptmx",
+    "shm",
+    "fd",
+    "mqueue",
+    ".lxc",
+    ".lxd-mounts",
+    ".udev",
+    "console",
+];
 
 /// The device at `path`, symbolic links followed.
 pub(super) fn find(path: &str) -> io::Result<DeviceNode> {
@@ -67,7 +77,8 @@ mod tests {
         let found = all_below(Path::new("/dev"));
         let null = found.iter().find(|(path, _)| path == "/dev/null").unwrap();
         assert_eq!((null.1.kind, null.1.major, null.1.minor), (DeviceKind::Character, 1, 3));
-        assert!(!found.iter().any(|(path, _)| path.starts_with("/dev/pts/")));
+        let terminals = |path: &str| path.starts_with("/dev/pts/") || path == "/dev/ptmx";
+        assert!(!found.iter().any(|(path, _)| terminals(path)));
         assert_eq!(find("/dev/null").unwrap(), null.1);
         assert!(find("/etc/passwd").is_err());
     }

@@ -11,6 +11,9 @@ use std::path::Path;
 /// Asked where the host names no server a container could reach.
 const FALLBACK_NAMESERVERS: [&str; 2] = ["8.8.8.8", "8.8.4.4"];
 
+/// What [`write`] writes.
+pub(crate) const FILES: [&str; 3] = ["hostname", "hosts", "resolv.conf"];
+
 /// Writes the three files into `dir`. In place, not by renaming: a running
 /// container has them mounted.
 pub(crate) fn write(dir: &Path, id: &ContainerId, spec: &Spec, endpoint: Option<&Endpoint>) -> Result<(), EngineError> {

@@ -1,19 +1,27 @@
 //! What must be in a container's files before its command runs: the working
 //! directory, the sources of its binds, the first content of its volumes.
 
+use crate::containers::own_layers;
 use crate::error::{Doing, EngineError};
 use crate::volumes::VolumePath;
-use model::container::Spec;
+use model::container::{HostIds, Spec};
 use model::mount::Source;
 use shim_protocol::Overlay;
 use std::fs::{self, File};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// The root of the container is looked at through an overlay of our own, which
 /// nobody else sees and which is gone when this returns: the shim mounts the same
 /// directories anew.
-pub(super) fn prepare(overlay: &Overlay, spec: &Spec, volumes: &[VolumePath]) -> Result<(), EngineError> {
+///
+/// `owner` has what is made on the disk, where that is seen as it is.
+pub(super) fn prepare(
+    overlay: &Overlay,
+    spec: &Spec,
+    volumes: &[VolumePath],
+    owner: Option<HostIds>,
+) -> Result<(), EngineError> {
     make_bind_sources(spec)?;
     let empty = volumes.iter().filter(|volume| is_empty(&volume.path));
     let empty: Vec<&VolumePath> = empty.collect();
@@ -22,12 +30,18 @@ pub(super) fn prepare(overlay: &Overlay, spec: &Spec, volumes: &[VolumePath]) ->
     }
     let root = open_root(overlay)?;
     for volume in empty {
+        if let Some(ids) = owner {
+            own_layers::give(&volume.path, ids)?;
+        }
         fill(&root, spec, volume)?;
     }
     // Docker makes it, too; the runtime would refuse a missing one.
-    sys::beneath::make_dirs(&root, Path::new(&spec.process.working_dir), 0o755)
-        .map(drop)
-        .doing(|| format!("make the working directory `{}`", spec.process.working_dir))
+    let dir = sys::beneath::make_dirs(&root, Path::new(&spec.process.working_dir), 0o755)
+        .doing(|| format!("make the working directory `{}`", spec.process.working_dir))?;
+    match owner {
+        Some(ids) => own_layers::give(&PathBuf::from(format!("/proc/self/fd/{}/.", dir.as_raw_fd())), ids),
+        None => Ok(()),
+    }
 }
 
 fn open_root(overlay: &Overlay) -> Result<OwnedFd, EngineError> {

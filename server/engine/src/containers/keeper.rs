@@ -284,6 +284,7 @@ fn show(
         restart_count: record.restart_count,
         stopped_by_hand: record.stopped_by_hand,
         restart_at: restart.map(|restart| restart.shown),
+        ids: record.ids,
         endpoint: record.endpoint.clone().filter(|_| record.state.init().is_some()),
         ports: record.ports.clone(),
         health,

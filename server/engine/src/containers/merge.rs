@@ -58,11 +58,14 @@ pub(crate) fn merge(
         (Some(own), _) => Some(own),
         (None, image) => image.filter(|check| !matches!(check.test, Probe::None)),
     };
+    let entrypoint = new.entrypoint.unwrap_or(config.entrypoint);
+    let arguments: Vec<String> = entrypoint.iter().chain(&command).cloned().collect();
+    let system = new.system.decide(&arguments);
     Spec {
         name,
         image: choice,
         process: Process {
-            entrypoint: new.entrypoint.unwrap_or(config.entrypoint),
+            entrypoint,
             command,
             env: merge_env(&config.env, &new.env),
             working_dir: non_empty(new.working_dir)
@@ -87,7 +90,8 @@ pub(crate) fn merge(
             .stop_signal
             .or_else(|| config.stop_signal.and_then(|text| Signal::parse(&text).ok())),
         stop_timeout: new.stop_timeout,
-        init: new.init,
+        init: new.init && !system,
+        system,
         read_only_root: new.read_only_root,
         shm_bytes: new.shm_bytes,
         rlimits: new.rlimits,
@@ -316,6 +320,16 @@ pub(crate) mod tests {
     fn an_entrypoint_of_ones_own_drops_the_images_command() {
         let spec = merged(|new| new.entrypoint = Some(vec!["/init".to_owned()]));
         assert_eq!(spec.process.arguments(), ["/init"]);
+    }
+
+    #[test]
+    fn nothing_is_put_in_front_of_an_init() {
+        let spec = merged(|new| {
+            new.command = Some(vec!["/sbin/init".to_owned()]);
+            new.init = true;
+        });
+        assert!(spec.system && !spec.init);
+        assert!(merged(|new| new.init = true).init);
     }
 
     #[test]

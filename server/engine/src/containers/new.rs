@@ -1,5 +1,6 @@
 use model::container::health::HealthCheck;
 use model::container::spec::{Device, LogOptions, Network, Rlimit, Security, StopTimeout};
+use model::container::system::SystemChoice;
 use model::container::{ContainerName, Limits, RestartPolicy};
 use model::network::NetworkMode;
 use model::{Signal, mount::Mount};
@@ -37,7 +38,9 @@ pub struct NewContainer {
     pub auto_remove: bool,
     pub stop_signal: Option<Signal>,
     pub stop_timeout: Option<StopTimeout>,
+    /// Left out where the command is the init of a whole system itself.
     pub init: bool,
+    pub system: SystemChoice,
     pub read_only_root: bool,
     pub shm_bytes: Option<u64>,
     pub rlimits: Vec<Rlimit>,
@@ -85,6 +88,7 @@ impl NewContainer {
             stop_signal: None,
             stop_timeout: None,
             init: false,
+            system: SystemChoice::Auto,
             read_only_root: false,
             shm_bytes: None,
             rlimits: Vec::new(),

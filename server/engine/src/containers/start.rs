@@ -5,15 +5,16 @@ use crate::blocking::blocking;
 use crate::clock;
 use crate::containers::keeper::{Flow, Keeper};
 use crate::containers::view::ExitInfo;
-use crate::containers::{bundle, etc, files};
+use crate::containers::{bundle, etc, files, own_layers};
 use crate::error::{Doing, EngineError};
 use crate::shim::{self, LaunchError, ShimError};
 use crate::undo::Undo;
 use model::Timestamp;
-use model::container::{InitProcess, State, Verdict};
+use model::container::{HostIds, InitProcess, State, Verdict};
 use model::event::Action;
 use model::network::{Endpoint, NetworkMode, PortMapping, Protocol};
 use shim_protocol::{Command, Launch, Overlay};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use store::runs::Run;
@@ -101,13 +102,19 @@ impl Keeper {
         let spec = self.record.spec.clone();
         let id = self.record.id.clone();
         let dirs = self.dirs();
+        let ids = self.record.ids;
+        let own_copy = ids.filter(|_| !engine.ids.can_map());
         let lower = engine.image_layers(&spec.image.id).await?;
-        blocking("make a container's directories", {
+        let lower = blocking("make a container's directories", {
             let dirs = dirs.clone();
             move || {
                 dirs.make()
                     .and_then(|()| dirs.make_run())
-                    .doing(|| format!("make the directories of container `{}`", dirs.dir.display()))
+                    .doing(|| format!("make the directories of container `{}`", dirs.dir.display()))?;
+                match own_copy {
+                    Some(ids) => Ok(vec![own_layers::make(&lower, &dirs, ids)?]),
+                    None => Ok(lower),
+                }
             }
         })
         .await?;
@@ -117,6 +124,7 @@ impl Keeper {
             lower,
             upper: dirs.upper(),
             work: dirs.work(),
+            mapped: ids.is_some() && own_copy.is_none(),
             options: Vec::new(),
         };
         // The network mostly waits for the kernel, and the shim begins by itself: all
@@ -126,19 +134,19 @@ impl Keeper {
             let (dirs, spec, id) = (dirs.clone(), spec.clone(), id.clone());
             let (overlay, cgroup_path) = (overlay.clone(), engine.cgroup_path(&id));
             move || {
-                files::prepare(&overlay, &spec, &volumes)?;
-                bundle::write(&dirs, &id, &spec, &volumes, &cgroup_path)?;
+                files::prepare(&overlay, &spec, &volumes, own_copy)?;
+                let users = ids.map(|ids| ::bundle::Users {
+                    ids,
+                    mapped: overlay.mapped,
+                });
+                bundle::write(&dirs, &id, &spec, &volumes, &cgroup_path, users)?;
                 let log = log_store::Reader::open(dirs.log()).doing(|| "read the log".to_owned())?;
                 Ok(log.next_seq())
             }
         });
         let (plugged, first_line) = tokio::join!(self.plug_in(undo), files);
         let ((namespace, endpoint), first_line) = (plugged?, first_line?);
-        blocking("write a container's names", {
-            let (dirs, spec, id, endpoint) = (dirs.clone(), spec.clone(), id.clone(), endpoint.clone());
-            move || etc::write(&dirs.etc(), &id, &spec, endpoint.as_ref())
-        })
-        .await?;
+        self.write_names(endpoint.as_ref(), own_copy).await?;
 
         let launch = Launch {
             id: id.as_str().to_owned(),
@@ -162,6 +170,14 @@ impl Keeper {
         };
         let (shim, identity) = shim::launch(waiting, &launch, namespace).await.map_err(not_launched)?;
         self.shim = Some(shim);
+        let endpoint = match ids {
+            // Its network belongs to its own root, so init made it.
+            Some(_) => self.plug_into(identity.into(), undo).await?,
+            None => endpoint,
+        };
+        if ids.is_some() {
+            self.write_names(endpoint.as_ref(), own_copy).await?;
+        }
 
         let ports = self.publish(endpoint.as_ref(), undo).await?;
         self.join_waiting().await;
@@ -178,10 +194,49 @@ impl Keeper {
         })
     }
 
-    /// A network namespace as the spec has it; `None` is the host's own.
+    /// The files that name it and its neighbours.
+    async fn write_names(&self, endpoint: Option<&Endpoint>, owner: Option<HostIds>) -> Result<(), EngineError> {
+        let (dir, spec, id) = (self.dirs().etc(), self.record.spec.clone(), self.record.id.clone());
+        let endpoint = endpoint.cloned();
+        blocking("write a container's names", move || {
+            etc::write(&dir, &id, &spec, endpoint.as_ref())?;
+            match owner {
+                Some(ids) => etc::FILES
+                    .iter()
+                    .try_for_each(|name| own_layers::give(&dir.join(name), ids)),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Connects the network namespace that init made inside its own user namespace.
+    async fn plug_into(&self, init: InitProcess, undo: &mut Undo) -> Result<Option<Endpoint>, EngineError> {
+        let namespace = blocking("open a container's network", move || {
+            let path = format!("/proc/{}/ns/net", init.pid);
+            let opened = File::open(&path).doing(|| format!("open `{path}`"))?;
+            Ok(OwnedFd::from(opened))
+        })
+        .await?;
+        if self.record.spec.network.mode == NetworkMode::Bridge {
+            return self
+                .attach_to_bridge(Some(namespace), undo)
+                .await
+                .map(|(_, endpoint)| Some(endpoint));
+        }
+        blocking("bring up a network namespace", move || {
+            network::start_loopback(&namespace).doing(|| "bring up a container's loopback device".to_owned())
+        })
+        .await?;
+        Ok(None)
+    }
+
+    /// A network namespace as the spec has it; `None` is the host's own, or one that init
+    /// makes.
     async fn plug_in(&self, undo: &mut Undo) -> Result<(Option<OwnedFd>, Option<Endpoint>), EngineError> {
-        let engine = self.engine.clone();
-        let id = self.record.id.clone();
+        if self.record.ids.is_some() {
+            return Ok((None, None));
+        }
         match self.record.spec.network.mode {
             NetworkMode::Host => Ok((None, None)),
             NetworkMode::None => {
@@ -192,41 +247,59 @@ impl Keeper {
                 Ok((Some(namespace), None))
             }
             NetworkMode::Bridge => {
-                let before = self.record.endpoint.as_ref().map(|endpoint| endpoint.address);
-                let address = engine.addresses.take(&id, before)?;
-                undo.push("give back the address", {
-                    let (engine, id) = (engine.clone(), id.clone());
-                    async move {
-                        engine.addresses.release(&id);
-                        Ok(())
-                    }
-                });
-                let attachment = blocking("connect a container to the network", {
-                    let engine = engine.clone();
-                    move || {
-                        engine
-                            .network
-                            .attach(&id, address)
-                            .doing(|| "connect the container to the network".to_owned())
-                    }
-                })
-                .await?;
-                let endpoint = attachment.endpoint;
-                undo.push("remove the network device", {
-                    let endpoint = endpoint.clone();
-                    async move {
-                        blocking("remove a network device", move || {
-                            engine
-                                .network
-                                .detach(&endpoint)
-                                .doing(|| format!("remove the device `{}`", endpoint.host_device))
-                        })
-                        .await
-                    }
-                });
-                Ok((Some(attachment.namespace), Some(endpoint)))
+                let (namespace, endpoint) = self.attach_to_bridge(None, undo).await?;
+                Ok((namespace, Some(endpoint)))
             }
         }
+    }
+
+    /// Gives an address and connects `namespace` with it, or a new one.
+    async fn attach_to_bridge(
+        &self,
+        namespace: Option<OwnedFd>,
+        undo: &mut Undo,
+    ) -> Result<(Option<OwnedFd>, Endpoint), EngineError> {
+        let engine = self.engine.clone();
+        let id = self.record.id.clone();
+        let before = self.record.endpoint.as_ref().map(|endpoint| endpoint.address);
+        let address = engine.addresses.take(&id, before)?;
+        undo.push("give back the address", {
+            let (engine, id) = (engine.clone(), id.clone());
+            async move {
+                engine.addresses.release(&id);
+                Ok(())
+            }
+        });
+        let (namespace, endpoint) = blocking("connect a container to the network", {
+            let engine = engine.clone();
+            move || {
+                let connected = match namespace {
+                    Some(namespace) => engine
+                        .network
+                        .attach_to(&id, address, namespace)
+                        .map(|endpoint| (None, endpoint)),
+                    None => engine
+                        .network
+                        .attach(&id, address)
+                        .map(|made| (Some(made.namespace), made.endpoint)),
+                };
+                connected.doing(|| "connect the container to the network".to_owned())
+            }
+        })
+        .await?;
+        undo.push("remove the network device", {
+            let endpoint = endpoint.clone();
+            async move {
+                blocking("remove a network device", move || {
+                    engine
+                        .network
+                        .detach(&endpoint)
+                        .doing(|| format!("remove the device `{}`", endpoint.host_device))
+                })
+                .await
+            }
+        });
+        Ok((namespace, endpoint))
     }
 
     /// Opens the ports after the container is made and before its command runs:

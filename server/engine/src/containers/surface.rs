@@ -159,7 +159,7 @@ impl Engine {
             let pids = group
                 .processes()
                 .doing(|| format!("list the processes of container `{name}`"))?;
-            Ok(top::processes(&pids, init.pid))
+            Ok(top::processes(&pids, init.pid, container.ids))
         })
         .await
     }

@@ -3,20 +3,23 @@
 use crate::clock;
 use crate::containers::view::ProcessInfo;
 use model::Timestamp;
+use model::container::HostIds;
 use std::fs;
 use std::path::PathBuf;
 
 /// What /proc says of each pid. One that ended meanwhile is left out. Names of
 /// users are the container's own, read through `init`'s root.
-pub(crate) fn processes(pids: &[i32], init: i32) -> Vec<ProcessInfo> {
+///
+/// Users are those of the inside, where the container has ids of its own.
+pub(crate) fn processes(pids: &[i32], init: i32, ids: Option<HostIds>) -> Vec<ProcessInfo> {
     let users = fs::read_to_string(format!("/proc/{init}/root/etc/passwd")).unwrap_or_default();
     let boot = boot_time();
-    let mut found: Vec<ProcessInfo> = pids.iter().filter_map(|pid| process(*pid, &users, boot)).collect();
+    let mut found: Vec<ProcessInfo> = pids.iter().filter_map(|pid| process(*pid, &users, ids, boot)).collect();
     found.sort_by_key(|process| (process.container_pid, process.pid));
     found
 }
 
-fn process(pid: i32, users: &str, boot: Timestamp) -> Option<ProcessInfo> {
+fn process(pid: i32, users: &str, ids: Option<HostIds>, boot: Timestamp) -> Option<ProcessInfo> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let stat = fs::read_to_string(dir.join("stat")).ok()?;
     let status = fs::read_to_string(dir.join("status")).ok()?;
@@ -27,7 +30,8 @@ fn process(pid: i32, users: &str, boot: Timestamp) -> Option<ProcessInfo> {
             .find_map(|line| line.strip_prefix(word)?.strip_prefix(':'))
             .map(str::trim)
     };
-    let uid = of_status("Uid")?.split_whitespace().next()?.parse().ok()?;
+    let outside: u32 = of_status("Uid")?.split_whitespace().next()?.parse().ok()?;
+    let uid = ids.and_then(|ids| ids.inside(outside)).unwrap_or(outside);
     let container_pid = of_status("NSpid")
         .and_then(|pids| pids.split_whitespace().next_back())
         .and_then(|pid| pid.parse().ok())
@@ -151,7 +155,7 @@ mod tests {
     #[test]
     fn the_own_process_is_found_with_its_command() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let found = processes(&[own], own);
+        let found = processes(&[own], own, None);
         assert_eq!(found[0].pid, own);
         assert!(found[0].command.contains("engine"));
     }

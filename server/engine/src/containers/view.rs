@@ -1,5 +1,5 @@
 use model::Timestamp;
-use model::container::{ContainerId, Spec, State};
+use model::container::{ContainerId, HostIds, Spec, State};
 use model::network::{Endpoint, PortMapping};
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub struct Container {
     pub stopped_by_hand: bool,
     /// When the policy starts it again, while that is awaited.
     pub restart_at: Option<Timestamp>,
+    /// Of its own user namespace; `None` where it has the host's.
+    pub ids: Option<HostIds>,
     pub endpoint: Option<Endpoint>,
     /// In force, with the host ports chosen at the start; empty while not running.
     pub ports: Vec<PortMapping>,

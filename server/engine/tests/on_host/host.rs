@@ -54,6 +54,7 @@ impl Host {
             run_dir: dir.path().join("run"),
             cgroup_parent: format!("/gantry-test-engine-{process}-{number}"),
             subnet: Subnet::parse(&format!("10.{}.{}.0/24", 200 + process % 50, number)).ok(),
+            userns: model::container::UserNamespaces::Off,
             mirrors: Vec::new(),
             runtime: RuntimeProgram::File(program),
         };

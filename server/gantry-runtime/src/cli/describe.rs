@@ -76,7 +76,7 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
     if path.exists() {
         bail!("`{}` exists already; remove it first", path.display());
     }
-    let mut mounts = bundle::defaults::mounts(false);
+    let mut mounts = bundle::defaults::mounts(false, false);
     mounts.extend(bundle::defaults::ipc_mounts(bundle::defaults::SHM_BYTES));
     let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let config = json!({

@@ -85,6 +85,7 @@ impl Container {
                     lower: overlay.lower.clone(),
                     upper: overlay.upper.clone(),
                     work: overlay.work.clone(),
+                    mapped: overlay.mapped,
                     options: overlay.options.clone(),
                 },
             },

@@ -14,7 +14,7 @@ fn standard(config: &mut Value) {
         "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
         "inheritable": [], "ambient": [],
     });
-    config["mounts"] = bundle::defaults::mounts(false).into();
+    config["mounts"] = bundle::defaults::mounts(false, false).into();
     config["linux"]["maskedPaths"] = json!(bundle::defaults::MASKED_PATHS);
     config["linux"]["readonlyPaths"] = json!(bundle::defaults::READONLY_PATHS);
     config["linux"]["seccomp"] = bundle::seccomp::for_container(&security, "6.18.0").unwrap().unwrap();

@@ -33,6 +33,10 @@ pub(crate) struct Serve {
     /// Asked first for images of Docker Hub; repeatable
     #[arg(long, value_name = "URL", env = "GANTRY_REGISTRY_MIRROR", value_delimiter = ',')]
     registry_mirror: Option<Vec<String>>,
+    /// Whose ids containers have: `off` the host's, `auto` a range of its own for each, or
+    /// one range for all, that of a user in /etc/subuid or FIRST-LAST
+    #[arg(long, value_name = "off|auto|USER|RANGE", env = "GANTRY_USERNS")]
+    userns: Option<String>,
     /// `text` or `json`
     #[arg(long, env = "GANTRY_LOG_FORMAT")]
     log_format: Option<String>,
@@ -61,6 +65,7 @@ impl Serve {
             cgroup_parent: self.cgroup_parent,
             subnet: self.subnet,
             registry_mirror: self.registry_mirror,
+            userns: self.userns,
             log_format: self.log_format,
             log_level: self.log_level,
         };

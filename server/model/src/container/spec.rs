@@ -1,6 +1,7 @@
 //! What is wanted of a container, complete: image defaults and request merged.
 
 use super::health::HealthCheck;
+use super::ids::UserNamespace;
 use super::{ContainerName, Limits, RestartPolicy};
 use crate::Signal;
 use crate::image::{Digest, Reference};
@@ -28,6 +29,8 @@ pub struct Spec {
     pub stop_timeout: Option<StopTimeout>,
     /// A small init that reaps orphans runs as PID 1 in front of the command.
     pub init: bool,
+    /// Its command is the init of a whole system: [`crate::container::system`].
+    pub system: bool,
     pub read_only_root: bool,
     pub shm_bytes: Option<u64>,
     pub rlimits: Vec<Rlimit>,
@@ -97,6 +100,7 @@ pub struct Security {
     pub ipc: NamespaceMode,
     pub uts: NamespaceMode,
     pub cgroup: NamespaceMode,
+    pub users: UserNamespace,
     /// `None` takes the default list; an empty one masks nothing.
     pub masked_paths: Option<Vec<String>>,
     pub readonly_paths: Option<Vec<String>>,

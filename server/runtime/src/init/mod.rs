@@ -57,6 +57,8 @@ pub(crate) struct Init<'a> {
     pub(crate) waits_for_hooks: bool,
     /// Whether its user namespace is another than the caller's.
     pub(crate) has_own_users: bool,
+    /// Whether the caller is not in the host's user namespace itself.
+    pub(crate) caller_has_own_users: bool,
     /// `None` in a process that has nothing to tell.
     pub(crate) channel: Option<Channel>,
 }
@@ -99,9 +101,11 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         bundle: init.bundle,
         has_cgroup_namespace: init.namespaces.has_new(namespace::CGROUP),
         ids: init.ids.as_ref(),
+        is_system: crate::group::is_system(spec),
     };
     mounts::make_all(root.as_fd(), spec, &mut init.sources, &surroundings)?;
-    devices::make_all(root.as_fd(), spec, init.has_own_users)?;
+    let only_binds = init.has_own_users || init.caller_has_own_users;
+    devices::make_all(root.as_fd(), spec, only_binds)?;
     let terminal = open_streams(init, root.as_fd())?;
     mounts::guard(root.as_fd(), spec)?;
     // /proc is the host's still, and shows the pid as the host has it.

@@ -18,6 +18,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) has_cgroup_namespace: bool,
     /// Of the container's new user namespace.
     pub(super) ids: Option<&'a IdMaps>,
+    /// Whether the command is the init of a whole system.
+    pub(super) is_system: bool,
 }
 
 pub(super) fn make_all(
@@ -65,7 +67,7 @@ fn make(
     }
     let target = destination::make_dir(root, destination).map_err(failed("make the mount point"))?;
     if kind == "cgroup" || kind == "cgroup2" {
-        return cgroups(root, destination, &target, &options, surroundings.has_cgroup_namespace);
+        return cgroups(root, destination, &target, &options, surroundings);
     }
     let tree = new_file_system(wanted, kind, &options, &target, surroundings.ids)?;
     apply(&tree, &options).map_err(failed("set the options of"))?;
@@ -139,10 +141,10 @@ fn cgroups(
     destination: &Path,
     target: &OwnedFd,
     options: &Options,
-    has_cgroup_namespace: bool,
+    surroundings: &Surroundings<'_>,
 ) -> Result<(), Failure> {
     let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
-    if !has_cgroup_namespace {
+    if !surroundings.has_cgroup_namespace {
         // The host's own view, as where nothing is separated.
         let tree = mount::copy_path_detached(Path::new("/sys/fs/cgroup"), true).map_err(failed("bind cgroups to"))?;
         mount::change(&tree, options.set, 0, true).map_err(failed("set the options of"))?;
@@ -164,8 +166,13 @@ fn cgroups(
             Some(name) => (name, "cgroup", vec![format!("name={name}"), "none".to_owned()]),
             None => (hierarchy, "cgroup", hierarchy.split(',').map(str::to_owned).collect()),
         };
+        // Limits of v1 stand in the container's own group: a system may divide only what
+        // has none.
+        let has_limits = kind == "cgroup" && !hierarchy.starts_with("name=");
+        let kept_from_system = surroundings.is_system && has_limits;
+        let set = options.set | if kept_from_system { mount::READ_ONLY } else { 0 };
         // A hierarchy the kernel will not show here is left out.
-        let Ok(below) = mount::new_detached(kind, "cgroup", &data, options.set) else {
+        let Ok(below) = mount::new_detached(kind, "cgroup", &data, set) else {
             continue;
         };
         let place = beneath::make_dirs(root, &destination.join(name), 0o755).map_err(failed("fill"))?;
@@ -177,7 +184,7 @@ fn cgroups(
             sys::device::link(&tree, alone, name).map_err(failed("fill"))?;
         }
     }
-    if options.set & mount::READ_ONLY != 0 {
+    if options.set & mount::READ_ONLY != 0 || surroundings.is_system {
         mount::change(&tree, mount::READ_ONLY, 0, false).map_err(failed("set the options of"))?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use model::container::spec::{
     Device, ImageChoice, LogMode, LogOptions, NamespaceMode, Network, Process, Rlimit, Seccomp, Security, Spec,
     StopTimeout,
 };
-use model::container::{ContainerName, RestartPolicy};
+use model::container::{ContainerName, RestartPolicy, UserNamespace};
 use model::image::{Digest, Reference};
 use model::network::NetworkMode;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ struct Form {
     /// Milliseconds; -1 waits for ever.
     stop_timeout_ms: Option<i64>,
     init: bool,
+    #[serde(default)]
+    system: bool,
     read_only_root: bool,
     shm_bytes: Option<u64>,
     rlimits: Vec<(String, u64, u64)>,
@@ -84,8 +86,20 @@ struct SecurityForm {
     host_ipc: bool,
     host_uts: bool,
     host_cgroup: bool,
+    #[serde(default)]
+    users: UsersForm,
     masked_paths: Option<Vec<String>>,
     readonly_paths: Option<Vec<String>>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum UsersForm {
+    /// Also what containers have that are older than the choice.
+    #[default]
+    Server,
+    Host,
+    Own,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -201,6 +215,11 @@ fn form(spec: Spec) -> Form {
             host_ipc: security.ipc == NamespaceMode::Host,
             host_uts: security.uts == NamespaceMode::Host,
             host_cgroup: security.cgroup == NamespaceMode::Host,
+            users: match security.users {
+                UserNamespace::Server => UsersForm::Server,
+                UserNamespace::Host => UsersForm::Host,
+                UserNamespace::Own => UsersForm::Own,
+            },
             masked_paths: security.masked_paths,
             readonly_paths: security.readonly_paths,
         },
@@ -217,6 +236,7 @@ fn form(spec: Spec) -> Form {
             StopTimeout::After(wait) => i64::try_from(wait.as_millis()).unwrap_or(i64::MAX),
         }),
         init: spec.init,
+        system: spec.system,
         read_only_root: spec.read_only_root,
         shm_bytes: spec.shm_bytes,
         rlimits: spec.rlimits.into_iter().map(|r| (r.name, r.soft, r.hard)).collect(),
@@ -329,6 +349,11 @@ fn spec(form: Form) -> Result<Spec, String> {
             ipc: namespace(security.host_ipc),
             uts: namespace(security.host_uts),
             cgroup: namespace(security.host_cgroup),
+            users: match security.users {
+                UsersForm::Server => UserNamespace::Server,
+                UsersForm::Host => UserNamespace::Host,
+                UsersForm::Own => UserNamespace::Own,
+            },
             masked_paths: security.masked_paths,
             readonly_paths: security.readonly_paths,
         },
@@ -348,6 +373,7 @@ fn spec(form: Form) -> Result<Spec, String> {
             Err(_) => StopTimeout::Never,
         }),
         init: form.init,
+        system: form.system,
         read_only_root: form.read_only_root,
         shm_bytes: form.shm_bytes,
         rlimits: form
@@ -496,6 +522,7 @@ pub(crate) mod tests {
                 ipc: NamespaceMode::Private,
                 uts: NamespaceMode::Host,
                 cgroup: NamespaceMode::Private,
+                users: UserNamespace::Own,
                 masked_paths: Some(vec![]),
                 readonly_paths: Some(words("/proc/sys")),
             },
@@ -504,6 +531,7 @@ pub(crate) mod tests {
             stop_signal: Some(Signal::QUIT),
             stop_timeout: Some(StopTimeout::Never),
             init: true,
+            system: true,
             read_only_root: true,
             shm_bytes: Some(1 << 20),
             rlimits: vec![Rlimit {

@@ -72,6 +72,7 @@ fn facts(_: Reader<System>, system: System) -> AnyView {
                 <dl class="facts">
                     {fact("Version", version)} {fact("Serving since", since(Some(&system.started)))}
                     {fact("Data", view! { <code>{system.data_dir}</code> })} {fact("Subnet", view! { <code>{system.subnet}</code> })}
+                    {fact("User namespaces", users(&system.userns, system.mapped_mounts))}
                     {fact("Bridge", view! { <code>{system.bridge}</code> })}
                     {fact("API", view! { <a href="/api/docs" rel="external" data-testid="system.api.docs">"Documentation"</a> })}
                 </dl>
@@ -79,6 +80,17 @@ fn facts(_: Reader<System>, system: System) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// Whose ids containers have that do not say it.
+fn users(setting: &str, mapped: bool) -> String {
+    let setting = match setting {
+        "" | "off" => "only where a container asks",
+        "auto" => "a range for each container",
+        range => return ["one for all: ", range].concat(),
+    };
+    let copied = if mapped { "" } else { "; layers are copied" };
+    [setting, copied].concat()
 }
 
 fn usage(_: Reader<Usage>, usage: Usage) -> AnyView {

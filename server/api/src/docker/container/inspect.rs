@@ -9,7 +9,7 @@ use engine::{Container, Engine, ExecState, Volume};
 use model::container::health::{HealthCheck, Probe};
 use model::container::limits::{Ceiling, DEFAULT_PERIOD_US, DeviceAmount};
 use model::container::spec::{LogMode, NamespaceMode, Seccomp, Spec, StopTimeout};
-use model::container::{Limits, RestartPolicy};
+use model::container::{Limits, RestartPolicy, UserNamespace};
 use model::mount::Source;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -212,7 +212,11 @@ fn host_config(spec: &Spec) -> Value {
         "ReadonlyRootfs": spec.read_only_root,
         "SecurityOpt": security_options(spec),
         "UTSMode": namespace(security.uts, ""),
-        "UsernsMode": "",
+        "UsernsMode": match security.users {
+            UserNamespace::Server => "",
+            UserNamespace::Host => "host",
+            UserNamespace::Own => "private",
+        },
         "ShmSize": spec.shm_bytes.unwrap_or(DEFAULT_SHM_BYTES),
         "Sysctls": show::labels(&spec.sysctls),
         "Runtime": "gantry",

@@ -12,6 +12,7 @@ use engine::NewContainer;
 use model::Signal;
 use model::container::health::HealthCheck;
 use model::container::spec::{Rlimit, StopTimeout};
+use model::container::system::SystemChoice;
 use model::container::{ContainerName, RestartPolicy};
 use serde_json::Value;
 use std::time::Duration;
@@ -245,15 +246,29 @@ fn read_host_config(host: HostConfig, request: &mut Request) -> Result<(), Failu
     if storage_opt.is_some_and(|options| !options.is_empty()) {
         return Err(Failure::unsupported("HostConfig.StorageOpt"));
     }
-    if annotations.is_some_and(|annotations| !annotations.is_empty()) {
-        return Err(Failure::unsupported("HostConfig.Annotations"));
-    }
+    container.system = system_choice(annotations.unwrap_or_default().into_iter().collect(), &container.labels)?;
     if isolation.is_some_and(|isolation| !matches!(isolation.to_string().as_str(), "" | "default")) {
         return Err(Failure::unsupported("HostConfig.Isolation"));
     }
     match runtime.as_deref() {
         None | Some("" | "gantry" | "gantry-runtime" | "runc" | "io.containerd.runc.v2") => Ok(()),
         Some(other) => Err(Failure::invalid(format!("unknown or invalid runtime name: {other}"))),
+    }
+}
+
+/// Whether the container is a whole system may be said by an annotation or a label; of
+/// other annotations nobody knows what they ask for.
+fn system_choice(annotations: Vec<(String, String)>, labels: &[(String, String)]) -> Result<SystemChoice, Failure> {
+    const KEY: &str = "gantry.system";
+    if let Some((other, _)) = annotations.iter().find(|(key, _)| key != KEY) {
+        return Err(Failure::unsupported(&format!("HostConfig.Annotations {other}")));
+    }
+    let said = annotations.iter().chain(labels).find(|(key, _)| key == KEY);
+    match said {
+        Some((_, word)) => {
+            SystemChoice::parse(word).map_err(|error| Failure::invalid(format!("invalid {KEY}: {error}")))
+        }
+        None => Ok(SystemChoice::Auto),
     }
 }
 
@@ -368,6 +383,22 @@ mod tests {
         let container = container.expect("valid");
         assert_eq!(container.command, Some(vec!["ls".to_owned()]));
         assert_eq!(container.entrypoint, Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_system_is_asked_for_by_annotation_or_label() {
+        let system = |place: fn(&mut Value) -> &mut Value, word: &str| {
+            let mut value: Value = serde_json::from_str(BODY).expect("JSON");
+            *place(&mut value) = serde_json::json!({ "gantry.system": word });
+            let body = parse(&Bytes::from(value.to_string()))?;
+            request(body, Some("web")).map(|request| request.container.system)
+        };
+        let annotations: fn(&mut Value) -> &mut Value = |body| &mut body["HostConfig"]["Annotations"];
+        let labels: fn(&mut Value) -> &mut Value = |body| &mut body["Labels"];
+        assert_eq!(system(annotations, "always").expect("valid"), SystemChoice::Always);
+        assert_eq!(system(labels, "never").expect("valid"), SystemChoice::Never);
+        assert!(system(labels, "perhaps").is_err());
+        assert!(read(|body| body["HostConfig"]["Annotations"] = serde_json::json!({ "a": "b" })).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::super::problem::Failure;
 use bollard_stubs::models::{HostConfig, HostConfigCgroupnsModeEnum};
 use engine::NewContainer;
+use model::container::UserNamespace;
 use model::container::spec::{NamespaceMode, Seccomp, Security};
 
 pub(super) fn security(host: &HostConfig, container: &mut NewContainer) -> Result<(), Failure> {
@@ -19,13 +20,21 @@ pub(super) fn security(host: &HostConfig, container: &mut NewContainer) -> Resul
             Some(HostConfigCgroupnsModeEnum::HOST) => NamespaceMode::Host,
             _ => NamespaceMode::Private,
         },
+        users: match host.userns_mode.as_deref() {
+            None | Some("") => UserNamespace::Server,
+            Some("host") => UserNamespace::Host,
+            // Docker has no word for it; Podman's are these.
+            Some("private" | "auto") => UserNamespace::Own,
+            Some(other) => {
+                return Err(Failure::invalid(format!(
+                    "invalid user namespace mode: \"{other}\"; `host` and `private` are the modes, and none takes the server's"
+                )));
+            }
+        },
         masked_paths: host.masked_paths.clone(),
         readonly_paths: host.readonly_paths.clone(),
         ..Security::default()
     };
-    if !matches!(host.userns_mode.as_deref(), None | Some("" | "host")) {
-        return Err(Failure::unsupported("HostConfig.UsernsMode"));
-    }
     for option in host.security_opt.iter().flatten() {
         read_option(option, &mut security)?;
     }
@@ -87,6 +96,22 @@ mod tests {
         let mut container = NewContainer::of_image("x");
         security(&host, &mut container)?;
         Ok(container.security)
+    }
+
+    #[test]
+    fn a_user_namespace_mode_is_honoured_or_refused() {
+        let users = |mode: &str| {
+            let host = HostConfig {
+                userns_mode: Some(mode.to_owned()),
+                ..HostConfig::default()
+            };
+            let mut container = NewContainer::of_image("x");
+            security(&host, &mut container).map(|()| container.security.users)
+        };
+        assert_eq!(users("").expect("valid"), UserNamespace::Server);
+        assert_eq!(users("host").expect("valid"), UserNamespace::Host);
+        assert_eq!(users("private").expect("valid"), UserNamespace::Own);
+        assert!(users("container:web").is_err());
     }
 
     #[test]

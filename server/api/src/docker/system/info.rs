@@ -6,6 +6,7 @@ use crate::now;
 use axum::Json;
 use axum::extract::State;
 use engine::Engine;
+use model::container::UserNamespaces;
 use serde_json::{Value, json};
 
 pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json<Value>, Failure> {
@@ -42,6 +43,7 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
         "Architecture": architecture,
         "NCPU": host.cpus,
         "MemTotal": host.memory_bytes,
+        "SecurityOptions": security_options(&host.userns),
         "DockerRootDir": host.data_dir,
         "Name": host.hostname,
     });
@@ -49,6 +51,14 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
         shown.extend(present);
     }
     Ok(Json(shown))
+}
+
+fn security_options(userns: &UserNamespaces) -> Vec<&'static str> {
+    let mut options = vec!["name=seccomp,profile=builtin", "name=cgroupns"];
+    if *userns != UserNamespaces::Off {
+        options.push("name=userns");
+    }
+    options
 }
 
 /// What is the same on every host.
@@ -101,7 +111,6 @@ fn unchanging() -> Value {
         "ContainerdCommit": { "ID": "" },
         "RuncCommit": { "ID": "" },
         "InitCommit": { "ID": "" },
-        "SecurityOptions": ["name=seccomp,profile=builtin", "name=cgroupns"],
         "CDISpecDirs": [],
         "Warnings": null,
     })

@@ -8,10 +8,13 @@ use model::Signal;
 use model::container::health::{HealthCheck as Check, Probe};
 use model::container::limits::{Ceiling, Cpu};
 use model::container::spec::{Device, LogMode, LogOptions, Rlimit, Seccomp, StopTimeout};
-use model::container::{ContainerName, Limits, RestartPolicy as Policy};
+use model::container::system::SystemChoice as System;
+use model::container::{ContainerName, Limits, RestartPolicy as Policy, UserNamespace as Users};
 use model::mount::{Mount, Source};
 use model::network::{NetworkMode as Mode, PortMapping};
-use shared::create::{HealthCheck, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy};
+use shared::create::{
+    HealthCheck, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, SystemChoice, UserNamespace,
+};
 use shared::problem::Mistake;
 use std::time::Duration;
 
@@ -82,9 +85,19 @@ pub(super) fn new_container(new: NewContainer, cpus: u32) -> Result<Asked, Vec<M
         .stop_timeout
         .map(|seconds| StopTimeout::After(Duration::from_secs(seconds)));
     asked.init = new.init;
+    asked.system = match new.system {
+        SystemChoice::Auto => System::Auto,
+        SystemChoice::Always => System::Always,
+        SystemChoice::Never => System::Never,
+    };
     asked.read_only_root = new.read_only_root;
     asked.shm_bytes = new.shm_bytes;
     asked.security.privileged = new.privileged;
+    asked.security.users = match new.user_namespace {
+        UserNamespace::Server => Users::Server,
+        UserNamespace::Host => Users::Host,
+        UserNamespace::Own => Users::Own,
+    };
     asked.security.cap_add = new.cap_add;
     asked.security.cap_drop = new.cap_drop;
     asked.security.no_new_privileges = new.no_new_privileges;
@@ -147,6 +160,8 @@ pub(super) fn require_rights(caller: &Caller, asked: &Asked) -> Answer<()> {
         "a path of the host in a container"
     } else if asked.network.mode == Mode::Host {
         "the host's network in a container"
+    } else if security.users == Users::Host {
+        "the host's user namespace for a container"
     } else if !asked.devices.is_empty() {
         "a device of the host in a container"
     } else if !security.cap_add.is_empty() {

@@ -5,12 +5,13 @@ use engine::{Container as Engines, HealthStatus, HostInfo};
 use model::container::health::{HealthCheck as Check, Probe};
 use model::container::spec::{LogMode, Seccomp, StopTimeout};
 use model::container::state::Loss;
-use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing};
+use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing, UserNamespace as Users};
 use model::mount::Source;
 use model::network::NetworkMode as Mode;
-use shared::container::{Container, Details, Health, Port, Spec, State, Status};
+use shared::container::{Container, Details, Health, HostIds, Port, Spec, State, Status};
 use shared::create::{
     Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy, Rlimit,
+    UserNamespace,
 };
 use shared::limits::Limits;
 use std::time::Duration;
@@ -138,6 +139,7 @@ pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details 
             terminal: process.terminal,
             stdin_open: process.stdin_open,
             init: spec.init,
+            system: spec.system,
             network: match spec.network.mode {
                 Mode::Bridge => NetworkMode::Bridge,
                 Mode::None => NetworkMode::None,
@@ -161,6 +163,17 @@ pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details 
             },
             read_only_root: spec.read_only_root,
             privileged: security.privileged,
+            user_namespace: match security.users {
+                Users::Server => UserNamespace::Server,
+                Users::Host => UserNamespace::Host,
+                Users::Own => UserNamespace::Own,
+            },
+            host_ids: engines.ids.map(|ids| HostIds {
+                first_user: ids.first_user,
+                first_group: ids.first_group,
+                count: ids.count,
+                shared: ids.shared,
+            }),
             cap_add: security.cap_add.clone(),
             cap_drop: security.cap_drop.clone(),
             no_new_privileges: security.no_new_privileges,

@@ -4,7 +4,7 @@
 use crate::table::{KeySet, Table};
 use serde::{Deserialize, Serialize};
 use shared::container::Details;
-use shared::create::{MountKind, NetworkMode, RestartPolicy};
+use shared::create::{MountKind, NetworkMode, RestartPolicy, UserNamespace};
 
 /// A row of a list: its cells as typed.
 pub type Row = Vec<String>;
@@ -29,6 +29,8 @@ impl Default for Draft {
             ("restart", "no"),
             ("network", "bridge"),
             ("stop_timeout", "10"),
+            ("system", "auto"),
+            ("user_namespace", "server"),
         ];
         Self {
             texts: texts
@@ -69,6 +71,8 @@ impl Draft {
         set("user", details.spec.user.clone());
         set("stop_signal", details.spec.stop_signal.clone());
         set("restart", policy_word(details.spec.restart.policy).to_owned());
+        set("system", if details.spec.system { "always" } else { "auto" }.to_owned());
+        set("user_namespace", users_word(details.spec.user_namespace).to_owned());
         set("network", network_word(details.spec.network).to_owned());
         let plain = |value: Option<Option<u64>>| value.flatten().map(|v| v.to_string()).unwrap_or_default();
         let bytes = |value: Option<Option<u64>>| value.flatten().map(crate::format::size).unwrap_or_default();
@@ -156,6 +160,14 @@ fn policy_word(policy: RestartPolicy) -> &'static str {
         RestartPolicy::OnFailure => "on_failure",
         RestartPolicy::Always => "always",
         RestartPolicy::UnlessStopped => "unless_stopped",
+    }
+}
+
+fn users_word(users: UserNamespace) -> &'static str {
+    match users {
+        UserNamespace::Server => "server",
+        UserNamespace::Host => "host",
+        UserNamespace::Own => "own",
     }
 }
 

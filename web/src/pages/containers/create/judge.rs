@@ -10,7 +10,8 @@ use model::container::limits::HostSize;
 use model::image::Reference;
 use model::network::PortMapping;
 use shared::create::{
-    EnvEntry, LogOptions, Mount, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, Rlimit,
+    EnvEntry, LogOptions, Mount, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, Rlimit, SystemChoice,
+    UserNamespace,
 };
 use shared::limits::Limits;
 
@@ -364,6 +365,19 @@ fn security(draft: &Draft, judged: &mut Judged) {
     judged.request.cap_drop = caps("cap_drop");
     judged.request.no_new_privileges = draft.is_on("no_new_privileges");
     judged.request.privileged = draft.is_on("privileged");
+    judged.request.user_namespace = match draft.text("user_namespace") {
+        "own" => UserNamespace::Own,
+        "host" => UserNamespace::Host,
+        _ => UserNamespace::Server,
+    };
+    if judged.request.privileged && judged.request.user_namespace == UserNamespace::Own {
+        judged.blame("user_namespace", "A privileged container needs the host's ids");
+    }
+    judged.request.system = match draft.text("system") {
+        "always" => SystemChoice::Always,
+        "never" => SystemChoice::Never,
+        _ => SystemChoice::Auto,
+    };
     if draft.is_on("seccomp_unconfined") {
         judged.request.seccomp = Some("unconfined".to_owned());
     }

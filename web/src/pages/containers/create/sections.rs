@@ -73,6 +73,7 @@ pub const SECTIONS: [Section; 9] = [
             "hostname",
             "stop_signal",
             "stop_timeout",
+            "system",
         ],
         advanced: true,
         draw: process,
@@ -95,7 +96,7 @@ pub const SECTIONS: [Section; 9] = [
     Section {
         word: "security",
         title: "Security",
-        fields: &["cap_add", "cap_drop", "sysctls"],
+        fields: &["user_namespace", "cap_add", "cap_drop", "sysctls"],
         advanced: true,
         draw: security,
     },
@@ -279,8 +280,15 @@ fn process(form: Form) -> AnyView {
             {text(form, "hostname", "Host name", "the first digits of the id", "", "")}
             {text(form, "stop_signal", "Stop signal", "as the image says", "", "")}
             {text(form, "stop_timeout", "Stop time-out", "10", "Seconds until SIGKILL.", "")}
+            {select(
+                form,
+                "system",
+                "A whole system",
+                "For systemd and other inits: groups of their own, empty /run and /tmp.",
+                &[("auto", "By the command"), ("always", "Yes"), ("never", "No")],
+            )}
         </div>
-        {switch(form, "init", "Init process", "Reaps orphaned processes and forwards signals.")}
+        {switch(form, "init", "Init process", "Reaps orphaned processes and forwards signals. Left out in front of a system's own.")}
         {switch(form, "terminal", "Terminal", "For programs that want one.")}
         {switch(form, "stdin_open", "Keep standard input open", "")}
     }
@@ -305,6 +313,13 @@ fn more_limits(form: Form) -> AnyView {
 
 fn security(form: Form) -> AnyView {
     view! {
+        {select(
+            form,
+            "user_namespace",
+            "Users",
+            "With ids of its own, root of the container is nobody on the host.",
+            &[("server", "As the server has it"), ("own", "Ids of its own"), ("host", "The host's ids")],
+        )}
         <div class="create__pair">
             {text(form, "cap_add", "Capabilities added", "none", "Such as NET_ADMIN.", "")}
             {text(form, "cap_drop", "Capabilities dropped", "none", "ALL drops every one.", "")}

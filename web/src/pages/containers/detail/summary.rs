@@ -12,7 +12,7 @@ use crate::state::signal::{Edit, Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
-use shared::container::{Details, Status};
+use shared::container::{Details, HostIds, Status};
 use shared::create::{MountKind, NetworkMode, Restart, RestartPolicy};
 use shared::logs::{Page, Stream};
 
@@ -208,6 +208,19 @@ pub fn restart_words(restart: Restart) -> String {
     }
 }
 
+/// `0 is 100000 of the host, …`, as a person says it.
+fn host_ids_words(ids: HostIds) -> String {
+    let last = ids.first_user + (ids.count - 1);
+    [
+        "0 is ",
+        &ids.first_user.to_string(),
+        " of the host, to ",
+        &last.to_string(),
+        if ids.shared { ", shared" } else { ", of its own" },
+    ]
+    .concat()
+}
+
 fn cards(details: Details) -> AnyView {
     let item = details.container;
     let details = details.spec;
@@ -268,6 +281,8 @@ fn cards(details: Details) -> AnyView {
                     {fact("Restart", restart_words(details.restart))}
                     {fact("Stop", [&details.stop_signal, details.stop_timeout.map(|s| [", then SIGKILL after ", &s.to_string(), " s"].concat()).unwrap_or_default().as_str()].concat())}
                     {details.privileged.then(|| fact("Privileged", "yes"))}
+                    {details.system.then(|| fact("System", "whole: its command is an init"))}
+                    {details.host_ids.map(|ids| fact("Users", host_ids_words(ids)))}
                     {fact("Id", view! { <code>{item.id}</code> })}
                 </dl>
             </div>
