@@ -108,6 +108,7 @@ impl Store {
                 .collect(),
         };
         let manifest = self.put_manifest(&manifest)?;
+        self.content.settle()?;
         Ok(Image {
             id,
             manifest,

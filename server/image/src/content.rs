@@ -1,17 +1,21 @@
 //! Blobs: bytes by the digest of their content.
 
 use crate::ImageError;
+use crate::growth::{Follower, Growth};
 use crate::manifest::Descriptor;
+use crate::settling::{Kind, Settling};
 use model::image::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     blobs: PathBuf,
     ingest: PathBuf,
+    pub(crate) settling: Settling,
 }
 
 impl Content {
@@ -20,6 +24,7 @@ impl Content {
         let content = Self {
             blobs: dir.join("blobs/sha256"),
             ingest: dir.join("ingest"),
+            settling: Settling::open(&dir.join("unsettled"))?,
         };
         match fs::remove_dir_all(&content.ingest) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -29,6 +34,15 @@ impl Content {
         }
         for dir in [&content.blobs, &content.ingest] {
             fs::create_dir_all(dir).map_err(ImageError::file("make", dir))?;
+        }
+        for hex in content.settling.lost(Kind::Blob)? {
+            let path = content.blobs.join(hex);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ImageError::file("remove", path)(error));
+                }
+                _ => {}
+            }
         }
         Ok(content)
     }
@@ -44,6 +58,25 @@ impl Content {
     pub(crate) fn read(&self, digest: &Digest) -> Result<Vec<u8>, ImageError> {
         let path = self.path(digest);
         fs::read(&path).map_err(ImageError::file("read", path))
+    }
+
+    /// Whether the bytes still are what their name says.
+    pub(crate) fn is_whole(&self, digest: &Digest) -> Result<bool, ImageError> {
+        let mut hash = Sha256::new();
+        let mut file = self.open_blob(digest)?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let count = io::Read::read(&mut file, &mut buffer).map_err(ImageError::file("read", self.path(digest)))?;
+            if count == 0 {
+                return Ok(Digest::from_sha256(hash.finalize().into()) == *digest);
+            }
+            hash.update(&buffer[..count]);
+        }
+    }
+
+    pub(crate) fn remove(&self, digest: &Digest) -> Result<(), ImageError> {
+        let path = self.path(digest);
+        fs::remove_file(&path).map_err(ImageError::file("remove", path))
     }
 
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File, ImageError> {
@@ -73,6 +106,12 @@ impl Content {
         let mut ingest = self.begin()?;
         ingest.write(bytes)?;
         ingest.commit(self, None, "a document").map(|(digest, _)| digest)
+    }
+
+    /// Everything written is on disk when this returns: asked once, before an image is
+    /// told of, instead of once a file. Blocks.
+    pub(crate) fn settle(&self) -> Result<(), ImageError> {
+        self.settling.settle(&self.blobs)
     }
 
     pub(crate) fn list(&self) -> io::Result<Vec<(Digest, PathBuf)>> {
@@ -115,7 +154,14 @@ impl Ingest {
         Ok(())
     }
 
-    /// Gives the bytes their name if they are what `expected` promises.
+    /// Reads the bytes while they are written.
+    pub(crate) fn follow(&self, growth: Arc<Growth>) -> Result<Follower, ImageError> {
+        let file = File::open(&self.path).map_err(ImageError::file("open", &self.path))?;
+        Ok(Follower::new(file, growth))
+    }
+
+    /// Gives the bytes their name if they are what `expected` promises. They are on
+    /// disk for sure after [`Content::settle`].
     pub(crate) fn commit(
         mut self,
         content: &Content,
@@ -139,10 +185,9 @@ impl Ingest {
                 });
             }
         }
-        if let Some(file) = self.file.take() {
-            file.sync_data().map_err(ImageError::file("sync", &self.path))?;
-        }
+        self.file = None;
         let path = content.path(&found);
+        content.settling.begin(Kind::Blob, found.hex())?;
         fs::rename(&self.path, &path).map_err(ImageError::file("name", path))?;
         Ok((found, self.bytes))
     }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! content/blobs/sha256/<hex>   verified, never changed      content/ingest/<random>   not yet verified
+//!                                                            content/unsettled/        named, maybe not on disk yet
 //! snapshots/<chain hex>/fs     an unpacked layer            snapshots/.new-<random>/  being unpacked
 //! ```
 //!
 //! What can be seen is complete: bytes are hashed while they are written, and only
 //! what has the promised digest and size gets its name. What is half made is swept
-//! at the next [`Store::open`]. The crate knows no container and no database: which
+//! at the next [`Store::open`], and so is what was named and perhaps not on disk yet
+//! when the host went down. The crate knows no container and no database: which
 //! image is known by which name, and what must be kept, is the engine's.
 #![forbid(unsafe_code)]
 
@@ -16,11 +18,14 @@ mod commit;
 mod config;
 mod content;
 mod error;
+mod growth;
 mod layer;
 mod manifest;
+mod platform;
 mod progress;
 mod pull;
 mod registry;
+mod settling;
 mod store;
 
 pub use archive::import::ImportOptions;
@@ -30,8 +35,9 @@ pub use config::document;
 pub use config::{History, ParsedConfig};
 pub use error::ImageError;
 pub use layer::Packing;
+pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
-pub use pull::{Platform, PullOptions};
+pub use pull::PullOptions;
 pub use registry::Login;
 pub use store::{Collected, Store};
 

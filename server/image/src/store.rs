@@ -1,6 +1,8 @@
 use crate::config::{self, ParsedConfig};
 use crate::content::{Content, random_name};
 use crate::layer::{Contents, Unpacked, unpack};
+use crate::pull::Turns;
+use crate::settling::Kind;
 use crate::{Image, ImageError, registry};
 use model::image::{Digest, ImageConfig};
 use std::collections::HashSet;
@@ -18,6 +20,7 @@ pub struct Store {
     pub(crate) content: Content,
     snapshots: PathBuf,
     pub(crate) client: reqwest::Client,
+    pub(crate) turns: Turns,
 }
 
 /// What [`Store::collect`] removed.
@@ -43,13 +46,25 @@ impl Store {
                 fs::remove_dir_all(&path).map_err(ImageError::file("remove", path))?;
             }
         }
+        let content = Content::open(&data_dir.join("content"))?;
+        for hex in content.settling.lost(Kind::Snapshot)? {
+            let path = snapshots.join(hex);
+            match fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(ImageError::file("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        content.settle()?;
         Ok(Self {
-            content: Content::open(&data_dir.join("content"))?,
+            content,
             snapshots,
             client: registry::client().map_err(|error| ImageError::Unreachable {
                 registry: "any".to_owned(),
                 reason: error.to_string(),
             })?,
+            turns: Turns::default(),
         })
     }
 
@@ -130,7 +145,7 @@ impl Store {
     pub(crate) fn unpack_layer(
         &self,
         layer: &Digest,
-        packed: impl io::Read,
+        packed: impl io::Read + Send,
         packed_bytes: u64,
         diff_id: &Digest,
         chain_id: &Digest,
@@ -140,6 +155,7 @@ impl Store {
         let outcome = unpack_into(&new, layer, packed, packed_bytes, diff_id, cancel);
         let named = outcome.and_then(|bytes| {
             let place = self.snapshot(chain_id);
+            self.content.settling.begin(Kind::Snapshot, chain_id.hex())?;
             match sys::unpack::rename_new(&new, &place) {
                 Ok(_) => Ok(bytes),
                 Err(error) => Err(ImageError::file("name", place)(error)),
@@ -185,7 +201,7 @@ impl Store {
 fn unpack_into(
     new: &Path,
     layer: &Digest,
-    packed: impl io::Read,
+    packed: impl io::Read + Send,
     packed_bytes: u64,
     diff_id: &Digest,
     cancel: &CancellationToken,

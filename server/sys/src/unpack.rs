@@ -9,11 +9,13 @@ use rustix::fs::{
     utimensat,
 };
 use rustix::io::Errno;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 /// What an entry brings besides its content.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,26 +42,36 @@ pub enum Special {
 const WHITEOUT: Special = Special::Character { major: 0, minor: 0 };
 const OPAQUE: &str = "trusted.overlay.opaque";
 
+/// Directories kept open while their entries come.
+const HANDLES: usize = 64;
+
 /// The directory an archive is unpacked into.
 #[derive(Debug)]
 pub struct Root {
-    dir: OwnedFd,
-    /// The parent of the entry before, since entries of one directory come together.
-    last: Option<(PathBuf, OwnedFd)>,
+    dir: Rc<OwnedFd>,
+    /// Parents by their names in the archive: most entries stand beside another.
+    known: HashMap<PathBuf, Rc<OwnedFd>>,
+    /// What a new file gets without asking.
+    own: (u32, u32),
+    umask: u32,
 }
 
 impl Root {
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            dir: File::open(path)?.into(),
-            last: None,
+            dir: Rc::new(File::open(path)?.into()),
+            known: HashMap::new(),
+            own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+            umask: umask(),
         })
     }
 
-    /// Makes the directory, or gives the one that is there these attributes.
-    pub fn directory(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+    /// Makes the directory in place of whatever else bears the name. Its attributes
+    /// come with [`Root::finish_directory`], when nothing more is put into it: until
+    /// then it is ours alone, and its group is not inherited.
+    pub fn directory(&mut self, path: &Path) -> io::Result<()> {
         let Some((parent, name)) = self.parent(path)? else {
-            return apply(&self.dir, attributes);
+            return Ok(());
         };
         match mkdirat(&parent, &name, Mode::RWXU) {
             Err(Errno::EXIST) => {
@@ -68,11 +80,23 @@ impl Root {
                     self.remove_at(&parent, &name)?;
                     mkdirat(&parent, &name, Mode::RWXU)?;
                 }
+                Ok(())
             }
-            outcome => outcome?,
+            outcome => Ok(outcome?),
         }
+    }
+
+    /// Gives the directory its attributes; nothing where it is none any more.
+    pub fn finish_directory(&mut self, path: &Path, attributes: &Attributes) -> io::Result<()> {
+        let Some((parent, name)) = self.parent(path)? else {
+            return self.apply(&self.dir, attributes, None);
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        apply(&openat(&parent, &name, flags, Mode::empty())?, attributes)
+        match openat(&parent, &name, flags, Mode::empty()) {
+            Ok(dir) => self.apply(&dir, attributes, None),
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Makes the file anew; `write` fills it.
@@ -82,18 +106,19 @@ impl Root {
         attributes: &Attributes,
         write: impl FnOnce(&mut File) -> Result<(), E>,
     ) -> Result<(), E> {
-        let (parent, name) = self.fresh(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&parent, &name, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)?;
+        let mode = Mode::from_raw_mode(attributes.mode & 0o777);
+        let (file, _, _) = self.make(path, |parent, name| openat(parent, name, flags, mode))?;
         let mut file = File::from(file);
         write(&mut file)?;
-        Ok(apply(&file.into(), attributes)?)
+        Ok(self.apply(&file.into(), attributes, Some(mode.as_raw_mode() & !self.umask))?)
     }
 
     pub fn symlink(&mut self, path: &Path, target: &Path, attributes: &Attributes) -> io::Result<()> {
-        let (parent, name) = self.fresh(path)?;
-        symlinkat(target, &parent, &name)?;
-        own(&parent, &name, attributes)?;
+        let ((), parent, name) = self.make(path, |parent, name| symlinkat(target, parent, name))?;
+        if (attributes.uid, attributes.gid) != self.own {
+            own(&parent, &name, attributes)?;
+        }
         Ok(utimensat(
             &parent,
             &name,
@@ -107,24 +132,22 @@ impl Root {
         let Some((target_parent, target_name)) = self.find(target)? else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let (parent, name) = self.fresh(path)?;
-        Ok(linkat(&target_parent, &target_name, &parent, &name, AtFlags::empty())?)
+        self.make(path, |parent, name| {
+            linkat(&target_parent, &target_name, parent, name, AtFlags::empty())
+        })
+        .map(drop)
     }
 
     pub fn special(&mut self, path: &Path, special: Special, attributes: &Attributes) -> io::Result<()> {
-        let (parent, name) = self.fresh(path)?;
         let (kind, major, minor) = match special {
             Special::Fifo => (FileType::Fifo, 0, 0),
             Special::Character { major, minor } => (FileType::CharacterDevice, major, minor),
             Special::Block { major, minor } => (FileType::BlockDevice, major, minor),
         };
-        mknodat(
-            &parent,
-            &name,
-            kind,
-            Mode::RUSR | Mode::WUSR,
-            rustix::fs::makedev(major, minor),
-        )?;
+        let device = rustix::fs::makedev(major, minor);
+        let ((), parent, name) = self.make(path, |parent, name| {
+            mknodat(parent, name, kind, Mode::RUSR | Mode::WUSR, device)
+        })?;
         own(&parent, &name, attributes)?;
         chmodat(
             &parent,
@@ -142,18 +165,14 @@ impl Root {
 
     /// Hides `path` of the layers below.
     pub fn whiteout(&mut self, path: &Path) -> io::Result<()> {
-        let (parent, name) = self.fresh(path)?;
         let Special::Character { major, minor } = WHITEOUT else {
             return Ok(());
         };
         let device = rustix::fs::makedev(major, minor);
-        Ok(mknodat(
-            &parent,
-            &name,
-            FileType::CharacterDevice,
-            Mode::empty(),
-            device,
-        )?)
+        self.make(path, |parent, name| {
+            mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), device)
+        })
+        .map(drop)
     }
 
     /// Hides all that the layers below have in the directory `path`.
@@ -162,19 +181,54 @@ impl Root {
         Ok(fsetxattr(&dir, OPAQUE, b"y", XattrFlags::empty())?)
     }
 
+    /// Makes something of that name, in place of whatever bears it.
+    fn make<T>(
+        &mut self,
+        path: &Path,
+        mut call: impl FnMut(&OwnedFd, &OsStr) -> Result<T, Errno>,
+    ) -> io::Result<(T, Rc<OwnedFd>, OsString)> {
+        let Some((parent, name)) = self.parent(path)? else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the root can only be a directory",
+            ));
+        };
+        let made = match call(&parent, &name) {
+            Err(Errno::EXIST) => {
+                self.remove_at(&parent, &name)?;
+                call(&parent, &name)
+            }
+            outcome => outcome,
+        };
+        Ok((made?, parent, name))
+    }
+
     /// The directory the last name of `path` stands in, made if need be; `None` for the root.
-    fn parent(&mut self, path: &Path) -> io::Result<Option<(OwnedFd, OsString)>> {
+    fn parent(&mut self, path: &Path) -> io::Result<Option<(Rc<OwnedFd>, OsString)>> {
         let Some((parent, name)) = split(path)? else {
             return Ok(None);
         };
-        if let Some((known, dir)) = &self.last
-            && *known == parent
-        {
-            return Ok(Some((dir.try_clone()?, name)));
+        Ok(Some((self.dir_of(parent)?, name)))
+    }
+
+    fn dir_of(&mut self, path: PathBuf) -> io::Result<Rc<OwnedFd>> {
+        if path.as_os_str().is_empty() {
+            return Ok(self.dir.clone());
         }
-        let dir = make_dirs(&self.dir, &parent, 0o755)?;
-        self.last = Some((parent, dir.try_clone()?));
-        Ok(Some((dir, name)))
+        if let Some(dir) = self.known.get(&path) {
+            return Ok(dir.clone());
+        }
+        // Nearly always there already, and then it is one call however deep it lies.
+        let dir = match open_dir(&self.dir, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_dirs(&self.dir, &path, 0o755)?,
+            outcome => outcome?,
+        };
+        if self.known.len() >= HANDLES {
+            self.known.clear();
+        }
+        let dir = Rc::new(dir);
+        self.known.insert(path, dir.clone());
+        Ok(dir)
     }
 
     fn find(&mut self, path: &Path) -> io::Result<Option<(OwnedFd, OsString)>> {
@@ -184,34 +238,49 @@ impl Root {
         Ok(Some((open_dir(&self.dir, &parent)?, name)))
     }
 
-    /// As [`Root::parent`], with whatever bears the name removed.
-    fn fresh(&mut self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
-        let Some((parent, name)) = self.parent(path)? else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the root can only be a directory",
-            ));
-        };
-        self.remove_at(&parent, &name)?;
-        Ok((parent, name))
-    }
-
     fn remove_at(&mut self, parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        // It may be what a known directory was reached by.
+        self.known.clear();
         match unlinkat(parent, name, AtFlags::empty()) {
-            Err(Errno::NOENT) => Ok(()),
-            Ok(()) => {
-                // It may have been a link that the known parent was reached by.
-                self.last = None;
-                Ok(())
-            }
-            Err(Errno::ISDIR | Errno::PERM) => {
-                // A parent that is known by its path may be inside.
-                self.last = None;
-                remove_dir(parent, name)
-            }
+            Err(Errno::NOENT) | Ok(()) => Ok(()),
+            Err(Errno::ISDIR | Errno::PERM) => remove_dir(parent, name),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// `mode` is what it has already, if that is known.
+    fn apply(&self, file: &OwnedFd, attributes: &Attributes, mode: Option<u32>) -> io::Result<()> {
+        let is_ours = (attributes.uid, attributes.gid) == self.own;
+        // A directory that was there before may be another's; a new file is not.
+        if !is_ours || mode.is_none() {
+            fchown(
+                file,
+                Some(Uid::from_raw(attributes.uid)),
+                Some(Gid::from_raw(attributes.gid)),
+            )?;
+        }
+        // After the owner: a change of owner takes set-user-id and capabilities away.
+        if mode != Some(attributes.mode & 0o7777) {
+            fchmod(file, Mode::from_raw_mode(attributes.mode & 0o7777))?;
+        }
+        for (name, value) in &attributes.xattrs {
+            match fsetxattr(file, name.as_os_str(), value, XattrFlags::empty()) {
+                // The file system keeps none of this kind.
+                Ok(()) | Err(Errno::NOTSUP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(futimens(file, &times(attributes))?)
+    }
+}
+
+/// What the process takes from the modes of new files; all, if that cannot be known.
+/// proc_pid_status(5), "Umask"
+fn umask() -> u32 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0o777)
 }
 
 fn remove_dir(parent: &OwnedFd, name: &OsStr) -> io::Result<()> {
@@ -257,24 +326,6 @@ fn split(path: &Path) -> io::Result<Option<(PathBuf, OsString)>> {
     Ok(Some((parts.iter().collect(), name.to_owned())))
 }
 
-fn apply(file: &OwnedFd, attributes: &Attributes) -> io::Result<()> {
-    fchown(
-        file,
-        Some(Uid::from_raw(attributes.uid)),
-        Some(Gid::from_raw(attributes.gid)),
-    )?;
-    // After the owner: a change of owner takes set-user-id and capabilities away.
-    fchmod(file, Mode::from_raw_mode(attributes.mode & 0o7777))?;
-    for (name, value) in &attributes.xattrs {
-        match fsetxattr(file, name.as_os_str(), value, XattrFlags::empty()) {
-            // The file system keeps none of this kind.
-            Ok(()) | Err(Errno::NOTSUP) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(futimens(file, &times(attributes))?)
-}
-
 fn own(parent: &OwnedFd, name: &OsStr, attributes: &Attributes) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(attributes.uid), Gid::from_raw(attributes.gid));
     Ok(chownat(parent, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
@@ -299,6 +350,20 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
         Err(Errno::EXIST | Errno::NOTEMPTY) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Everything written to the file system that holds `path` is on its device when
+/// this returns. syncfs(2)
+pub fn sync_file_system(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(path)?)?)
+}
+
+/// Sets the place of the next byte, leaving a hole; and the length, so that a hole
+/// may also be the end. lseek(2), ftruncate(2)
+pub fn leave_hole(file: &mut File, bytes: u64) -> io::Result<()> {
+    use std::io::Seek as _;
+    let at = file.seek(io::SeekFrom::Current(i64::try_from(bytes).unwrap_or(i64::MAX)))?;
+    file.set_len(at)
 }
 
 #[cfg(test)]
@@ -349,6 +414,35 @@ mod tests {
         assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "2");
         root.hard_link(Path::new("again"), Path::new("a")).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("again")).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_directory_that_became_a_file_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut root = Root::open(dir.path()).unwrap();
+        root.directory(Path::new("a")).unwrap();
+        write(&mut root, "a/b", "1").unwrap();
+        write(&mut root, "a", "2").unwrap();
+        root.finish_directory(Path::new("a"), &attributes()).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("a")).unwrap(), "2");
+    }
+
+    #[test]
+    fn modes_are_as_told_whatever_the_umask_is() {
+        use std::os::unix::fs::MetadataExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mut root = Root::open(dir.path()).unwrap();
+        for mode in [0o777, 0o666, 0o4755, 0o1000, 0o400, 0] {
+            let attributes = Attributes { mode, ..attributes() };
+            root.file(Path::new("file"), &attributes, |_| Ok::<_, io::Error>(()))
+                .unwrap();
+            let metadata = fs::symlink_metadata(dir.path().join("file")).unwrap();
+            assert_eq!(metadata.mode() & 0o7777, mode, "{mode:o}");
+            root.directory(Path::new("dir")).unwrap();
+            root.finish_directory(Path::new("dir"), &attributes).unwrap();
+            let metadata = fs::symlink_metadata(dir.path().join("dir")).unwrap();
+            assert_eq!(metadata.mode() & 0o7777, mode, "{mode:o}");
+        }
     }
 
     #[test]

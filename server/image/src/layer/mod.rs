@@ -1,5 +1,6 @@
 //! Layers: packed tars that become directories of an overlay, and the other way.
 
+mod ahead;
 mod pack;
 mod packing;
 mod sparse;

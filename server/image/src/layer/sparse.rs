@@ -137,33 +137,6 @@ fn wrong(why: &str) -> io::Error {
     )
 }
 
-/// Copies what is left of `from`; blocks of zeros become holes. Gives the length.
-pub(super) fn copy_with_holes(mut from: impl Read, file: &mut File) -> io::Result<u64> {
-    use std::io::Write as _;
-    const CHUNK: usize = 64 << 10;
-    let mut buffer = vec![0; CHUNK];
-    let mut length = 0;
-    loop {
-        let mut filled = 0;
-        while filled < CHUNK {
-            match from.read(&mut buffer[filled..])? {
-                0 => break,
-                count => filled += count,
-            }
-        }
-        if filled == 0 {
-            file.set_len(length)?;
-            return Ok(length);
-        }
-        length += filled as u64;
-        if buffer[..filled].iter().all(|byte| *byte == 0) {
-            file.seek(SeekFrom::Current(filled as i64))?;
-        } else {
-            file.write_all(&buffer[..filled])?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,15 @@
 //! A tar's entries become files, its whiteouts overlayfs's.
 
-use super::sparse::{Records, Sparse, copy_with_holes};
+use super::ahead::{Ahead, read_ahead};
+use super::sparse::{Records, Sparse};
 use crate::ImageError;
 use model::image::Digest;
-use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use sys::unpack::{Attributes, Root, Special};
 use tar::{Archive, Entry, EntryType};
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,12 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const XATTR_PREFIX: &str = "SCHILY.xattr.";
 const MOST_ENTRIES: u64 = 5_000_000;
+/// These are remembered to the end.
+const MOST_DIRECTORIES: usize = 300_000;
+/// Read and written at once.
+const BUFFER_BYTES: usize = 128 << 10;
+/// Below it a hole saves nothing worth its two calls.
+const LEAST_HOLE_BYTES: usize = 64 << 10;
 
 /// What was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,119 +34,160 @@ pub(crate) struct Contents {
     pub(crate) files_bytes: u64,
 }
 
-/// Unpacks the tar `from` into the empty directory `into`.
+/// Unpacks the tar `from` into the empty directory `into`. `from` is read on a thread
+/// of its own.
 pub(crate) fn unpack(
     layer: &Digest,
-    from: impl Read,
+    from: impl Read + Send,
     into: &Path,
     cancel: &CancellationToken,
 ) -> Result<Contents, ImageError> {
-    let at = |path: &Path| {
-        let (layer, path) = (layer.clone(), path.to_owned());
-        move |source: io::Error| ImageError::Unpack { layer, path, source }
+    let unpacking = Unpacking {
+        layer,
+        cancel,
+        files_bytes: 0,
+        entries: 0,
+        directories: HashMap::new(),
+        buffer: vec![0; BUFFER_BYTES],
     };
-    let mut root = Root::open(into).map_err(at(into))?;
-    let mut hashed = Hashed {
-        from,
-        hash: Sha256::new(),
-        cancel: cancel.clone(),
-    };
-    let mut files_bytes = 0;
-    let mut directories: Vec<(PathBuf, Attributes)> = Vec::new();
-    {
-        let mut archive = Archive::new(&mut hashed);
-        archive.set_ignore_zeros(false);
-        let mut count = 0u64;
-        for entry in archive.entries().map_err(at(Path::new("/")))? {
-            let mut entry = entry.map_err(at(Path::new("/")))?;
-            let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            count += 1;
-            if count > MOST_ENTRIES {
-                return Err(at(&path)(io::Error::other("the layer has too many entries")));
-            }
-            if cancel.is_cancelled() {
-                return Err(ImageError::Cancelled);
-            }
-            files_bytes += place(&mut root, &mut entry, &path, &mut directories).map_err(at(&path))?;
-        }
-    }
-    // Writing into a directory changes its time: those come last, deepest first.
-    for (path, attributes) in directories.iter().rev() {
-        root.directory(path, attributes).map_err(at(path))?;
-    }
-    io::copy(&mut hashed, &mut io::sink()).map_err(at(Path::new("/")))?;
-    Ok(Contents {
-        diff_id: Digest::from_sha256(hashed.hash.finalize().into()),
-        files_bytes,
-    })
+    read_ahead(Stopped { from, cancel }, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
 }
 
-/// Puts one entry in its place and tells how many bytes of files it brought.
-fn place<R: Read>(
-    root: &mut Root,
-    entry: &mut Entry<'_, R>,
-    path: &Path,
-    directories: &mut Vec<(PathBuf, Attributes)>,
-) -> io::Result<u64> {
-    let (attributes, sparse) = attributes(entry)?;
-    let real = sparse.as_ref().and_then(|sparse| sparse.name.clone());
-    let real = real.map(|name| PathBuf::from(OsString::from_vec(name)));
-    let path = real.as_deref().unwrap_or(path);
-    let name = path
-        .file_name()
-        .map(|name| name.as_bytes().to_owned())
-        .unwrap_or_default();
-    if name == OPAQUE {
-        root.opaque(path.parent().unwrap_or(Path::new("/")))?;
-        return Ok(0);
-    }
-    if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-        if hidden.is_empty() || hidden.starts_with(WHITEOUT) {
-            return Ok(0);
+fn unpacking_at(layer: &Digest, path: &Path) -> impl FnOnce(io::Error) -> ImageError + use<> {
+    let (layer, path) = (layer.clone(), path.to_owned());
+    move |source| ImageError::Unpack { layer, path, source }
+}
+
+/// A layer while it is unpacked.
+struct Unpacking<'a> {
+    layer: &'a Digest,
+    cancel: &'a CancellationToken,
+    files_bytes: u64,
+    entries: u64,
+    /// What they will be when nothing more is put into them.
+    directories: HashMap<PathBuf, Attributes>,
+    buffer: Vec<u8>,
+}
+
+impl Unpacking<'_> {
+    fn run(mut self, tar: &mut Ahead, into: &Path) -> Result<Contents, ImageError> {
+        let layer = self.layer;
+        let at = |path: &Path| unpacking_at(layer, path);
+        let mut root = Root::open(into).map_err(at(into))?;
+        let mut archive = Archive::new(&mut *tar);
+        archive.set_ignore_zeros(false);
+        for entry in archive.entries().map_err(at(Path::new("/")))? {
+            if self.cancel.is_cancelled() {
+                return Err(ImageError::Cancelled);
+            }
+            let mut entry = entry.map_err(at(Path::new("/")))?;
+            let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
+            self.place(&mut root, &mut entry, &path).map_err(at(&path))?;
         }
-        let hidden = OsString::from_vec(hidden.to_owned());
-        if hidden == ".." || hidden == "." {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a whiteout of no name"));
-        }
-        root.whiteout(&path.with_file_name(hidden))?;
-        return Ok(0);
+        self.finish_directories(&mut root)?;
+        Ok(Contents {
+            diff_id: tar.digest().map_err(at(Path::new("/")))?,
+            files_bytes: self.files_bytes,
+        })
     }
-    match entry.header().entry_type() {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            let mut bytes = 0;
-            let holes = entry.header().entry_type() == EntryType::GNUSparse;
-            root.file(path, &attributes, |file| {
-                bytes = match sparse {
-                    Some(sparse) => sparse.write(entry, file)?,
-                    None if holes => copy_with_holes(entry, file)?,
-                    None => io::copy(entry, file)?,
+
+    /// Writing into a directory changes its time: they come last, deepest first.
+    fn finish_directories(&mut self, root: &mut Root) -> Result<(), ImageError> {
+        let mut directories: Vec<_> = std::mem::take(&mut self.directories).into_iter().collect();
+        directories.sort_by(|(one, _), (other, _)| other.cmp(one));
+        for (path, attributes) in &directories {
+            root.finish_directory(path, attributes)
+                .map_err(unpacking_at(self.layer, path))?;
+        }
+        Ok(())
+    }
+
+    /// Puts one entry in its place.
+    fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
+        self.entries += 1;
+        if self.entries > MOST_ENTRIES || self.directories.len() > MOST_DIRECTORIES {
+            return Err(io::Error::other("the layer has too many entries"));
+        }
+        let (attributes, sparse) = attributes(entry)?;
+        let real = sparse.as_ref().and_then(|sparse| sparse.name.clone());
+        let real = real.map(|name| PathBuf::from(OsString::from_vec(name)));
+        let path = real.as_deref().unwrap_or(path);
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        if name == OPAQUE {
+            return root.opaque(path.parent().unwrap_or(Path::new("/")));
+        }
+        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+            if hidden.is_empty() || hidden.starts_with(WHITEOUT) {
+                return Ok(());
+            }
+            let hidden = OsString::from_vec(hidden.to_owned());
+            if hidden == ".." || hidden == "." {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a whiteout of no name"));
+            }
+            return root.whiteout(&path.with_file_name(hidden));
+        }
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let buffer = &mut self.buffer;
+                root.file(path, &attributes, |file| {
+                    self.files_bytes += match sparse {
+                        Some(sparse) => sparse.write(entry, file)?,
+                        None => copy(entry, file, buffer)?,
+                    };
+                    Ok(())
+                })
+            }
+            EntryType::Directory => {
+                root.directory(path)?;
+                let plain = path.components().filter(|part| matches!(part, Component::Normal(_)));
+                self.directories.insert(plain.collect(), attributes);
+                Ok(())
+            }
+            EntryType::Symlink => root.symlink(path, &link(entry)?, &attributes),
+            EntryType::Link => root.hard_link(path, &link(entry)?),
+            EntryType::Fifo => root.special(path, Special::Fifo, &attributes),
+            kind @ (EntryType::Char | EntryType::Block) => {
+                let header = entry.header();
+                let major = header.device_major()?.unwrap_or(0);
+                let minor = header.device_minor()?.unwrap_or(0);
+                let special = if kind == EntryType::Char {
+                    Special::Character { major, minor }
+                } else {
+                    Special::Block { major, minor }
                 };
-                Ok::<_, io::Error>(())
-            })?;
+                root.special(path, special, &attributes)
+            }
+            // Extended headers were read with their entries; what is not known is left out.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Copies a file and tells its length. Long runs of zeros become holes, which read the
+/// same and take no room.
+fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<u64> {
+    let mut bytes = 0;
+    loop {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match from.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let piece = &buffer[..filled];
+        bytes += filled as u64;
+        if filled >= LEAST_HOLE_BYTES && piece.iter().all(|byte| *byte == 0) {
+            sys::unpack::leave_hole(to, filled as u64)?;
+        } else {
+            to.write_all(piece)?;
+        }
+        if filled < buffer.len() {
             return Ok(bytes);
         }
-        EntryType::Directory => {
-            root.directory(path, &attributes)?;
-            directories.push((path.to_owned(), attributes));
-        }
-        EntryType::Symlink => root.symlink(path, &link(entry)?, &attributes)?,
-        EntryType::Link => root.hard_link(path, &link(entry)?)?,
-        EntryType::Fifo => root.special(path, Special::Fifo, &attributes)?,
-        kind @ (EntryType::Char | EntryType::Block) => {
-            let header = entry.header();
-            let major = header.device_major()?.unwrap_or(0);
-            let minor = header.device_minor()?.unwrap_or(0);
-            let special = if kind == EntryType::Char {
-                Special::Character { major, minor }
-            } else {
-                Special::Block { major, minor }
-            };
-            root.special(path, special, &attributes)?;
-        }
-        // Extended headers were read with their entries; what is not known is left out.
-        _ => {}
     }
-    Ok(0)
 }
 
 fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
@@ -205,27 +254,25 @@ fn time(text: &str) -> Option<(i64, i64)> {
     Some((seconds.parse().ok()?, digits.parse().ok()?))
 }
 
-/// Hashes what passes.
-struct Hashed<R> {
+/// Ends reading when it is cancelled.
+struct Stopped<'a, R> {
     from: R,
-    hash: Sha256,
-    cancel: CancellationToken,
+    cancel: &'a CancellationToken,
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for Stopped<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.cancel.is_cancelled() {
             return Err(io::Error::other("cancelled"));
         }
-        let count = self.from.read(buffer)?;
-        self.hash.update(&buffer[..count]);
-        Ok(count)
+        self.from.read(buffer)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest as _, Sha256};
     use std::fs;
     use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
     use tar::{Builder, Header};
@@ -293,6 +340,48 @@ mod tests {
         outcome.unwrap();
         let metadata = fs::symlink_metadata(dir.path().join("etc/passwd")).unwrap();
         assert!(metadata.file_type().is_char_device());
+    }
+
+    #[test]
+    fn the_last_word_on_a_directory_counts_and_its_time_stays() {
+        if !sys::user::is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let mut builder = Builder::new(Vec::new());
+        for (mode, mtime) in [(0o700, 5), (0o2750, 7)] {
+            let mut header = header(0, EntryType::Directory);
+            header.set_mode(mode);
+            header.set_mtime(mtime);
+            header.set_gid(5);
+            builder.append_data(&mut header, "var/mail/", io::empty()).unwrap();
+        }
+        let mut file = header(1, EntryType::Regular);
+        builder.append_data(&mut file, "var/mail/x", &b"x"[..]).unwrap();
+        let (dir, outcome) = unpacked(&builder.into_inner().unwrap());
+        outcome.unwrap();
+        let metadata = fs::metadata(dir.path().join("var/mail")).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.mtime()), (0o2750, 7));
+        let inner = fs::metadata(dir.path().join("var/mail/x")).unwrap();
+        assert_eq!(inner.gid(), 0, "the group of a directory is not passed on");
+    }
+
+    #[test]
+    fn zeros_take_no_room_and_read_as_before() {
+        if !sys::user::is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let mut text = vec![b'a'; BUFFER_BYTES];
+        text.extend(vec![0; 8 * BUFFER_BYTES]);
+        let mut builder = Builder::new(Vec::new());
+        let mut header = header(text.len() as u64, EntryType::Regular);
+        builder.append_data(&mut header, "disk", &text[..]).unwrap();
+        let (dir, outcome) = unpacked(&builder.into_inner().unwrap());
+        assert_eq!(outcome.unwrap().files_bytes, text.len() as u64);
+        let path = dir.path().join("disk");
+        assert!(fs::read(&path).unwrap() == text);
+        assert!(fs::metadata(&path).unwrap().blocks() * 512 < 3 * BUFFER_BYTES as u64);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use super::auth::{self, Challenge};
 use super::{Login, safety};
 use crate::ImageError;
 use model::image::{Digest, Reference};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, RANGE, WWW_AUTHENTICATE};
+use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode, redirect};
 use serde::Deserialize;
 use std::sync::{Mutex, PoisonError};
@@ -126,13 +126,22 @@ impl Registry {
         self.collect(response, "the image's configuration", limit).await
     }
 
-    /// The bytes of a blob from `offset` on, and whether the registry begins there
-    /// (else it begins at 0).
-    pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<(Response, bool), ImageError> {
+    /// The bytes of a blob from `offset` on, and where they really begin: there, or
+    /// at 0. RFC 9110, "Range Requests"
+    pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<(Response, u64), ImageError> {
         let range = (offset > 0).then(|| format!("bytes={offset}-"));
         let response = self.get(&format!("blobs/{digest}"), None, range).await?;
-        let continues = response.status() == StatusCode::PARTIAL_CONTENT;
-        Ok((response, continues))
+        let continues = response.status() == StatusCode::PARTIAL_CONTENT
+            && header(response.headers(), CONTENT_RANGE.as_str())
+                .is_some_and(|range| range.starts_with(&format!("bytes {offset}-")));
+        if response.status() == StatusCode::PARTIAL_CONTENT && !continues {
+            return Err(ImageError::Answer {
+                registry: self.host.clone(),
+                status: 206,
+                path: format!("blobs/{digest}"),
+            });
+        }
+        Ok((response, if continues { offset } else { 0 }))
     }
 
     pub(crate) fn unreachable(&self, error: &reqwest::Error) -> ImageError {

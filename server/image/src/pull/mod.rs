@@ -1,0 +1,249 @@
+//! A pull: name → manifest for this platform → config and layers → snapshots.
+//!
+//! A layer is written down and hashed by one thread while it arrives, inflated by
+//! another and unpacked by a third, which follow behind; several layers at once, since
+//! none needs those below it. What fails stops the rest, and nothing runs on when a
+//! pull is over.
+
+mod blob;
+mod layers;
+mod turns;
+
+pub(crate) use turns::Turns;
+
+use crate::config::{self, ParsedConfig};
+use crate::layer::chain_ids;
+use crate::manifest::{self, Descriptor, Document, Manifest};
+use crate::registry::{Login, Registry};
+use crate::{Image, ImageError, Layer, LayerProgress, LayerState, Phase, Platform, Progress, Store};
+use model::image::{Digest, Reference};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone, Default)]
+pub struct PullOptions {
+    /// `None` is this host's.
+    pub platform: Option<Platform>,
+    /// Asked first for images of Docker Hub: `https://…`, or `http://` on this host.
+    pub mirrors: Vec<String>,
+    pub login: Option<Login>,
+}
+
+/// A pull under way.
+struct Pull<'a> {
+    store: &'a Store,
+    progress: &'a watch::Sender<Progress>,
+    /// Cancelled from outside, or since a part of it failed.
+    stop: CancellationToken,
+}
+
+impl Store {
+    /// Fetches an image and unpacks it. What is here already is not fetched again.
+    pub async fn pull(
+        &self,
+        reference: &Reference,
+        options: PullOptions,
+        progress: watch::Sender<Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Image, ImageError> {
+        let pull = Pull {
+            store: self,
+            progress: &progress,
+            stop: cancel.child_token(),
+        };
+        let outcome = pull.run(reference, &options).await;
+        if cancel.is_cancelled() {
+            return Err(ImageError::Cancelled);
+        }
+        outcome
+    }
+}
+
+impl Pull<'_> {
+    async fn run(&self, reference: &Reference, options: &PullOptions) -> Result<Image, ImageError> {
+        let mut failure = None;
+        for registry in self.registries(reference, options) {
+            // What failed has stopped its own parts only.
+            let pull = Pull {
+                stop: self.stop.child_token(),
+                ..*self
+            };
+            match pull.from(&registry, reference, options).await {
+                Ok(image) => return Ok(image),
+                Err(error) if self.stop.is_cancelled() => return Err(error),
+                // A mirror that fails is as good as none.
+                Err(error) => {
+                    tracing::debug!(registry = registry.host(), %error, "a registry did not give the image");
+                    failure = Some(error);
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| ImageError::NotFound(reference.short())))
+    }
+
+    fn registries(&self, reference: &Reference, options: &PullOptions) -> Vec<Registry> {
+        let client = &self.store.client;
+        let mut registries = Vec::new();
+        if reference.registry() == model::image::reference::DOCKER_HUB {
+            let mirrors = options.mirrors.iter();
+            registries.extend(mirrors.filter_map(|url| Registry::mirror(client, url, reference)));
+        }
+        registries.push(Registry::of(client, reference, options.login.clone()));
+        registries
+    }
+
+    async fn from(
+        &self,
+        registry: &Registry,
+        reference: &Reference,
+        options: &PullOptions,
+    ) -> Result<Image, ImageError> {
+        self.progress.send_replace(Progress::default());
+        let (digest, manifest) = self.unless_stopped(self.resolve(registry, reference, options)).await?;
+        let json = self.unless_stopped(self.document(registry, &manifest.config)).await?;
+        let parsed = config::parse(&json)?;
+        let chain = check_layers(&manifest, &parsed)?;
+        self.begin_layers(&manifest, &chain);
+        let unpacked = self.bring_layers(registry, &manifest, &parsed, &chain).await?;
+        let content = self.store.content.clone();
+        blocking(move || content.settle()).await?;
+        self.progress.send_modify(|progress| progress.phase = Phase::Done);
+        let descriptors = manifest.layers.iter().zip(parsed.diff_ids).zip(chain).zip(unpacked);
+        let layers: Vec<Layer> = descriptors
+            .map(|(((descriptor, diff_id), chain_id), unpacked_bytes)| Layer {
+                digest: descriptor.digest.clone(),
+                diff_id,
+                chain_id,
+                size_bytes: descriptor.size,
+                unpacked_bytes,
+            })
+            .collect();
+        Ok(Image {
+            id: manifest.config.digest.clone(),
+            manifest: digest,
+            config: parsed.config,
+            created: parsed.created,
+            size_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
+            layers,
+        })
+    }
+
+    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, ImageError>>) -> Result<T, ImageError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(ImageError::Cancelled),
+            outcome = work => outcome,
+        }
+    }
+
+    /// By digest from the first answer on: nothing can change in between.
+    async fn resolve(
+        &self,
+        registry: &Registry,
+        reference: &Reference,
+        options: &PullOptions,
+    ) -> Result<(Digest, Manifest), ImageError> {
+        let wanted = options.platform.clone().unwrap_or_else(Platform::own);
+        let mut name = reference.manifest_name().to_owned();
+        let mut promised: Option<Digest> = reference.digest().cloned();
+        // An index may name an index; two steps are the most that exist.
+        for _ in 0..3 {
+            let accept = [
+                manifest::OCI_INDEX,
+                manifest::DOCKER_LIST,
+                manifest::OCI_MANIFEST,
+                manifest::DOCKER_MANIFEST,
+            ];
+            let fetched = registry
+                .manifest(&name, &accept.join(", "), manifest::DOCUMENT_LIMIT_BYTES)
+                .await?;
+            let found = Digest::from_sha256(Sha256::digest(&fetched.body).into());
+            if let Some(expected) = promised.filter(|expected| *expected != found) {
+                return Err(ImageError::Digest {
+                    what: "the manifest",
+                    expected,
+                    found,
+                });
+            }
+            match manifest::parse(&fetched.body, fetched.media_type.as_deref())? {
+                Document::Manifest(manifest) => {
+                    self.store.content.put(&fetched.body)?;
+                    return Ok((found, manifest));
+                }
+                Document::Index(entries) => {
+                    let chosen = manifest::choose(reference, &entries, &wanted)?;
+                    name = chosen.digest.to_string();
+                    promised = Some(chosen.digest);
+                }
+            }
+        }
+        Err(ImageError::malformed(
+            "the manifest",
+            "indexes name each other without end",
+        ))
+    }
+
+    async fn document(&self, registry: &Registry, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
+        if self.store.content.has(&descriptor.digest) {
+            return self.store.content.read(&descriptor.digest);
+        }
+        let json = registry
+            .document(&descriptor.digest, manifest::DOCUMENT_LIMIT_BYTES)
+            .await?;
+        let mut ingest = self.store.content.begin()?;
+        ingest.write(&json)?;
+        ingest.commit(&self.store.content, Some(descriptor), "the image's configuration")?;
+        Ok(json)
+    }
+
+    fn begin_layers(&self, manifest: &Manifest, chain: &[Digest]) {
+        self.progress.send_modify(|progress| {
+            progress.phase = Phase::Fetching;
+            progress.layers = manifest
+                .layers
+                .iter()
+                .zip(chain)
+                .map(|(layer, chain_id)| LayerProgress {
+                    digest: layer.digest.clone(),
+                    state: match self.store.unpacked_bytes(chain_id) {
+                        Some(_) => LayerState::AlreadyHere,
+                        None => LayerState::Waiting,
+                    },
+                })
+                .collect();
+            let waiting = manifest.layers.iter().zip(&progress.layers);
+            progress.bytes_total = waiting
+                .filter(|(_, shown)| shown.state == LayerState::Waiting)
+                .map(|(layer, _)| layer.size)
+                .sum();
+        });
+    }
+}
+
+/// Manifest and configuration must speak of the same layers; gives their chain ids.
+pub(crate) fn check_layers(manifest: &Manifest, parsed: &ParsedConfig) -> Result<Vec<Digest>, ImageError> {
+    if manifest.layers.len() != parsed.diff_ids.len() {
+        return Err(ImageError::malformed(
+            "the image's configuration",
+            format!(
+                "it names {} layers and the manifest {}",
+                parsed.diff_ids.len(),
+                manifest.layers.len()
+            ),
+        ));
+    }
+    Ok(chain_ids(&parsed.diff_ids))
+}
+
+/// Runs `work` where blocking harms nobody.
+pub(crate) async fn blocking<T, F>(work: F) -> Result<T, ImageError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, ImageError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(ImageError::Broken(error.to_string())),
+    }
+}
