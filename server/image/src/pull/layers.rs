@@ -40,8 +40,11 @@ impl Pull<'_> {
         parsed: &ParsedConfig,
         chain: &[Digest],
     ) -> Result<Vec<u64>, ImageError> {
-        let jobs = self.jobs(manifest, parsed, chain);
-        let mut running = stream::iter(jobs.into_iter().map(|job| self.bring(registry, job))).buffer_unordered(AT_ONCE);
+        let mut wanted = Vec::new();
+        for job in self.jobs(manifest, parsed, chain) {
+            wanted.push(self.bring(registry, job));
+        }
+        let mut running = stream::iter(wanted).buffer_unordered(AT_ONCE);
         let mut failure = None;
         // Waited for also after a failure: nothing runs on behind it.
         while let Some(outcome) = running.next().await {
