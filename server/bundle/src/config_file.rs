@@ -33,10 +33,20 @@ pub enum ConfigError {
 /// When it is not there, is no JSON, has a value that its property cannot have, or
 /// follows another specification. Unknown properties mean nothing.
 pub fn read(path: &Path) -> Result<Config, ConfigError> {
-    let shown = || path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: shown(), source })?;
-    let form = |source| ConfigError::Form { path: shown(), source };
-    let mut config: Value = serde_json::from_slice(&bytes).map_err(form)?;
+    let bytes = std::fs::read(path).map_err(|source| ConfigError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
+    parse(path, bytes)
+}
+
+/// [`read`] of what was read already.
+pub fn parse(path: &Path, bytes: impl AsRef<[u8]>) -> Result<Config, ConfigError> {
+    let form = |source| ConfigError::Form {
+        path: path.display().to_string(),
+        source,
+    };
+    let mut config: Value = serde_json::from_slice(bytes.as_ref()).map_err(form)?;
     drop(bytes);
     let version = config["ociVersion"].as_str().unwrap_or_default();
     check_version(version)?;

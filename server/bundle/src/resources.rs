@@ -83,33 +83,37 @@ fn put_map(map: &mut Map<String, Value>, name: &str, value: Map<String, Value>) 
     }
 }
 
-/// The limits and device rules that a bundle asks for.
+/// The limits and device rules that a bundle asks for. Engines write 0, or an empty
+/// list of processors, for what they do not limit.
 pub fn limits(resources: &LinuxResources) -> (Limits, Vec<DeviceRule>) {
     let at = |amount: i64| match u64::try_from(amount) {
-        Ok(amount) => Ceiling::At(amount),
-        Err(_) => Ceiling::Unlimited,
+        Ok(0) => None,
+        Ok(amount) => Some(Ceiling::At(amount)),
+        Err(_) => Some(Ceiling::Unlimited),
     };
+    let some = |amount: Option<u64>| amount.filter(|amount| *amount != 0);
+    let list = |list: &Option<String>| list.clone().filter(|list| !list.is_empty());
     let memory = resources.memory().as_ref().map(|memory| Memory {
-        limit: memory.limit().map(at),
-        memory_and_swap: memory.swap().map(at),
-        reservation_bytes: memory.reservation().and_then(|bytes| u64::try_from(bytes).ok()),
+        limit: memory.limit().and_then(at),
+        memory_and_swap: memory.swap().and_then(at),
+        reservation_bytes: some(memory.reservation().and_then(|bytes| u64::try_from(bytes).ok())),
         swappiness: memory.swappiness().and_then(|value| u8::try_from(value).ok()),
         oom_kill_disabled: memory.disable_oom_killer().unwrap_or(false),
     });
     let cpu = resources.cpu().as_ref().map(|cpu| Cpu {
-        shares: cpu.shares(),
-        quota: cpu.quota().map(at),
-        period_us: cpu.period(),
+        shares: some(cpu.shares()),
+        quota: cpu.quota().and_then(at),
+        period_us: some(cpu.period()),
         burst_us: cpu.burst(),
-        cpus: cpu.cpus().clone(),
-        mems: cpu.mems().clone(),
+        cpus: list(cpu.cpus()),
+        mems: list(cpu.mems()),
         idle: cpu.idle().map(|idle| idle != 0),
     });
     let unified = resources.unified().clone().unwrap_or_default();
     let limits = Limits {
         memory: memory.unwrap_or_default(),
         cpu: cpu.unwrap_or_default(),
-        pids: resources.pids().as_ref().map(|pids| at(pids.limit())),
+        pids: resources.pids().as_ref().and_then(|pids| at(pids.limit())),
         io: resources.block_io().as_ref().map(io).unwrap_or_default(),
         unified: unified.into_iter().collect(),
     };
@@ -144,7 +148,7 @@ fn io(block_io: &LinuxBlockIo) -> Io {
         devices.iter().flatten().map(amount).collect()
     };
     Io {
-        weight: block_io.weight(),
+        weight: block_io.weight().filter(|weight| *weight != 0),
         weight_device: block_io
             .weight_device()
             .iter()
@@ -167,6 +171,18 @@ fn io(block_io: &LinuxBlockIo) -> Io {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_zero_is_no_limit() {
+        let json = json!({
+            "memory": {"limit": 0, "swap": 0, "reservation": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""},
+            "pids": {"limit": 0}, "blockIO": {"weight": 0},
+        });
+        assert_eq!(
+            super::limits(&serde_json::from_value(json).unwrap()).0,
+            Limits::default()
+        );
+    }
 
     #[test]
     fn limits_come_back_as_they_were_written() {

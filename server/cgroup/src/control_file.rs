@@ -3,19 +3,35 @@
 use crate::error::CgroupError;
 use model::container::limits::Ceiling;
 use std::fs::OpenOptions;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
 pub(crate) fn read(file: &Path) -> Result<String, CgroupError> {
-    std::fs::read_to_string(file).map_err(|source| CgroupError::Read {
+    read_raw(file).map_err(|source| CgroupError::Read {
         file: file.to_owned(),
         source,
     })
 }
 
+/// The kernel makes these files anew at each read and tells no size beforehand: a
+/// page holds most of them whole.
+fn read_raw(file: &Path) -> io::Result<String> {
+    let mut opened = std::fs::File::open(file)?;
+    let mut text = Vec::new();
+    let mut page = [0; 4 << 10];
+    loop {
+        match opened.read(&mut page) {
+            Ok(0) => return String::from_utf8(text).map_err(io::Error::other),
+            Ok(length) => text.extend_from_slice(&page[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// `None` where the file is not there, or the kernel has the file but not the feature.
 pub(crate) fn read_if_there(file: &Path) -> Result<Option<String>, CgroupError> {
-    match std::fs::read_to_string(file) {
+    match read_raw(file) {
         Ok(text) => Ok(Some(text)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(source) => Err(CgroupError::Read {

@@ -68,7 +68,8 @@ impl Group {
     /// # Errors
     /// [`CgroupError::InUse`] when it holds processes or is frozen.
     pub fn create_unused(&self) -> Result<(), CgroupError> {
-        if self.exists() && (!self.processes()?.is_empty() || self.is_frozen()?) {
+        let exists = self.counting_dirs().iter().any(|dir| dir.is_dir());
+        if exists && (!self.processes()?.is_empty() || self.is_frozen()?) {
             return Err(CgroupError::InUse {
                 dir: self.any_dir().unwrap_or_else(|| self.path.clone()),
             });
@@ -159,6 +160,20 @@ impl Group {
             }
         }
         first
+    }
+
+    /// [`Self::remove`] of a group whose processes should have ended, at once: false when
+    /// something is in it still, which then stays.
+    pub fn remove_if_empty(&self) -> Result<bool, CgroupError> {
+        for dir in self.dirs() {
+            match fs::remove_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) if is_busy(&error) => return Ok(false),
+                Err(source) => return Err(CgroupError::Remove { dir, source }),
+            }
+        }
+        Ok(true)
     }
 
     /// Processes killed for want of memory since the group was made.
@@ -261,6 +276,10 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(sys::errno::ENODEV)
 }
 
+fn is_busy(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(sys::errno::EBUSY) || error.kind() == ErrorKind::DirectoryNotEmpty
+}
+
 pub(crate) fn collect_processes(dir: &Path, into: &mut BTreeSet<i32>) -> Result<(), CgroupError> {
     let procs = control_file::read_if_there(&dir.join("cgroup.procs"))?.unwrap_or_default();
     // A process of another pid namespace shows as 0, and 0 means oneself in every call.
@@ -288,9 +307,7 @@ fn remove_tree(dir: &Path, deadline: Instant) -> Result<(), CgroupError> {
                     remove_tree(&child, deadline)?;
                 }
                 // The kernel finishes a killed process a moment after its end is seen.
-                let may_pass =
-                    source.raw_os_error() == Some(sys::errno::EBUSY) || source.kind() == ErrorKind::DirectoryNotEmpty;
-                if !may_pass || Instant::now() >= deadline {
+                if !is_busy(&source) || Instant::now() >= deadline {
                     return Err(CgroupError::Remove {
                         dir: dir.to_owned(),
                         source,

@@ -339,3 +339,154 @@ fn errors_reach_the_callers_log_as_json() {
     assert_eq!(line["level"], "error");
     assert!(line["msg"].as_str().unwrap().contains("nobody"));
 }
+
+/// The last line of an error, and the exit code.
+fn failure(output: &Output) -> (Option<i32>, String) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text.lines().last().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_bundle_that_changes_after_the_creation_changes_nothing() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    bundle.edit(|config| config["process"]["env"] = json!(["PATH=/bin", "WORD=first"]));
+    assert!(bundle.create().status.success());
+    bundle.edit(|config| {
+        config["process"]["env"] = json!(["PATH=/bin", "WORD=second"]);
+        config["root"]["path"] = "elsewhere".into();
+    });
+    assert!(bundle.on_it("start", &[]).status.success());
+    let exec = bundle.on_it("exec", &["sh", "-c", "echo $WORD"]);
+    assert_eq!(exec.stdout, b"first\n");
+    let state: Value = serde_json::from_slice(&bundle.on_it("state", &[]).stdout).unwrap();
+    assert_eq!(state["rootfs"], bundle.path().join("rootfs").to_str().unwrap());
+    fs::remove_file(bundle.path().join("config.json")).unwrap();
+    assert!(bundle.on_it("kill", &["KILL"]).status.success());
+    bundle.until("stopped");
+    assert!(bundle.on_it("delete", &[]).status.success());
+}
+
+#[test]
+fn a_command_that_is_not_there_fails_the_creation_and_leaves_nothing() {
+    let Some(bundle) = Bundle::new("") else { return };
+    fs::write(bundle.path().join("rootfs/plain"), "").unwrap();
+    for (command, code, why) in [
+        ("/not/there", 127, "no such file or directory"),
+        ("nothing", 127, "executable file not found in $PATH"),
+        ("", 127, "it is empty"),
+        ("/plain", 126, "permission denied"),
+        ("/bin", 126, "permission denied"),
+    ] {
+        bundle.edit(|config| config["process"]["args"] = json!([command]));
+        let created = bundle.create();
+        let said = fs::read_to_string(bundle.dir.path().join("output")).unwrap();
+        assert_eq!(created.status.code(), Some(code), "{said}");
+        assert!(said.contains(&format!("cannot run `{command}`: {why}")), "{said}");
+        assert!(!bundle.on_it("state", &[]).status.success());
+        assert!(!bundle.group().exists());
+    }
+}
+
+#[test]
+fn engines_find_the_words_they_look_for() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    for command in ["state", "start", "kill", "delete", "pause", "resume", "ps"] {
+        let (code, said) = failure(&bundle.on_it(command, &[]));
+        assert_eq!(code, Some(1), "{command}");
+        assert!(said.contains("does not exist"), "{command}: {said}");
+    }
+    assert!(
+        bundle.on_it("delete", &["--force"]).status.success(),
+        "nothing is to do"
+    );
+    assert!(bundle.create().status.success());
+    assert!(!bundle.create().status.success());
+    let said = fs::read_to_string(bundle.dir.path().join("output")).unwrap();
+    assert!(said.contains("container with given ID already exists"), "{said}");
+    assert!(bundle.on_it("kill", &["9"]).status.success());
+    bundle.until("stopped");
+    let (_, said) = failure(&bundle.on_it("kill", &["KILL"]));
+    assert!(said.contains("container not running"), "{said}");
+    let (_, said) = failure(&bundle.on_it("start", &[]));
+    assert!(said.contains("cannot start a container that has stopped"), "{said}");
+    let (_, said) = failure(&bundle.on_it("exec", &["true"]));
+    assert!(
+        said.contains("cannot exec in a container that is not running"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_exec_is_told_what_it_lacks_by_its_exit_code() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("start", &[]).status.success());
+    for (arguments, code, why) in [
+        (&["nothing"][..], 127, "executable file not found in $PATH"),
+        (&["/bin"], 126, "permission denied"),
+    ] {
+        let (found, said) = failure(&bundle.on_it("exec", arguments));
+        assert_eq!(found, Some(code), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+    let exec = bundle
+        .command(&["exec", "--cwd", "/not/there", &bundle.id, "echo"])
+        .output()
+        .unwrap();
+    let (code, said) = failure(&exec);
+    assert_eq!(code, Some(127), "{said}");
+    assert!(
+        !bundle.path().join("rootfs/not").exists(),
+        "an exec makes no directories"
+    );
+}
+
+#[test]
+fn systemds_cgroups_are_refused_and_not_forgotten() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    let output = bundle
+        .command(&["--systemd-cgroup", "run", "-b"])
+        .arg(bundle.path())
+        .arg(&bundle.id)
+        .output()
+        .unwrap();
+    assert!(failure(&output).1.contains("cgroupfs"), "{output:?}");
+    assert_eq!(output.stdout, b"");
+}
+
+#[test]
+fn sizes_may_have_units_and_zero_is_no_limit() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    bundle.edit(|config| {
+        config["linux"]["resources"] = json!({
+            "memory": {"limit": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""}, "pids": {"limit": 0},
+            "blockIO": {"weight": 0},
+        });
+    });
+    assert!(bundle.create().status.success());
+    let update = |arguments: &[&str]| {
+        let output = bundle
+            .command(&["update"])
+            .args(arguments)
+            .arg(&bundle.id)
+            .output()
+            .unwrap();
+        output.status.success()
+    };
+    assert!(update(&["--memory", "64m", "--memory-swap=-1"]));
+    assert!(!update(&["--memory", "much"]));
+    assert!(!update(&["--cpu-rt-runtime", "5"]));
+    let limits = bundle.group().read_limits().unwrap();
+    assert_eq!(
+        limits.memory.limit,
+        Some(model::container::limits::Ceiling::At(64 << 20))
+    );
+}

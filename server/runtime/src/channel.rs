@@ -37,7 +37,11 @@ impl Channel {
 
     pub(crate) fn listen(&mut self) -> io::Result<Said> {
         let mut letter = [0];
-        let (length, mut descriptors) = sys::fd_passing::receive(&self.0, &mut letter)?;
+        let (length, mut descriptors) = match sys::fd_passing::receive(&self.0, &mut letter) {
+            // Closed with a word of the caller's unread.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Said::Nothing),
+            received => received?,
+        };
         if length == 0 {
             return Ok(Said::Nothing);
         }
@@ -50,8 +54,12 @@ impl Channel {
                 Ok(Said::Pid(i32::from_le_bytes(pid)))
             }
             _ => {
-                let mut text = String::new();
-                self.0.read_to_string(&mut text)?;
+                let mut text = Vec::new();
+                match self.0.read_to_end(&mut text) {
+                    Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
+                    _ => {}
+                }
+                let text = String::from_utf8_lossy(&text);
                 let mut parts = text.splitn(3, '\0');
                 let mut part = || parts.next().unwrap_or_default().to_owned();
                 let (code, step, message) = (part(), part(), part());

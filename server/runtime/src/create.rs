@@ -37,7 +37,12 @@ pub struct Create<'a> {
     /// Run in the caller's namespaces when the container's are made, before init
     /// runs the hooks that are its own.
     pub runtime_hooks: Option<RuntimeHooks<'a>>,
+    /// Called as soon as init is there, long before its command can begin.
+    pub remember: Option<Remember<'a>>,
 }
+
+/// Is told who init is.
+pub type Remember<'a> = &'a dyn Fn(InitProcess) -> io::Result<()>;
 
 /// Is told who init is.
 pub type RuntimeHooks<'a> = &'a dyn Fn(InitProcess) -> Result<(), HookError>;
@@ -78,6 +83,8 @@ pub enum Gate {
     Pipe,
     /// A byte that somebody writes into this FIFO.
     Fifo(PathBuf),
+    /// For nothing: it goes on when it is ready. [`Created::start`] tells how it went.
+    Open,
 }
 
 /// A container whose command has not begun.
@@ -88,6 +95,8 @@ pub struct Created {
     /// The near side of its terminal.
     pub terminal: Option<OwnedFd>,
     channel: Channel,
+    /// Whether init was told to begin.
+    begun: bool,
 }
 
 /// Creates a container. On failure init is gone and reaped, and so is the cgroup,
@@ -132,7 +141,7 @@ struct Plan {
 /// it neither waits for the other side nor ever ends.
 fn open_gate(gate: &Gate) -> Result<Option<File>, CreateError> {
     match gate {
-        Gate::Pipe => Ok(None),
+        Gate::Pipe | Gate::Open => Ok(None),
         Gate::Fifo(path) => File::options()
             .read(true)
             .write(true)
@@ -147,6 +156,8 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
     let entry = crate::group::entry(&request.group, request.spec, plan.ids.as_ref())?;
     let (mut ours, mut theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
     let hooks = request.runtime_hooks.take();
+    let remember = request.remember.take();
+    let opens = matches!(request.gate, Gate::Open);
     let has_own_users = plan.namespaces.has_own_users();
     if has_own_users {
         give_streams(&request.stdio, plan.ids.as_ref());
@@ -218,11 +229,23 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
         error
     };
     let init = attend(&mut ours, pid, plan.ids.as_ref(), process).map_err(undo)?;
+    if let Some(remember) = remember {
+        remember(init)
+            .map_err(CreateError::system("write down who init is"))
+            .map_err(undo)?;
+    }
     let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
+    let go = |channel: &mut Channel| channel.go().map_err(CreateError::system("reach init"));
+    // Said beforehand, so that init need not wait for this process to be woken.
+    let begun = opens && hooks.is_none();
+    if begun {
+        // If it is gone already it has told why.
+        let _ = go(&mut ours);
+    }
     let mut said = hear(&mut ours).map_err(undo)?;
     if let (Said::Prepared, Some(hooks)) = (&said, hooks) {
         hooks(init).map_err(|error| undo(error.into()))?;
-        ours.go().map_err(CreateError::system("reach init")).map_err(undo)?;
+        go(&mut ours).map_err(undo)?;
         said = hear(&mut ours).map_err(undo)?;
     }
     match said {
@@ -231,6 +254,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
             pidfd,
             terminal,
             channel: ours,
+            begun,
         }),
         Said::Failed(failure) => Err(undo(CreateError::Init(failure))),
         Said::Nothing | Said::Pid(_) | Said::Prepared => Err(undo(CreateError::Vanished)),
@@ -296,8 +320,10 @@ impl Created {
     /// With the exit code 126, 127 or 128. Init has ended then, and is not reaped.
     pub fn start(&mut self) -> Result<(), StartError> {
         let lost =
-            |error: std::io::Error| StartError::from(Failure::new("start", format!("init cannot be reached: {error}")));
-        self.channel.go().map_err(lost)?;
+            |error: io::Error| StartError::from(Failure::new("start", format!("init cannot be reached: {error}")));
+        if !self.begun {
+            self.channel.go().map_err(lost)?;
+        }
         match self.channel.listen().map_err(lost)? {
             Said::Failed(failure) => Err(failure.into()),
             Said::Nothing | Said::Ready(_) | Said::Pid(_) | Said::Prepared => Ok(()),

@@ -85,6 +85,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
                 listener,
                 preserve_fds: request.preserve_fds,
                 keyring: None,
+                makes_directory: false,
             };
             let failure = match streams(request.stdio, &mut theirs).and_then(|()| wanted.prepared()) {
                 Ok(wanted) => init::begin_program(wanted),

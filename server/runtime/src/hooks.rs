@@ -9,8 +9,8 @@ use serde_json::Value;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 #[error("{name} hook `{path}` failed: {why}", path = path.display())]
@@ -56,17 +56,24 @@ fn one(hook: &Hook, state: &Value) -> io::Result<Option<String>> {
         let _ = stdin.write_all(state.to_string().as_bytes());
     }
     let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
-    let deadline = limit.map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            child.kill()?;
-            child.wait()?;
-            return Ok(Some("it took longer than it may".to_owned()));
-        }
-        std::thread::sleep(Duration::from_millis(2));
+    let status = match limit {
+        None => child.wait()?,
+        Some(seconds) => match end_within(&mut child, Duration::from_secs(seconds))? {
+            Some(status) => status,
+            None => return Ok(Some(format!("it took longer than the {seconds} s it may"))),
+        },
     };
     Ok((!status.success()).then(|| status.to_string()))
+}
+
+/// `None` when it had to be killed.
+fn end_within(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+    let ended = sys::pidfd::open(pid).and_then(|handle| sys::pidfd::wait_for_end(handle, limit));
+    if let Ok(true) = ended {
+        return child.wait().map(Some);
+    }
+    child.kill()?;
+    child.wait()?;
+    ended.map(|_| None)
 }

@@ -31,6 +31,6 @@ mod sources;
 mod sysctl;
 mod user;
 
-pub use create::{Create, Created, Gate, Rootfs, RuntimeHooks, Stdio, create};
+pub use create::{Create, Created, Gate, Remember, Rootfs, RuntimeHooks, Stdio, create};
 pub use error::{CreateError, ExecError, Failure, StartError};
 pub use exec::{Exec, Execed, exec};

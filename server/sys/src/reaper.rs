@@ -2,8 +2,8 @@
 //! pid_namespaces(7)
 
 use crate::children::{Ended, reap};
-use std::io;
-use std::os::fd::AsFd;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _};
 
 /// Blocks every signal, so that [`keep`] hears of those that come before it.
 pub fn block_signals() {
@@ -12,6 +12,42 @@ pub fn block_signals() {
         let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigfillset(all.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+/// Every signal that comes, to be read: none does anything by itself any more.
+/// signalfd(2)
+#[derive(Debug)]
+pub struct Signals(std::fs::File);
+
+impl Signals {
+    pub fn watch() -> io::Result<Self> {
+        block_signals();
+        // SAFETY: the set is initialised by the first call before the second reads it.
+        let fd = unsafe {
+            let mut all = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+            libc::sigfillset(all.as_mut_ptr());
+            libc::signalfd(-1, all.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call above opened it, and nothing else owns it yet.
+        Ok(Self(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }.into()))
+    }
+
+    /// The next one that has come; `None` when there is no more.
+    pub fn next(&self) -> Option<i32> {
+        let mut told = [0; size_of::<libc::signalfd_siginfo>()];
+        // The number comes first. signalfd(2)
+        let whole = (&self.0).read(&mut told).is_ok_and(|length| length == told.len());
+        whole.then(|| i32::from_ne_bytes([told[0], told[1], told[2], told[3]]))
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -9,21 +9,28 @@ use std::path::Path;
 const FILES: [&str; 2] = ["cpuset.cpus", "cpuset.mems"];
 
 /// A new v1 group has neither processors nor nodes, and takes no process before it does:
-/// copies both from the parent, from the mount `root` down to `path`.
+/// takes both from the nearest group above that has them, up to the mount `root`.
 pub(crate) fn inherit(root: &Path, path: &Path) -> Result<(), CgroupError> {
-    let mut dir = root.to_owned();
-    for part in path {
-        let parent = dir.clone();
-        dir.push(part);
-        for file in FILES {
-            let own = control_file::read_if_there(&dir.join(file))?;
-            if own.is_some_and(|own| own.trim().is_empty()) {
-                let theirs = control_file::read(&parent.join(file))?;
-                control_file::write(&dir.join(file), theirs.trim())?;
-            }
-        }
+    for file in FILES {
+        held_or_inherited(root, path, file)?;
     }
     Ok(())
+}
+
+fn held_or_inherited(root: &Path, path: &Path, file: &str) -> Result<Option<String>, CgroupError> {
+    let own = root.join(path).join(file);
+    let Some(held) = control_file::read_if_there(&own)? else {
+        return Ok(None);
+    };
+    let held = held.trim();
+    let (false, Some(above)) = (!held.is_empty(), path.parent()) else {
+        return Ok(Some(held.to_owned()));
+    };
+    let theirs = held_or_inherited(root, above, file)?;
+    if let Some(theirs) = &theirs {
+        control_file::write(&own, theirs)?;
+    }
+    Ok(theirs)
 }
 
 pub(crate) fn steps(asked: &Cpu) -> Vec<Step> {

@@ -11,6 +11,8 @@ pub(super) struct Global {
     pub(super) root: PathBuf,
     pub(super) log: Option<PathBuf>,
     pub(super) log_json: bool,
+    /// The caller wants cgroups made by systemd.
+    pub(super) systemd_cgroup: bool,
     pub(super) command: Option<String>,
 }
 
@@ -43,6 +45,41 @@ impl Arguments {
         Ok(self.0.value()?.string()?)
     }
 
+    /// Whether the switch just read is on: `--name`, `--name=true` or `--name=false`.
+    pub(super) fn flag(&mut self) -> Result<bool> {
+        match self.0.optional_value().map(|value| value.string()).transpose()? {
+            None => Ok(true),
+            Some(value) => value
+                .parse()
+                .ok()
+                .with_context(|| format!("`{value}` is neither `true` nor `false`")),
+        }
+    }
+
+    /// Bytes, with a unit or without: `64m`. -1 is no limit.
+    pub(super) fn bytes(&mut self) -> Result<i64> {
+        let text = self.value()?;
+        let at = text
+            .find(|letter: char| letter.is_ascii_alphabetic())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(at);
+        let shift = match unit.to_ascii_lowercase().trim_end_matches("ib").trim_end_matches('b') {
+            "" => 0,
+            "k" => 10,
+            "m" => 20,
+            "g" => 30,
+            "t" => 40,
+            _ => bail!("`{text}` is no size such as `64m`"),
+        };
+        let number: i64 = number
+            .parse()
+            .ok()
+            .with_context(|| format!("`{text}` is no size such as `64m`"))?;
+        number
+            .checked_mul(1 << shift)
+            .with_context(|| format!("`{text}` is too much"))
+    }
+
     pub(super) fn number<T: std::str::FromStr>(&mut self) -> Result<T> {
         let text = self.value()?;
         text.parse()
@@ -66,6 +103,7 @@ impl Global {
             root: ROOT.into(),
             log: None,
             log_json: false,
+            systemd_cgroup: false,
             command: None,
         };
         while let Some(argument) = arguments.next()? {
@@ -77,9 +115,16 @@ impl Global {
                 Argument::Switch(name) => match name.as_str() {
                     "root" => global.root = arguments.value()?.into(),
                     "log" => global.log = Some(arguments.value()?.into()),
-                    "log-format" => global.log_json = arguments.value()? == "json",
-                    "rootless" => drop(arguments.value()?),
-                    "debug" | "systemd-cgroup" => {}
+                    "log-format" => {
+                        global.log_json = match arguments.value()?.as_str() {
+                            "json" => true,
+                            "text" => false,
+                            other => bail!("log format `{other}` is neither `text` nor `json`"),
+                        }
+                    }
+                    "systemd-cgroup" => global.systemd_cgroup = arguments.flag()?,
+                    "rootless" | "criu" => drop(arguments.value()?),
+                    "debug" => drop(arguments.flag()?),
                     "version" | "v" => {
                         global.command = Some("version".to_owned());
                         break;

@@ -1,13 +1,13 @@
 //! `create`: a container whose command waits.
 
 use super::arguments::{Argument, Arguments, Global, unknown};
-use super::console;
-use super::state_file::{self, StateFile, Status};
+use super::state_file::{self, StateFile};
+use super::{console, delete, hooks};
 use anyhow::{Context as _, Result, bail};
-use cgroup::Hierarchies;
-use model::container::InitProcess;
-use oci_spec::runtime::Spec;
-use runtime::{Create, Created, Gate, Rootfs, Stdio};
+use bundle::config_file::Config;
+use cgroup::{Group, Hierarchies};
+use oci_spec::runtime::{Process, Spec};
+use runtime::{Create, Created, Gate, Rootfs, RuntimeHooks, Stdio};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -50,11 +50,11 @@ impl Wish {
                     "console-socket" => wish.console_socket = Some(arguments.value()?.into()),
                     "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
                     "preserve-fds" => wish.preserve_fds = arguments.number()?,
-                    "no-pivot" => wish.no_pivot = true,
-                    "no-new-keyring" => wish.no_new_keyring = true,
-                    "d" | "detach" => wish.detach = true,
-                    "keep" => wish.keep = true,
-                    "no-subreaper" => {}
+                    "no-pivot" => wish.no_pivot = arguments.flag()?,
+                    "no-new-keyring" => wish.no_new_keyring = arguments.flag()?,
+                    "d" | "detach" => wish.detach = arguments.flag()?,
+                    "keep" => wish.keep = arguments.flag()?,
+                    "no-subreaper" => drop(arguments.flag()?),
                     _ => return unknown(&name),
                 },
             }
@@ -68,19 +68,44 @@ impl Wish {
     }
 }
 
+/// What is made, for those who go on with it.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) state: StateFile,
+    pub(super) created: Created,
+    pub(super) group: Group,
+    pub(super) spec: Spec,
+}
+
+/// Whether the command waits for a `start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    Yes,
+    No { detached: bool },
+}
+
 pub(super) fn create(global: &Global, arguments: Arguments) -> Result<()> {
     let wish = Wish::parse(arguments)?;
-    let (_, mut created) = make(global, &wish, true)?;
-    if let (Some(socket), Some(master)) = (&wish.console_socket, created.terminal.take()) {
-        console::hand_over(socket, &master)?;
-    }
-    Ok(())
+    let mut made = make(global, &wish, Waits::Yes)?;
+    let handed_over = match (&wish.console_socket, made.created.terminal.take()) {
+        (Some(socket), Some(master)) => console::hand_over(socket, &master),
+        _ => Ok(()),
+    };
+    handed_over.inspect_err(|_| {
+        // Of two failures the first is the one to tell.
+        let _ = delete::remove(global, &made.state, &made.group, None);
+    })
 }
 
 /// Makes the container and its state; undone altogether when it fails.
-pub(super) fn make(global: &Global, wish: &Wish, apart: bool) -> Result<(StateFile, Created)> {
+pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
+    if global.systemd_cgroup {
+        bail!("--systemd-cgroup is not supported: this runtime makes cgroups itself; choose `cgroupfs` in the engine");
+    }
     let dir = state_file::dir(global, &wish.id)?;
-    let bundle::config_file::Config { spec, warnings } = bundle::config_file::read(&wish.bundle.join("config.json"))?;
+    let path = wish.bundle.join("config.json");
+    let config = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let Config { spec, warnings } = bundle::config_file::parse(&path, &config)?;
     for warning in warnings {
         super::log::warning(global, &warning);
     }
@@ -89,84 +114,81 @@ pub(super) fn make(global: &Global, wish: &Wish, apart: bool) -> Result<(StateFi
         .as_ref()
         .and_then(|process| process.terminal())
         .unwrap_or(false);
-    if terminal && wish.console_socket.is_none() && apart {
-        bail!("a container with a terminal needs --console-socket");
+    if terminal && wish.console_socket.is_none() && waits != (Waits::No { detached: false }) {
+        bail!("cannot allocate a terminal for a container that is left alone without --console-socket");
     }
     if !terminal && wish.console_socket.is_some() {
-        bail!("--console-socket is for containers with a terminal");
+        bail!("cannot use --console-socket: the container has no terminal");
     }
     fs::create_dir_all(&global.root).with_context(|| format!("cannot create `{}`", global.root.display()))?;
     match fs::DirBuilder::new().mode(0o711).create(&dir) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!("container `{}` exists already", wish.id),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("container with given ID already exists: `{}`", wish.id)
+        }
         Err(error) => return Err(error).with_context(|| format!("cannot create `{}`", dir.display())),
     }
-    let path = cgroup_path(&spec, &wish.id);
-    let made = fill(global, wish, &spec, &dir, &path, terminal);
+    let made = fill(global, wish, spec, &config, &dir, waits);
     if made.is_err() {
-        let _ = fs::remove_dir_all(&dir);
+        let _ = state_file::remove(&dir);
     }
     made
 }
 
-fn fill(
-    global: &Global,
-    wish: &Wish,
-    spec: &Spec,
-    dir: &Path,
-    cgroup_path: &str,
-    terminal: bool,
-) -> Result<(StateFile, Created)> {
-    let fifo = state_file::fifo(dir);
-    sys::pipe::make_fifo(&fifo).with_context(|| format!("cannot make `{}`", fifo.display()))?;
-    let group = Hierarchies::discover()?.group(cgroup_path);
-    let state_of = |init: InitProcess| StateFile {
+fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, waits: Waits) -> Result<Made> {
+    state_file::keep_config(dir, config)?;
+    let gate = match waits {
+        Waits::No { .. } => Gate::Open,
+        Waits::Yes => {
+            let fifo = state_file::fifo(dir);
+            sys::pipe::make_fifo(&fifo).with_context(|| format!("cannot make `{}`", fifo.display()))?;
+            Gate::Fifo(fifo)
+        }
+    };
+    let cgroup = cgroup_path(&spec, &wish.id);
+    let group = Hierarchies::discover()?.group(&cgroup);
+    let root = spec.root().as_ref().map_or(Path::new("rootfs"), |root| root.path());
+    let state = StateFile {
         id: wish.id.clone(),
-        pid: init.pid,
-        start_ticks: init.start_ticks,
+        pid: 0,
+        start_ticks: 0,
         bundle: wish.bundle.clone(),
-        cgroup: cgroup_path.to_owned(),
+        rootfs: wish.bundle.join(root),
+        cgroup,
         created: now(),
-        started: false,
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
     };
-    let hooks = spec.hooks().as_ref();
-    let runtime_hooks = |init| {
-        let mut shown = state_of(init).to_oci(Status::Created);
-        shown["status"] = "creating".into();
-        runtime::hooks::run("prestart", hooks.and_then(|hooks| hooks.prestart().as_ref()), &shown)?;
-        runtime::hooks::run(
-            "createRuntime",
-            hooks.and_then(|hooks| hooks.create_runtime().as_ref()),
-            &shown,
-        )
-    };
+    let runtime_hooks = spec.hooks().as_ref().map(|hooks| {
+        let state = &state;
+        move |init| hooks::before_pivot(hooks, state, init)
+    });
     let created = runtime::create(Create {
         id: &wish.id,
-        spec,
+        spec: &spec,
         bundle: &wish.bundle,
         rootfs: Rootfs::Directory,
-        stdio: stdio(terminal, spec)?,
+        stdio: stdio(spec.process().as_ref())?,
         network_namespace: None,
         group: group.clone(),
-        gate: Gate::Fifo(fifo),
+        gate,
         no_pivot: wish.no_pivot,
         no_new_keyring: wish.no_new_keyring,
         preserve_fds: wish.preserve_fds,
-        runtime_hooks: hooks.is_some().then_some(&runtime_hooks),
+        runtime_hooks: runtime_hooks.as_ref().map(|hooks| hooks as RuntimeHooks<'_>),
+        remember: Some(&|init| state.with_init(init).save(dir)),
     })?;
-    let state = state_of(created.init);
-    let known = state.save(global).and_then(|()| match &wish.pid_file {
-        Some(path) => write_pid(path, created.init.pid),
-        None => Ok(()),
-    });
-    if let Err(error) = known {
-        // Of the two failures the first is the one to tell.
-        let _ = group.kill_all();
-        let _ = group.remove();
-        return Err(error);
+    let made = Made {
+        state: state.with_init(created.init),
+        created,
+        group,
+        spec,
+    };
+    if let Some(path) = &wish.pid_file {
+        write_pid(path, made.created.init.pid).inspect_err(|_| {
+            let _ = delete::remove(global, &made.state, &made.group, None);
+        })?;
     }
-    Ok((state, created))
+    Ok(made)
 }
 
 /// Absolute is below every hierarchy's mount; relative and none below our own.
@@ -181,9 +203,10 @@ fn cgroup_path(spec: &Spec, id: &str) -> String {
     }
 }
 
-fn stdio(terminal: bool, spec: &Spec) -> Result<Stdio> {
-    if terminal {
-        let size = spec.process().as_ref().and_then(|process| process.console_size());
+/// The standard streams of a process: the caller's own, or a terminal.
+pub(super) fn stdio(process: Option<&Process>) -> Result<Stdio> {
+    if process.and_then(Process::terminal).unwrap_or(false) {
+        let size = process.and_then(Process::console_size);
         let part = |number: u64| u16::try_from(number).unwrap_or(0);
         return Ok(Stdio::Terminal {
             rows: size.map_or(0, |size| part(size.height())),
@@ -193,8 +216,7 @@ fn stdio(terminal: bool, spec: &Spec) -> Result<Stdio> {
     inherited()
 }
 
-/// The caller's own standard streams.
-pub(super) fn inherited() -> Result<Stdio> {
+fn inherited() -> Result<Stdio> {
     let share = |stream: &dyn std::os::fd::AsFd| -> Result<OwnedFd> {
         stream
             .as_fd()

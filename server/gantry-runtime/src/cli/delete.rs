@@ -1,10 +1,12 @@
 //! `delete`: removes what a stopped container left.
 
 use super::arguments::{Argument, Arguments, Global, unknown};
+use super::hooks;
 use super::state_file::{self, StateFile, Status};
 use anyhow::{Context as _, Result, bail};
-use std::fs;
-use std::time::{Duration, Instant};
+use cgroup::Group;
+use oci_spec::runtime::Spec;
+use std::time::Duration;
 
 /// How long a killed container may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -24,53 +26,41 @@ pub(super) fn delete(global: &Global, mut arguments: Arguments) -> Result<()> {
         Ok(state) => state,
         // Gone already, or never made whole.
         Err(_) if force => {
-            let _ = fs::remove_dir_all(state_file::dir(global, &id)?);
+            let _ = state_file::remove(&state_file::dir(global, &id)?);
             return Ok(());
         }
         Err(error) => return Err(error),
     };
-    let status = state.status()?;
+    let status = state.status(global)?;
     // A created container has run nothing: it may go as it is.
     if !force && matches!(status, Status::Running | Status::Paused) {
-        bail!("container `{id}` is {}; stop it first or use --force", status.word());
+        bail!(
+            "cannot delete container `{id}` that is not stopped: it is {}; stop it first or use --force",
+            status.word()
+        );
     }
-    remove(global, &state)
+    let spec = state.spec(global);
+    remove(global, &state, &state.group()?, spec.as_ref().ok())
 }
 
 /// Ends whatever is left and removes cgroup and state.
-pub(super) fn remove(global: &Global, state: &StateFile) -> Result<()> {
-    let group = state.group()?;
-    group.kill_all().context("cannot kill what is left")?;
-    if let Ok(Some(init)) = sys::pidfd::open_if_same(state.pid, state.start_ticks) {
-        let _ = sys::pidfd::send_signal(&init, 9);
-        wait_until_gone(state)?;
+pub(super) fn remove(global: &Global, state: &StateFile, group: &Group, spec: Option<&Spec>) -> Result<()> {
+    let init = sys::pidfd::open_if_same(state.pid, state.start_ticks).ok().flatten();
+    // With init its pid namespace has ended, and mostly nothing is left.
+    if init.is_some() || !group.remove_if_empty()? {
+        group.kill_all().context("cannot kill what is left")?;
+        if let Some(init) = init {
+            let _ = sys::pidfd::send_signal(&init, 9);
+            let ended = sys::pidfd::wait_for_end(&init, PATIENCE)?;
+            if !ended {
+                bail!("container `{}` does not end", state.id);
+            }
+        }
+        group.remove().context("cannot remove the cgroup")?;
     }
-    group.remove().context("cannot remove the cgroup")?;
-    let spec = state.spec();
-    fs::remove_dir_all(state_file::dir(global, &state.id)?).context("cannot remove the state")?;
-    if let Ok(spec) = spec
-        && let Some(hooks) = spec.hooks()
-        && let Err(error) = runtime::hooks::run("poststop", hooks.poststop().as_ref(), &state.to_oci(Status::Stopped))
-    {
-        super::log::error(global, &error.into());
-    }
-    Ok(())
-}
-
-fn wait_until_gone(state: &StateFile) -> Result<()> {
-    let begun = Instant::now();
-    let handle = sys::pidfd::open(state.pid);
-    let poll = sys::epoll::Poll::new()?;
-    if let Ok(handle) = &handle {
-        // Readable when the process has ended.
-        poll.add(handle, 0, sys::epoll::Interest::READ)?;
-    }
-    while state.status()? != Status::Stopped {
-        let left = PATIENCE.checked_sub(begun.elapsed());
-        let Some(left) = left else {
-            bail!("container `{}` does not end", state.id)
-        };
-        poll.wait(&mut Vec::new(), Some(left))?;
+    state_file::remove(&state_file::dir(global, &state.id)?).context("cannot remove the state")?;
+    if let Some(spec) = spec {
+        hooks::after_end(global, state, spec);
     }
     Ok(())
 }

@@ -9,13 +9,17 @@ use std::path::PathBuf;
 
 pub(super) fn state(global: &Global, mut arguments: Arguments) -> Result<()> {
     let state = StateFile::load(global, &only_id(&mut arguments)?)?;
-    println!("{:#}", state.to_oci(state.status()?));
+    println!("{:#}", state.to_oci(state.status(global)?));
     Ok(())
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as every command")]
 pub(super) fn version() -> Result<()> {
-    println!("gantry-runtime {}\nspec: 1.2.0", env!("CARGO_PKG_VERSION"));
+    println!(
+        "gantry-runtime version {}\nspec: {}",
+        env!("CARGO_PKG_VERSION"),
+        bundle::config_file::OCI_VERSION
+    );
     Ok(())
 }
 

@@ -2,12 +2,12 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::console;
-use super::create::{inherited, write_pid};
-use super::run::code_of;
+use super::create::{stdio, write_pid};
+use super::run::attend;
 use super::state_file::{StateFile, Status};
 use anyhow::{Context as _, Result, bail};
+use cgroup::{Group, Hierarchies};
 use oci_spec::runtime::Process;
-use runtime::Stdio;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -27,6 +27,11 @@ struct Wish {
     ignore_paused: bool,
     console_socket: Option<PathBuf>,
     pid_file: Option<PathBuf>,
+    preserve_fds: u32,
+    apparmor: Option<String>,
+    label: Option<String>,
+    /// Below the container's own.
+    cgroup: Option<String>,
 }
 
 impl Wish {
@@ -47,13 +52,16 @@ impl Wish {
                     "u" | "user" => wish.user = Some(arguments.value()?),
                     "g" | "additional-gids" => wish.groups.push(arguments.number()?),
                     "c" | "cap" => wish.capabilities.push(arguments.value()?),
-                    "t" | "tty" => wish.terminal = true,
-                    "d" | "detach" => wish.detach = true,
-                    "no-new-privs" => wish.no_new_privileges = true,
-                    "ignore-paused" => wish.ignore_paused = true,
+                    "t" | "tty" => wish.terminal = arguments.flag()?,
+                    "d" | "detach" => wish.detach = arguments.flag()?,
+                    "no-new-privs" => wish.no_new_privileges = arguments.flag()?,
+                    "ignore-paused" => wish.ignore_paused = arguments.flag()?,
                     "console-socket" => wish.console_socket = Some(arguments.value()?.into()),
                     "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
-                    "preserve-fds" | "apparmor" | "process-label" | "cgroup" => drop(arguments.value()?),
+                    "preserve-fds" => wish.preserve_fds = arguments.number()?,
+                    "apparmor" => wish.apparmor = Some(arguments.value()?),
+                    "process-label" => wish.label = Some(arguments.value()?),
+                    "cgroup" => wish.cgroup = Some(arguments.value()?),
                     _ => return unknown(&name),
                 },
             }
@@ -105,6 +113,11 @@ impl Wish {
                 }
             }
         }
+        for (field, value) in [("apparmorProfile", &self.apparmor), ("selinuxLabel", &self.label)] {
+            if let Some(value) = value {
+                process[field] = value.as_str().into();
+            }
+        }
         if self.no_new_privileges {
             process["noNewPrivileges"] = true.into();
         }
@@ -112,43 +125,49 @@ impl Wish {
     }
 }
 
+/// The container's cgroup, or one that it made below.
+fn group(state: &StateFile, below: Option<&str>) -> Result<Group> {
+    let Some(below) = below else { return state.group() };
+    if below.contains(':') {
+        bail!("--cgroup `{below}` names controllers, which are not joined apart; give a path alone");
+    }
+    if below.split('/').any(|part| part == "..") {
+        bail!("--cgroup `{below}` leaves the container's cgroup");
+    }
+    let group = Hierarchies::discover()?.group(&format!("{}/{below}", state.cgroup));
+    if !group.exists() {
+        bail!("--cgroup `{below}`: the container has no such cgroup");
+    }
+    Ok(group)
+}
+
 pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     let wish = Wish::parse(arguments)?;
     let id = wish.id.as_deref().context("name the container")?;
     let state = StateFile::load(global, id)?;
-    match state.status()? {
-        Status::Running => {}
+    match state.status(global)? {
+        Status::Created | Status::Running => {}
         Status::Paused if wish.ignore_paused => {}
-        status => bail!("container `{id}` is {}; an exec needs a running one", status.word()),
+        Status::Paused => bail!("cannot exec in a paused container: `{id}`; resume it first or use --ignore-paused"),
+        Status::Stopped => bail!("cannot exec in a container that is not running: `{id}` has ended"),
     }
-    let spec = state.spec()?;
+    let spec = state.spec(global)?;
     let process = wish.process(&serde_json::to_value(&spec)?)?;
     let terminal = process.terminal().unwrap_or(false);
     if terminal && wish.detach && wish.console_socket.is_none() {
         bail!("a detached exec with a terminal needs --console-socket");
     }
-    let stdio = if terminal {
-        Stdio::Terminal { rows: 0, cols: 0 }
-    } else {
-        inherited()?
-    };
     let begun = runtime::exec(runtime::Exec {
         id,
         bundle: &state.bundle,
         init: state.init(),
         process: &process,
         spec: &spec,
-        group: state.group()?,
-        stdio,
-        preserve_fds: 0,
+        group: group(&state, wish.cgroup.as_deref())?,
+        stdio: stdio(Some(&process))?,
+        preserve_fds: wish.preserve_fds,
     });
-    let mut begun = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            super::log::error(global, &anyhow::anyhow!("exec failed: {error}"));
-            return Ok(u8::try_from(error.code()).unwrap_or(1));
-        }
-    };
+    let mut begun = begun.context("exec failed")?;
     if let Some(path) = &wish.pid_file {
         write_pid(path, begun.pid)?;
     }
@@ -162,9 +181,5 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     if wish.detach {
         return Ok(0);
     }
-    if let Some(master) = master {
-        console::show(master)?;
-    }
-    sys::reaper::block_signals();
-    Ok(code_of(sys::reaper::attend(begun.pid, &begun.pidfd)?))
+    attend(master, begun.pid, &begun.pidfd)
 }

@@ -21,7 +21,7 @@ pub(super) fn kill(global: &Global, mut arguments: Arguments) -> Result<()> {
         _ => bail!("usage: kill [--all] ID [SIGNAL]"),
     };
     let state = StateFile::load(global, id)?;
-    let status = state.status()?;
+    let status = state.status(global)?;
     if all {
         for pid in state.group()?.processes()? {
             if let Ok(handle) = sys::pidfd::open(pid) {
@@ -31,10 +31,10 @@ pub(super) fn kill(global: &Global, mut arguments: Arguments) -> Result<()> {
         return Ok(());
     }
     if status == Status::Stopped {
-        bail!("container `{id}` is not running");
+        bail!("container not running: `{id}` has ended");
     }
     let init = sys::pidfd::open_if_same(state.pid, state.start_ticks)?
-        .with_context(|| format!("container `{id}` is not running"))?;
+        .with_context(|| format!("container not running: `{id}` has ended"))?;
     sys::pidfd::send_signal(&init, signal.number()).with_context(|| format!("cannot signal container `{id}`"))?;
     if status == Status::Paused && signal == Signal::KILL {
         // A frozen process dies when it thaws.
@@ -45,17 +45,17 @@ pub(super) fn kill(global: &Global, mut arguments: Arguments) -> Result<()> {
 
 pub(super) fn pause(global: &Global, mut arguments: Arguments) -> Result<()> {
     let state = StateFile::load(global, &only_id(&mut arguments)?)?;
-    match state.status()? {
+    match state.status(global)? {
         Status::Running | Status::Created => Ok(state.group()?.freeze()?),
         Status::Paused => Ok(()),
-        Status::Stopped => bail!("container `{}` is not running", state.id),
+        Status::Stopped => bail!("container not running: `{}` has ended", state.id),
     }
 }
 
 pub(super) fn resume(global: &Global, mut arguments: Arguments) -> Result<()> {
     let state = StateFile::load(global, &only_id(&mut arguments)?)?;
-    if state.status()? != Status::Paused {
-        bail!("container `{}` is not paused", state.id);
+    if state.status(global)? != Status::Paused {
+        bail!("container not paused: `{}`", state.id);
     }
     Ok(state.group()?.thaw()?)
 }

@@ -29,7 +29,7 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
         let items: Vec<Value> = states
             .iter()
             .map(|state| {
-                let mut item = state.to_oci(state.status()?);
+                let mut item = state.to_oci(state.status(global)?);
                 let owner = fs::metadata(&state.bundle).map_or(0, |metadata| metadata.uid());
                 item["owner"] = json!(if owner == 0 {
                     "root".to_owned()
@@ -53,7 +53,7 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
                 "{:<24} {:<8} {:<8} {:<32} {}",
                 state.id,
                 state.pid,
-                state.status()?.word(),
+                state.status(global)?.word(),
                 state.bundle.display(),
                 state.created
             );

@@ -10,6 +10,7 @@ mod create;
 mod delete;
 mod describe;
 mod exec;
+mod hooks;
 mod kill;
 mod list;
 mod log;
@@ -58,9 +59,24 @@ pub(crate) fn run() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             log::error(&global, &error);
-            ExitCode::FAILURE
+            code_of(&error)
         }
     }
+}
+
+/// 126 and 127 where the command could not be run, as a shell has it; else 1.
+fn code_of(error: &anyhow::Error) -> ExitCode {
+    let codes = error.chain().filter_map(|cause| {
+        let create = cause
+            .downcast_ref::<runtime::CreateError>()
+            .map(runtime::CreateError::code);
+        let start = cause.downcast_ref::<runtime::StartError>().map(|error| error.code);
+        let exec = cause.downcast_ref::<runtime::ExecError>().map(runtime::ExecError::code);
+        create.or(start).or(exec)
+    });
+    let code = codes.into_iter().find(|code| matches!(code, 126 | 127));
+    code.and_then(|code| u8::try_from(code).ok())
+        .map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn dispatch(global: &Global, arguments: Arguments) -> Result<u8> {

@@ -56,7 +56,7 @@ pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
             return Ok(());
         }
         std::thread::sleep(Duration::from_secs(interval.max(1)));
-        if state.status()? == Status::Stopped {
+        if state.status(global)? == Status::Stopped {
             return Ok(());
         }
         let now = group.oom_kills().unwrap_or(oom_kills);

@@ -1,16 +1,24 @@
 //! `run`: create, start, wait, delete.
 
 use super::arguments::{Arguments, Global};
-use super::create::{self, Wish};
-use super::{console, delete, start};
+use super::create::{self, Made, Waits, Wish};
+use super::{console, delete, hooks};
 use anyhow::Result;
 use sys::children::Ended;
 
 /// The command's exit code, or 0 when detached.
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<u8> {
     let wish = Wish::parse(arguments)?;
-    let (mut state, mut created) = create::make(global, &wish, wish.detach)?;
-    let terminal = created.terminal.take();
+    let mut made = create::make(global, &wish, Waits::No { detached: wish.detach })?;
+    let outcome = follow(global, &wish, &mut made);
+    if (!wish.detach && !wish.keep) || outcome.is_err() {
+        delete::remove(global, &made.state, &made.group, Some(&made.spec))?;
+    }
+    outcome
+}
+
+fn follow(global: &Global, wish: &Wish, made: &mut Made) -> Result<u8> {
+    let terminal = made.created.terminal.take();
     let shown = match (&wish.console_socket, terminal) {
         (Some(socket), Some(master)) => {
             console::hand_over(socket, &master)?;
@@ -18,26 +26,27 @@ pub(super) fn run(global: &Global, arguments: Arguments) -> Result<u8> {
         }
         (_, terminal) => terminal,
     };
-    let outcome = start::open_gate(global, &mut state).and_then(|()| {
-        if wish.detach {
-            return Ok(0);
-        }
-        if let Some(master) = shown {
-            console::show(master)?;
-        }
-        // What would end this command is for the container to hear.
-        sys::reaper::block_signals();
-        let ended = sys::reaper::attend(created.init.pid, &created.pidfd)?;
-        Ok(code_of(ended))
-    });
-    if (!wish.detach && !wish.keep) || outcome.is_err() {
-        delete::remove(global, &state)?;
+    made.created.start()?;
+    hooks::after_start(global, &made.state, &made.spec)?;
+    if wish.detach {
+        return Ok(0);
     }
-    outcome
+    attend(shown, made.created.init.pid, &made.created.pidfd)
+}
+
+/// Waits for the end of what runs in the foreground.
+pub(super) fn attend(terminal: Option<std::os::fd::OwnedFd>, pid: i32, pidfd: &std::os::fd::OwnedFd) -> Result<u8> {
+    // What would end this command is for the container to hear.
+    sys::reaper::block_signals();
+    let ended = match terminal {
+        Some(master) => console::show(master, pid, pidfd)?,
+        None => sys::reaper::attend(pid, pidfd)?,
+    };
+    Ok(code_of(ended))
 }
 
 /// The code a shell would show.
-pub(super) fn code_of(ended: Ended) -> u8 {
+fn code_of(ended: Ended) -> u8 {
     let code = match ended {
         Ended::Code(code) => code,
         Ended::Signal(signal) => 128 + signal,

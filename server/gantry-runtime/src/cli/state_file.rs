@@ -1,5 +1,6 @@
 //! What the command line remembers of a container between two commands:
-//! `ROOT/<id>/state.json`, beside the FIFO its init waits at.
+//! `ROOT/<id>/state.json`, a copy of `config.json` as it was at the creation, and the
+//! FIFO its init waits at until it is started.
 
 use super::arguments::Global;
 use anyhow::{Context as _, Result, bail};
@@ -9,21 +10,23 @@ use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
+const CONFIG: &str = "config.json";
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct StateFile {
     pub(super) id: String,
     pub(super) pid: i32,
     pub(super) start_ticks: u64,
     pub(super) bundle: PathBuf,
+    pub(super) rootfs: PathBuf,
     pub(super) cgroup: String,
     /// RFC 3339.
     pub(super) created: String,
-    pub(super) started: bool,
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
 }
@@ -72,20 +75,48 @@ pub(super) fn fifo(dir: &Path) -> PathBuf {
     dir.join(FIFO)
 }
 
+/// Keeps the configuration: what is changed in the bundle later has no effect.
+/// runtime-spec, runtime.md, "Lifecycle", 2
+pub(super) fn keep_config(dir: &Path, config: &[u8]) -> Result<()> {
+    let path = dir.join(CONFIG);
+    fs::write(&path, config).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Removes a container's directory with what is in it.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    // Without its state it is nobody's any more, whatever of the rest stays.
+    for name in [FILE, CONFIG, FIFO] {
+        match fs::remove_file(dir.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    match fs::remove_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => fs::remove_dir_all(dir),
+        outcome => outcome,
+    }
+}
+
 impl StateFile {
     pub(super) fn load(global: &Global, id: &str) -> Result<Self> {
         let path = dir(global, id)?.join(FILE);
-        let json = fs::read(&path).with_context(|| format!("container `{id}` does not exist"))?;
+        let json = fs::read(&path).with_context(|| format!("container does not exist: `{id}`"))?;
         serde_json::from_slice(&json).with_context(|| format!("`{}` is damaged", path.display()))
     }
 
-    pub(super) fn save(&self, global: &Global) -> Result<()> {
-        let dir = dir(global, &self.id)?;
-        let path = dir.join(FILE);
+    /// Written once, in a directory that nobody has seen a container in before.
+    pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
         let temporary = dir.join(".state.json.new");
-        fs::write(&temporary, serde_json::to_vec(self)?)
-            .and_then(|()| fs::rename(&temporary, &path))
-            .with_context(|| format!("cannot write `{}`", path.display()))
+        fs::write(&temporary, serde_json::to_vec(self)?)?;
+        fs::rename(&temporary, dir.join(FILE))
+    }
+
+    pub(super) fn with_init(&self, init: InitProcess) -> Self {
+        Self {
+            pid: init.pid,
+            start_ticks: init.start_ticks,
+            ..self.clone()
+        }
     }
 
     pub(super) fn init(&self) -> InitProcess {
@@ -99,17 +130,18 @@ impl StateFile {
         Ok(Hierarchies::discover()?.group(&self.cgroup))
     }
 
-    pub(super) fn spec(&self) -> Result<Spec> {
-        let path = self.bundle.join("config.json");
-        Spec::load(&path).with_context(|| format!("cannot read `{}`", path.display()))
+    /// As it was when the container was created.
+    pub(super) fn spec(&self, global: &Global) -> Result<Spec> {
+        let path = dir(global, &self.id)?.join(CONFIG);
+        Ok(bundle::config_file::read(&path)?.spec)
     }
 
-    /// Asks the kernel.
-    pub(super) fn status(&self) -> Result<Status> {
+    /// Asks the kernel, and whether the gate is there still.
+    pub(super) fn status(&self, global: &Global) -> Result<Status> {
         if !is_alive(self.init()) {
             return Ok(Status::Stopped);
         }
-        if !self.started {
+        if fifo(&dir(global, &self.id)?).exists() {
             return Ok(Status::Created);
         }
         let frozen = self.group()?.is_frozen().unwrap_or(false);
@@ -120,12 +152,12 @@ impl StateFile {
     pub(super) fn to_oci(&self, status: Status) -> serde_json::Value {
         let pid = if status == Status::Stopped { 0 } else { self.pid };
         serde_json::json!({
-            "ociVersion": "1.2.0",
+            "ociVersion": bundle::config_file::OCI_VERSION,
             "id": self.id,
             "pid": pid,
             "status": status.word(),
             "bundle": self.bundle,
-            "rootfs": self.bundle.join("rootfs"),
+            "rootfs": self.rootfs,
             "created": self.created,
             "annotations": self.annotations,
         })

@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use std::io::Read as _;
 
@@ -32,9 +32,26 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
             "cpu-burst" => ("cpu", "burst"),
             "cpu-share" | "cpu-shares" => ("cpu", "shares"),
             "cpu-idle" => ("cpu", "idle"),
-            "memory" => ("memory", "limit"),
-            "memory-reservation" => ("memory", "reservation"),
-            "memory-swap" => ("memory", "swap"),
+            "memory" | "memory-reservation" | "memory-swap" => {
+                let field = match name.as_str() {
+                    "memory" => "limit",
+                    other => other.trim_start_matches("memory-"),
+                };
+                resources["memory"][field] = arguments.bytes()?.into();
+                continue;
+            }
+            // Kernels that could limit it are gone.
+            "kernel-memory" | "kernel-memory-tcp" => {
+                arguments.value()?;
+                super::log::warning(
+                    global,
+                    &format!("--{name} has no effect: kernels do not limit it any more"),
+                );
+                continue;
+            }
+            "l3-cache-schema" | "mem-bw-schema" | "cpu-rt-period" | "cpu-rt-runtime" => {
+                bail!("--{name} cannot be changed while a container runs")
+            }
             "pids-limit" => ("pids", "limit"),
             "blkio-weight" => ("blockIO", "weight"),
             _ => return unknown(&name),

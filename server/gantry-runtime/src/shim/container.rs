@@ -97,6 +97,7 @@ impl Container {
             no_new_keyring: false,
             preserve_fds: 0,
             runtime_hooks: None,
+            remember: None,
         })?;
         let pidfd = created.pidfd.try_clone().context("cannot hold init");
         let begun = Begun {

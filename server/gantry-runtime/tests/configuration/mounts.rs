@@ -149,3 +149,32 @@ fn what_is_masked_is_empty_and_what_is_protected_cannot_be_written() {
     });
     bundle.run().expect("0\nprotected");
 }
+
+#[test]
+fn a_tmpfs_is_as_what_it_covers_and_for_everybody_where_that_is_nothing() {
+    let Some(bundle) = Bundle::new("stat -c %a /covering /new /asked") else {
+        return;
+    };
+    fs::create_dir(bundle.rootfs().join("covering")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o750);
+    fs::set_permissions(bundle.rootfs().join("covering"), mode).unwrap();
+    for (place, options) in [
+        ("/covering", json!([])),
+        ("/new", json!([])),
+        ("/asked", json!(["mode=700"])),
+    ] {
+        bundle.mount(json!({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options}));
+    }
+    bundle.run().expect("750\n1777\n700");
+}
+
+#[test]
+fn the_hosts_ptmx_among_the_devices_leaves_the_containers_own() {
+    let Some(bundle) = Bundle::new("readlink /dev/ptmx") else {
+        return;
+    };
+    bundle.edit(|config| {
+        config["linux"]["devices"] = json!([{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]);
+    });
+    bundle.run().expect("pts/ptmx");
+}

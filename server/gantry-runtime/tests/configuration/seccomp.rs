@@ -39,6 +39,21 @@ fn a_call_can_be_refused_for_its_arguments_alone() {
 }
 
 #[test]
+fn a_mask_without_a_value_means_zero() {
+    let rules = json!([{
+        "names": ["chmod", "fchmodat", "fchmod"], "action": "SCMP_ACT_ERRNO",
+        "args": [{"index": 1, "value": 0o4000, "op": "SCMP_CMP_MASKED_EQ"}],
+    }]);
+    let Some(bundle) = filtered(
+        "touch /x; chmod 4755 /x && echo set; chmod 755 /x 2>/dev/null || echo refused",
+        rules,
+    ) else {
+        return;
+    };
+    bundle.run().expect("set\nrefused");
+}
+
+#[test]
 fn a_deadly_rule_ends_the_program() {
     let rules = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL_PROCESS"}]);
     let Some(bundle) = filtered("(mkdir /x); echo $?", rules) else {

@@ -64,6 +64,10 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
     let given = spec.linux().as_ref().and_then(|linux| linux.devices().as_ref());
     for device in given.into_iter().flatten() {
         let path = device.path();
+        // The container's own, which engines list for those who get all of the host's.
+        if path == Path::new("/dev/ptmx") {
+            continue;
+        }
         let failed = |error| Failure::io("device", format!("cannot make `{}`", path.display()))(error);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
             return Err(failed(io::ErrorKind::InvalidInput.into()));

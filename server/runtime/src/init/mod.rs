@@ -10,6 +10,7 @@ mod devices;
 mod mounts;
 mod options;
 mod privileges;
+mod program;
 mod reaper;
 mod rootfs;
 
@@ -155,6 +156,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         listener,
         preserve_fds: init.preserve_fds,
         keyring: init.keyring,
+        makes_directory: true,
     }
     .prepared()?;
     channel(init)?

@@ -65,11 +65,12 @@ fn make(
         let target = target.map_err(failed("make the mount point"))?;
         return mount::attach(&tree, &target).map_err(failed(&what));
     }
+    let covers = kind == "tmpfs" && beneath::find(root, destination).is_ok();
     let target = destination::make_dir(root, destination).map_err(failed("make the mount point"))?;
     if kind == "cgroup" || kind == "cgroup2" {
         return cgroups(root, destination, &target, &options, surroundings);
     }
-    let tree = new_file_system(wanted, kind, &options, &target, surroundings.ids)?;
+    let tree = new_file_system(wanted, kind, &options, covers.then_some(&target), surroundings.ids)?;
     apply(&tree, &options).map_err(failed("set the options of"))?;
     if options.copy_up {
         let inside = beneath::open_dir(&tree, Path::new("/")).map_err(failed("open"))?;
@@ -82,7 +83,7 @@ fn new_file_system(
     wanted: &Mount,
     kind: &str,
     options: &Options,
-    target: &OwnedFd,
+    covered: Option<&OwnedFd>,
     ids: Option<&IdMaps>,
 ) -> Result<OwnedFd, Failure> {
     let destination = wanted.destination().display();
@@ -90,10 +91,12 @@ fn new_file_system(
     let source = wanted.source().clone().unwrap_or_default();
     let source = source.to_string_lossy();
     let mut data = options.data.clone();
-    if kind == "tmpfs" && !data.iter().any(|option| option.starts_with("mode=")) {
-        // As the directory it covers.
+    if let Some(covered) = covered
+        && !data.iter().any(|option| option.starts_with("mode="))
+    {
+        // As the directory it covers; for everybody where it covers none.
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = File::from(target.try_clone().map_err(failed("look at"))?)
+        let mode = File::from(covered.try_clone().map_err(failed("look at"))?)
             .metadata()
             .map_err(failed("look at"))?
             .permissions()

@@ -1,14 +1,14 @@
 //! The last steps, in the order that is possible: limits, filter, user and
 //! capabilities, program.
 
+use super::program;
 use crate::Failure;
-use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
+use crate::error::NOT_FOUND;
 use crate::seccomp::{Filter, Listener};
 use crate::user::{self, Identity};
 use oci_spec::runtime::{Process, Spec};
 use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
 use sys::credentials::{self, Capabilities};
 
 /// What a process is to become.
@@ -26,6 +26,8 @@ pub(crate) struct Become<'a> {
     pub(crate) listener: Option<Listener>,
     pub(crate) preserve_fds: u32,
     pub(crate) keyring: Option<&'a str>,
+    /// Whether a working directory that is missing is made, as for containers.
+    pub(crate) makes_directory: bool,
 }
 
 impl Become<'_> {
@@ -34,6 +36,7 @@ impl Become<'_> {
         if self.process.args().as_ref().is_none_or(Vec::is_empty) {
             return Err(Failure::new("exec", "there is no command; give one"));
         }
+        program::check(self.process)?;
         Ok(self)
     }
 
@@ -58,7 +61,7 @@ impl Become<'_> {
 /// Becomes the program; comes back only with the reason why not.
 pub(crate) fn begin_program(wanted: Become<'_>) -> Failure {
     match prepare(&wanted) {
-        Ok((arguments, environment)) => execute(&arguments, &environment),
+        Ok((arguments, environment)) => program::execute(&arguments, &environment),
         Err(failure) => failure,
     }
 }
@@ -89,6 +92,12 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     if !cwd.as_os_str().is_empty() {
         let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
         match std::env::set_current_dir(cwd) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !wanted.makes_directory => {
+                return Err(Failure {
+                    code: NOT_FOUND,
+                    ..failed()(error)
+                });
+            }
             // The specification leaves it open; runc makes it too, and images count on it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 std::fs::create_dir_all(cwd).map_err(failed())?;
@@ -177,52 +186,4 @@ fn last_of_each(environment: Vec<CString>) -> Vec<CString> {
         .collect();
     kept.reverse();
     kept
-}
-
-/// Looks for the program where a shell would.
-fn execute(arguments: &[CString], environment: &[CString]) -> Failure {
-    let Some(name) = arguments.first() else {
-        return Failure::new("exec", "there is no command");
-    };
-    let shown = name.to_string_lossy();
-    let failure = |code, why: &str| Failure {
-        step: "exec".to_owned(),
-        message: format!("cannot run `{shown}`: {why}"),
-        code,
-    };
-    if name.is_empty() {
-        return failure(NOT_FOUND, "it is empty");
-    }
-    let mut candidates = Vec::new();
-    if name.to_bytes().contains(&b'/') {
-        candidates.push(name.clone());
-    } else {
-        let path = environment
-            .iter()
-            .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
-        for dir in path
-            .unwrap_or(b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .split(|byte| *byte == b':')
-        {
-            let dir = if dir.is_empty() { b"." } else { dir };
-            let file = std::path::Path::new(std::ffi::OsStr::from_bytes(dir))
-                .join(std::ffi::OsStr::from_bytes(name.to_bytes()));
-            candidates.extend(CString::new(file.as_os_str().as_bytes()));
-        }
-    }
-    let mut refused = None;
-    for candidate in candidates {
-        let error = sys::program::execute(&candidate, arguments, environment);
-        match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {}
-            _ => {
-                refused.get_or_insert(error);
-            }
-        }
-    }
-    match refused {
-        None if name.to_bytes().contains(&b'/') => failure(NOT_FOUND, "no such file or directory"),
-        None => failure(NOT_FOUND, "executable file not found in $PATH"),
-        Some(error) => failure(NOT_EXECUTABLE, &error.to_string()),
-    }
 }

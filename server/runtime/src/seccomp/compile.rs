@@ -13,8 +13,6 @@ use sys::seccomp::{Flags, action};
 pub(super) enum SeccompError {
     #[error("seccomp rule of `{call}` asks for argument {index}; calls have arguments 0 to 5")]
     Argument { call: String, index: usize },
-    #[error("seccomp rule of `{call}` compares under a mask without `valueTwo`")]
-    MaskAlone { call: String },
     #[error("seccomp filter comes to {0} instructions; the kernel takes 4096")]
     TooLong(usize),
     #[error("seccomp knows no numbers of system calls for this processor")]
@@ -165,9 +163,6 @@ fn check(call: &str, args: &[LinuxSeccompArg]) -> Result<(), SeccompError> {
                 index: arg.index(),
             });
         }
-        if arg.op() == LinuxSeccompOperator::ScmpCmpMaskedEq && arg.value_two().is_none() {
-            return Err(SeccompError::MaskAlone { call: call.to_owned() });
-        }
     }
     Ok(())
 }
@@ -309,6 +304,7 @@ fn compare(to: &mut Assembler, arg: &LinuxSeccompArg, met: Label, unmet: Label) 
         LinuxSeccompOperator::ScmpCmpEq => equal(to, index, u64::MAX, value, met, unmet),
         LinuxSeccompOperator::ScmpCmpNe => equal(to, index, u64::MAX, value, unmet, met),
         LinuxSeccompOperator::ScmpCmpMaskedEq => {
+            // Engines leave it out where it is 0.
             let wanted = arg.value_two().unwrap_or(0);
             equal(to, index, value, wanted, met, unmet)
         }

@@ -1,0 +1,40 @@
+//! Hooks that run in the caller's namespaces.
+
+use super::arguments::Global;
+use super::state_file::{StateFile, Status};
+use anyhow::{Context as _, Result};
+use model::container::InitProcess;
+use oci_spec::runtime::{Hooks, Spec};
+use runtime::hooks::{HookError, run};
+
+/// `prestart` and `createRuntime`: an error undoes the creation.
+pub(super) fn before_pivot(hooks: &Hooks, state: &StateFile, init: InitProcess) -> Result<(), HookError> {
+    let mut shown = state.with_init(init).to_oci(Status::Created);
+    shown["status"] = "creating".into();
+    run("prestart", hooks.prestart().as_ref(), &shown)?;
+    run("createRuntime", hooks.create_runtime().as_ref(), &shown)
+}
+
+/// `poststart`: when one fails the container is stopped. runtime-spec, runtime.md,
+/// "Lifecycle", 10
+pub(super) fn after_start(global: &Global, state: &StateFile, spec: &Spec) -> Result<()> {
+    let Some(hooks) = spec.hooks() else { return Ok(()) };
+    let ran = run("poststart", hooks.poststart().as_ref(), &state.to_oci(Status::Running));
+    ran.inspect_err(|_| {
+        if let Err(error) = state.group().and_then(|group| Ok(group.kill_all()?)) {
+            super::log::error(global, &error);
+        }
+    })
+    .context("the container was stopped")
+}
+
+/// `poststop`: a failure is told and changes nothing.
+pub(super) fn after_end(global: &Global, state: &StateFile, spec: &Spec) {
+    let Some(hooks) = spec.hooks() else { return };
+    for hook in hooks.poststop().iter().flatten() {
+        let one = vec![hook.clone()];
+        if let Err(error) = run("poststop", Some(&one), &state.to_oci(Status::Stopped)) {
+            super::log::warning(global, &error.to_string());
+        }
+    }
+}

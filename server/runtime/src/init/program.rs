@@ -1,0 +1,103 @@
+//! The program of a process: looked for where a shell would. environ(7), execve(2)
+
+use crate::Failure;
+use crate::error::{NOT_EXECUTABLE, NOT_FOUND};
+use oci_spec::runtime::Process;
+use std::ffi::{CString, OsStr};
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Refuses a command that cannot be there, so that it fails when the container is
+/// created: engines tell it from a command that ran and failed.
+pub(super) fn check(process: &Process) -> Result<(), Failure> {
+    let Some(name) = process.args().iter().flatten().next() else {
+        return Ok(());
+    };
+    let environment = process.env().iter().flatten();
+    let mut path = environment.filter_map(|variable| variable.strip_prefix("PATH="));
+    let candidates = candidates(name.as_bytes(), path.next_back().map(str::as_bytes));
+    let mut refused = false;
+    for candidate in candidates {
+        // As the program sees it that will begin in this directory.
+        match fs::metadata(process.cwd().join(candidate)) {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => return Ok(()),
+            Ok(_) => refused = true,
+            Err(error) if is_missing(&error) => {}
+            // What root may not see its user may yet run.
+            Err(_) => return Ok(()),
+        }
+    }
+    if refused {
+        return Err(failure(name, NOT_EXECUTABLE, "permission denied"));
+    }
+    Err(missing(name))
+}
+
+/// Becomes the program; comes back only with the reason why not.
+pub(super) fn execute(arguments: &[CString], environment: &[CString]) -> Failure {
+    let Some(name) = arguments.first() else {
+        return Failure::new("exec", "there is no command");
+    };
+    let shown = name.to_string_lossy();
+    let path = environment
+        .iter()
+        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    let mut refused = None;
+    for candidate in candidates(name.to_bytes(), path) {
+        let Ok(candidate) = CString::new(candidate.as_os_str().as_bytes()) else {
+            continue;
+        };
+        let error = sys::program::execute(&candidate, arguments, environment);
+        if !is_missing(&error) {
+            refused.get_or_insert(error);
+        }
+    }
+    match refused {
+        None => missing(&shown),
+        Some(error) => failure(&shown, NOT_EXECUTABLE, &error.to_string()),
+    }
+}
+
+/// A name without `/` is looked for in each directory of the path.
+fn candidates(name: &[u8], path: Option<&[u8]>) -> Vec<PathBuf> {
+    if name.is_empty() {
+        return Vec::new();
+    }
+    if name.contains(&b'/') {
+        return vec![OsStr::from_bytes(name).into()];
+    }
+    let dirs = path.unwrap_or(PATH).split(|byte| *byte == b':');
+    dirs.map(|dir| {
+        let dir = if dir.is_empty() { b"." } else { dir };
+        Path::new(OsStr::from_bytes(dir)).join(OsStr::from_bytes(name))
+    })
+    .collect()
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn missing(name: &str) -> Failure {
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.contains('/') {
+        "no such file or directory"
+    } else {
+        "executable file not found in $PATH"
+    };
+    failure(name, NOT_FOUND, why)
+}
+
+fn failure(name: &str, code: i32, why: &str) -> Failure {
+    Failure {
+        step: "exec".to_owned(),
+        message: format!("cannot run `{name}`: {why}"),
+        code,
+    }
+}
