@@ -159,6 +159,9 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         makes_directory: true,
     }
     .prepared()?;
+    if init.gate.is_some() {
+        program::check(init.process)?;
+    }
     channel(init)?
         .say_ready(terminal.as_ref().map(|master| master.as_fd()))
         .map_err(Failure::io("start", "cannot report"))?;

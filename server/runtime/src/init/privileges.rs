@@ -36,7 +36,6 @@ impl Become<'_> {
         if self.process.args().as_ref().is_none_or(Vec::is_empty) {
             return Err(Failure::new("exec", "there is no command; give one"));
         }
-        program::check(self.process)?;
         Ok(self)
     }
 

@@ -10,10 +10,13 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// In the words that engines look for.
+const DENIED: &str = "permission denied";
+
 const PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Refuses a command that cannot be there, so that it fails when the container is
-/// created: engines tell it from a command that ran and failed.
+/// Refuses a command that cannot be there. Who creates a container that somebody else
+/// starts is to hear of it: nobody would tell it later from a command that ran and failed.
 pub(super) fn check(process: &Process) -> Result<(), Failure> {
     let Some(name) = process.args().iter().flatten().next() else {
         return Ok(());
@@ -33,7 +36,7 @@ pub(super) fn check(process: &Process) -> Result<(), Failure> {
         }
     }
     if refused {
-        return Err(failure(name, NOT_EXECUTABLE, "permission denied"));
+        return Err(failure(name, NOT_EXECUTABLE, DENIED));
     }
     Err(missing(name))
 }
@@ -59,6 +62,7 @@ pub(super) fn execute(arguments: &[CString], environment: &[CString]) -> Failure
     }
     match refused {
         None => missing(&shown),
+        Some(error) if error.kind() == io::ErrorKind::PermissionDenied => failure(&shown, NOT_EXECUTABLE, DENIED),
         Some(error) => failure(&shown, NOT_EXECUTABLE, &error.to_string()),
     }
 }
