@@ -12,6 +12,7 @@ mod programs;
 mod test;
 mod test_peers;
 mod test_rounds;
+mod test_vm;
 mod ui;
 mod wasm;
 mod workspace;
@@ -36,6 +37,10 @@ cargo xtask COMMAND
                     is still so; --record writes it down anew; needs root
   test-rounds [N]   kills the server N times (100) while twenty containers are under way,
                     and compares what the next one finds; needs root
+  test-vm [--smoke] [FILTER]
+                    runs the test files that ask something of a kernel on Debian's own, in
+                    a machine with a pure v2 tree of control groups; --smoke is the short
+                    run that `test` does
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -59,6 +64,7 @@ fn main() -> Result<()> {
         "bench-apart" => bench::run_apart(rest),
         "test-peers" => test_peers::run(rest),
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
+        "test-vm" => test_vm::run_vm(rest),
         "test-peers-apart" => test_peers::run_apart(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {

@@ -45,6 +45,12 @@ pub(crate) const TO_TEST: &[Package] = &[
         "what the test images are made of",
     ),
     package("iproute2", "ip", "looks at devices and namespaces from outside"),
+    package(
+        "qemu-system-x86",
+        "qemu-system-x86_64",
+        "boots another kernel, on a pure v2 tree of control groups",
+    ),
+    package("e2fsprogs", "mke2fs", "makes that machine's disk"),
 ];
 
 /// Beyond the first, to measure.
@@ -115,22 +121,27 @@ pub(crate) fn apt_install(names: &[&str]) -> Result<()> {
 pub(crate) fn unpack(package: &Package) -> Result<PathBuf> {
     let folder = workspace::target().join("peers").join(package.name);
     let program = folder.join(package.provides);
-    if program.exists() {
-        return Ok(program);
+    if !program.exists() {
+        unpack_into(package.name, package.purpose, &folder)?;
     }
+    Ok(program)
+}
+
+/// Downloads the package `name` and unpacks it as `folder`.
+pub(crate) fn unpack_into(name: &str, purpose: &str, folder: &Path) -> Result<()> {
     let downloads = workspace::target().join("peers/downloads");
     std::fs::create_dir_all(&downloads)?;
-    eprintln!("Unpacking {}: {}", package.name, package.purpose);
+    eprintln!("Unpacking {name}: {purpose}");
     let download = || {
         run(command("apt-get")
-            .args(["-qq", "download", package.name])
+            .args(["-qq", "download", name])
             .current_dir(&downloads))
     };
     if download().is_err() {
         run(command("apt-get").args(["-qq", "update"]))?;
         download()?;
     }
-    let start = format!("{}_", package.name);
+    let start = format!("{name}_");
     let file = std::fs::read_dir(&downloads)?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
@@ -138,13 +149,13 @@ pub(crate) fn unpack(package: &Package) -> Result<PathBuf> {
             path.file_name()
                 .is_some_and(|name| name.to_string_lossy().starts_with(&start))
         })
-        .with_context(|| format!("apt-get left no package file of {}", package.name))?;
+        .with_context(|| format!("apt-get left no package file of {name}"))?;
     // Unpacked under another name and renamed when whole, so that what is seen is complete.
     let new = folder.with_extension("new");
     let _ = std::fs::remove_dir_all(&new);
     run(command("dpkg-deb").arg("-x").arg(&file).arg(&new))?;
-    std::fs::rename(&new, &folder)?;
-    Ok(program)
+    std::fs::rename(&new, folder)?;
+    Ok(())
 }
 
 pub(crate) fn is_root() -> bool {

@@ -2,7 +2,7 @@
 //! file as a process of its own with a time limit, two at a time.
 
 use crate::process::{self, cargo, run};
-use crate::{packages, programs, ui, workspace};
+use crate::{packages, programs, test_vm, ui, workspace};
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
 use std::io::Read as _;
@@ -19,17 +19,60 @@ const SKIPPED: &str = "skipped: ";
 
 /// One compiled test file.
 pub(crate) struct TestFile {
-    name: String,
+    pub(crate) name: String,
     pub(crate) program: PathBuf,
     /// The folder of its package, where cargo would run it.
     pub(crate) folder: PathBuf,
 }
 
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     skipped: Vec<String>,
+}
+
+impl Tally {
+    /// Of what failed before it had tests to count.
+    pub(crate) fn failure() -> Self {
+        Self {
+            failed: 1,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped.extend(other.skipped);
+    }
+
+    /// Prints the sum, last; an error when something failed, or was skipped for want of
+    /// what CI must have.
+    pub(crate) fn sum_up(&self) -> Result<()> {
+        for reason in &self.skipped {
+            println!("skipped {reason}");
+        }
+        let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+        let for_root = self
+            .skipped
+            .iter()
+            .filter(|reason| reason.contains("needs root"))
+            .count();
+        if in_ci && for_root > 0 {
+            println!("{for_root} tests were skipped for want of root, which CI must have");
+        }
+        println!(
+            "{} passed, {} failed, {} skipped",
+            self.passed,
+            self.failed,
+            self.skipped.len()
+        );
+        if self.failed > 0 || (in_ci && for_root > 0) {
+            bail!("the tests did not pass");
+        }
+        Ok(())
+    }
 }
 
 pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
@@ -58,9 +101,17 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
     let files = compile(filter)?;
     let next = Mutex::new(files.iter());
     let tally = Mutex::new(Tally::default());
+    // The longest of all, and so the first.
+    let smoke_is_due = Mutex::new(filter.is_none());
     std::thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
+                let smoke = std::mem::take(&mut *smoke_is_due.lock().expect("no test runner panics"));
+                if smoke {
+                    let (report, output) = test_vm::smoke(&files);
+                    tally.lock().expect("no test runner panics").add(report);
+                    print!("{output}");
+                }
                 loop {
                     let Some(file) = next.lock().expect("no test runner panics").next() else {
                         break;
@@ -71,38 +122,13 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
                         .env("DOCKER_REGISTRY", &registry)
                         .env("DOCKER_CLI", &docker);
                     let (report, output) = run_file(file, command);
-                    let mut tally = tally.lock().expect("no test runner panics");
-                    tally.passed += report.passed;
-                    tally.failed += report.failed;
-                    tally.skipped.extend(report.skipped);
+                    tally.lock().expect("no test runner panics").add(report);
                     print!("{output}");
                 }
             });
         }
     });
-    let tally = tally.into_inner().expect("no test runner panics");
-    for reason in &tally.skipped {
-        println!("skipped {reason}");
-    }
-    let in_ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
-    let for_root = tally
-        .skipped
-        .iter()
-        .filter(|reason| reason.contains("needs root"))
-        .count();
-    if in_ci && for_root > 0 {
-        println!("{for_root} tests were skipped for want of root, which CI must have");
-    }
-    println!(
-        "{} passed, {} failed, {} skipped",
-        tally.passed,
-        tally.failed,
-        tally.skipped.len()
-    );
-    if tally.failed > 0 || (in_ci && for_root > 0) {
-        bail!("the tests did not pass");
-    }
-    Ok(())
+    tally.into_inner().expect("no test runner panics").sum_up()
 }
 
 /// Compiles every test and tells where each lies.
@@ -167,22 +193,27 @@ fn run_file(file: &TestFile, mut command: Command) -> (Tally, String) {
     });
     let mut text = String::new();
     let _ = File::open(&log).and_then(|mut log| log.read_to_string(&mut text));
-    let mut tally = read_report(&file.name, &text);
-    let seconds = begun.elapsed().as_secs_f32();
-    let verdict = match ended {
-        Ok(Some(status)) if status.success() => {
-            let line = format!("ok     {:<28} {} passed in {seconds:.1} s\n", file.name, tally.passed);
-            return (tally, line);
-        }
-        Ok(Some(status)) => status.to_string(),
-        Ok(None) => format!("it took longer than {} s", FILE_LIMIT.as_secs()),
-        Err(error) => error.to_string(),
+    let ended = match ended {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(status)) => Err(status.to_string()),
+        Ok(None) => Err(format!("it took longer than {} s", FILE_LIMIT.as_secs())),
+        Err(error) => Err(error.to_string()),
     };
-    tally.failed = tally.failed.max(1);
-    (
-        tally,
-        format!("{text}\nFAILED {:<28} {verdict}, after {seconds:.1} s\n", file.name),
-    )
+    judge(&file.name, &text, ended, begun.elapsed())
+}
+
+/// The tally of the file `name`, which printed `text`, and the line about it.
+pub(crate) fn judge(name: &str, text: &str, ended: Result<(), String>, took: Duration) -> (Tally, String) {
+    let mut tally = read_report(name, text);
+    let seconds = took.as_secs_f32();
+    let line = match ended {
+        Ok(()) => format!("ok     {name:<28} {} passed in {seconds:.1} s\n", tally.passed),
+        Err(why) => {
+            tally.failed = tally.failed.max(1);
+            format!("{text}\nFAILED {name:<28} {why}, after {seconds:.1} s\n")
+        }
+    };
+    (tally, line)
 }
 
 /// `None` when the time was over.

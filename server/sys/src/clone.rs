@@ -29,7 +29,7 @@ pub enum Cloned {
 /// locks that the others held would stay locked for ever.
 pub fn clone(birth: Birth<'_>) -> io::Result<Cloned> {
     // A clone has one thread for certain, and its /proc may be another's.
-    let single = IS_CLONE.load(Ordering::Relaxed) || std::fs::read_dir("/proc/self/task")?.count() == 1;
+    let single = is_clone() || std::fs::read_dir("/proc/self/task")?.count() == 1;
     if !single {
         return Err(io::Error::other("a process with threads may not clone itself"));
     }
@@ -73,6 +73,10 @@ pub fn clone(birth: Birth<'_>) -> io::Result<Cloned> {
 }
 
 /// Whether this process came out of [`clone`]; it must not start threads then.
+pub(crate) fn is_clone() -> bool {
+    IS_CLONE.load(Ordering::Relaxed)
+}
+
 static IS_CLONE: AtomicBool = AtomicBool::new(false);
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;

@@ -33,7 +33,7 @@ impl Api {
         Self {
             http: reqwest::Client::builder()
                 .no_proxy()
-                .timeout(LIMIT)
+                .timeout(crate::process::patience(LIMIT))
                 .build()
                 .expect("a client without switches"),
             address: address.to_owned(),
@@ -119,7 +119,9 @@ impl Api {
                     .expect("the task is known");
             }
         };
-        tokio::time::timeout(LIMIT, over).await.expect("the task ends in time");
+        tokio::time::timeout(crate::process::patience(LIMIT), over)
+            .await
+            .expect("the task ends in time");
         task
     }
 

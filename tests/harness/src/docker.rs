@@ -17,7 +17,7 @@ impl Docker {
         Self {
             http: reqwest::Client::builder()
                 .unix_socket(socket)
-                .timeout(LIMIT)
+                .timeout(crate::process::patience(LIMIT))
                 .build()
                 .expect("a client of a socket"),
         }

@@ -1,7 +1,7 @@
 use crate::api::{Api, request};
 use crate::docker::Docker;
 use crate::leftovers::{Leftovers, Own};
-use crate::process::{run, signal, wait_until};
+use crate::process::{patience, run, signal, wait_until};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ impl Host {
         let (done, over) = std::sync::mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
             if over
-                .recv_timeout(START_LIMIT)
+                .recv_timeout(patience(START_LIMIT))
                 .is_err_and(|why| why == std::sync::mpsc::RecvTimeoutError::Timeout)
             {
                 signal(pid, "KILL");

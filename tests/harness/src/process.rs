@@ -32,9 +32,17 @@ pub fn signal(pid: u32, signal: &str) -> bool {
     run("sh", &["-c", &format!("kill -{signal} {pid}")]).is_ok_and(|ended| ended.code == Some(0))
 }
 
+/// A limit for waiting: longer where everything is slower, as in an emulated machine.
+pub(crate) fn patience(limit: Duration) -> Duration {
+    let factor = std::env::var("GANTRY_TEST_PATIENCE")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    limit * factor.unwrap_or(1)
+}
+
 /// Looks again and again until there is something to see, or `limit` is over.
 pub fn wait_until<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + limit;
+    let end = Instant::now() + patience(limit);
     loop {
         if let Some(seen) = look() {
             return Some(seen);

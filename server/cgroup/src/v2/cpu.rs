@@ -30,14 +30,18 @@ pub(crate) fn steps(asked: &Cpu, held: &Cpu) -> Vec<Step> {
     around_idle(asked, weight, around_burst(asked, held, time, BURST))
 }
 
+/// linux/sched: less is taken as the least, more as the most.
+const MIN_SHARES: u64 = 2;
+const MAX_SHARES: u64 = 262_144;
+
 /// Shares 2, 1024 and 262144 are the weights 1, 100 and 10000; a quadratic through these
 /// in logarithms, so that a container keeps its standing next to the host's services,
 /// whose ordinary weight is 100.
 pub(crate) fn weight_of(shares: u64) -> u64 {
-    if shares <= 2 {
+    if shares <= MIN_SHARES {
         return 1;
     }
-    if shares >= 262_144 {
+    if shares >= MAX_SHARES {
         return 10_000;
     }
     let l = (shares as f64).log2();
@@ -49,9 +53,22 @@ pub(crate) fn weight_of(shares: u64) -> u64 {
     weight.clamp(1, 10_000)
 }
 
-/// The most shares that give `weight`: the inverse, as far as whole numbers have one.
+/// The roundest shares that give `weight`, since those are what people ask for: 512 rather
+/// than the 521 of the same weight. What no shares give is as the next lower weight.
 pub(crate) fn shares_of(weight: u64) -> u64 {
-    let (mut low, mut high) = (2, 262_144);
+    let most = most_shares_of(weight);
+    let least = match weight_of(most) {
+        0 | 1 => MIN_SHARES,
+        held => most_shares_of(held - 1) + 1,
+    };
+    // The multiple of the greatest power of two.
+    let rounded = (0..u64::BITS).rev().map(|bits| most >> bits << bits);
+    rounded.into_iter().find(|shares| *shares >= least).unwrap_or(most)
+}
+
+/// The most shares that give no more than `weight`.
+fn most_shares_of(weight: u64) -> u64 {
+    let (mut low, mut high) = (MIN_SHARES, MAX_SHARES);
     while low < high {
         let middle = u64::midpoint(low, high) + (low + high) % 2;
         if weight_of(middle) <= weight {
