@@ -23,7 +23,7 @@ pub use capabilities::{ALL_CAPABILITIES, capabilities};
 pub use devices::{DeviceKind, DeviceNode, DeviceRule, always_allowed, major_minor};
 pub use exec::{ExecProcess, exec_process};
 pub use from_spec::{Input, Users, from_spec};
-pub use resources::limits;
+pub use resources::{limits, special_limits};
 
 /// Keys of annotations that this engine and its runtime understand.
 pub mod annotation {

@@ -2,7 +2,7 @@
 
 use crate::devices::{DeviceKind, DeviceRule};
 use model::container::Limits;
-use model::container::limits::{Ceiling, Cpu, DeviceAmount, Io, Memory};
+use model::container::limits::{Ceiling, Cpu, DeviceAmount, Hugepages, Io, Memory, Rdma, Special};
 use oci_spec::runtime::{LinuxBlockIo, LinuxDeviceType, LinuxResources, LinuxThrottleDevice};
 use serde_json::{Map, Value, json};
 
@@ -137,6 +137,40 @@ pub fn limits(resources: &LinuxResources) -> (Limits, Vec<DeviceRule>) {
     (limits, rules.collect())
 }
 
+/// What a bundle asks for beyond [`limits`].
+pub fn special_limits(resources: &LinuxResources) -> Special {
+    let cpu = resources.cpu().as_ref();
+    let network = resources.network().as_ref();
+    let hugepages = resources.hugepage_limits().iter().flatten();
+    let rdma = resources.rdma().iter().flatten();
+    let priorities = network.and_then(|network| network.priorities().as_ref());
+    let mut rdma: Vec<Rdma> = rdma
+        .map(|(device, limit)| Rdma {
+            device: device.clone(),
+            handles: limit.hca_handles(),
+            objects: limit.hca_objects(),
+        })
+        .collect();
+    rdma.sort_by(|one, other| one.device.cmp(&other.device));
+    Special {
+        hugepages: hugepages
+            .map(|limit| Hugepages {
+                page_size: limit.page_size().clone(),
+                bytes: u64::try_from(limit.limit()).unwrap_or(0),
+            })
+            .collect(),
+        rdma,
+        network_class: network.and_then(|network| network.class_id()),
+        network_priorities: priorities
+            .into_iter()
+            .flatten()
+            .map(|one| (one.name().clone(), one.priority()))
+            .collect(),
+        realtime_runtime_us: cpu.and_then(|cpu| cpu.realtime_runtime()),
+        realtime_period_us: cpu.and_then(|cpu| cpu.realtime_period()),
+    }
+}
+
 fn io(block_io: &LinuxBlockIo) -> Io {
     let number = |number: i64| u32::try_from(number).unwrap_or(0);
     let throttles = |devices: &Option<Vec<LinuxThrottleDevice>>| {
@@ -181,6 +215,31 @@ mod tests {
         assert_eq!(
             super::limits(&serde_json::from_value(json).unwrap()).0,
             Limits::default()
+        );
+    }
+
+    #[test]
+    fn what_the_engine_has_no_words_for_is_read_too() {
+        let resources: LinuxResources = serde_json::from_value(json!({
+            "hugepageLimits": [{ "pageSize": "2MB", "limit": 4_194_304 }],
+            "rdma": { "mlx5_1": { "hcaHandles": 3 }, "mlx5_0": { "hcaObjects": 9 } },
+            "network": { "classID": 1_048_577, "priorities": [{ "name": "eth0", "priority": 5 }] },
+            "cpu": { "realtimeRuntime": 5_000, "realtimePeriod": 100_000 }
+        }))
+        .unwrap();
+        let special = special_limits(&resources);
+        assert_eq!(special.hugepages[0].bytes, 4_194_304);
+        let devices: Vec<_> = special
+            .rdma
+            .iter()
+            .map(|one| (one.device.as_str(), one.handles))
+            .collect();
+        assert_eq!(devices, [("mlx5_0", None), ("mlx5_1", Some(3))]);
+        assert_eq!(special.network_class, Some(1_048_577));
+        assert_eq!(special.network_priorities, [("eth0".to_owned(), 5)]);
+        assert_eq!(
+            (special.realtime_runtime_us, special.realtime_period_us),
+            (Some(5_000), Some(100_000))
         );
     }
 

@@ -45,6 +45,12 @@ pub enum CgroupError {
         "`{key}` is not a file of the v2 hierarchy that may be set: it must be the name of a file of an enabled controller, without `/`"
     )]
     Unified { key: String },
+    #[error("{setting} is not there on cgroup v2, where this host has that controller")]
+    OnlyV1 { setting: &'static str },
+    #[error("`{asked}` is no size of huge pages; write it as `64KB`, `2MB` or `1GB`")]
+    PageSize { asked: String },
+    #[error("memory reservation of {reservation_bytes} bytes is above the memory limit ({limit_bytes} bytes)")]
+    ReservationAboveLimit { reservation_bytes: u64, limit_bytes: u64 },
     #[error("cgroup `{dir}` did not become {wanted} within {waited_ms} ms", dir = dir.display())]
     Freezer {
         dir: PathBuf,

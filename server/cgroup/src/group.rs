@@ -196,6 +196,14 @@ impl Group {
             .map(|(version, mount)| (version, mount.join(&self.path)))
     }
 
+    /// The groups above the one at `dir`, topmost first, without the hierarchy's root.
+    pub(crate) fn dirs_above(&self, dir: &Path) -> Vec<PathBuf> {
+        let depth = self.path.components().count();
+        let mut above: Vec<PathBuf> = dir.ancestors().take(depth).skip(1).map(Path::to_owned).collect();
+        above.reverse();
+        above
+    }
+
     /// The group's directory in the v2 tree.
     pub(crate) fn v2_dir(&self) -> Option<PathBuf> {
         self.mounts.v2.as_ref().map(|v2| v2.dir.join(&self.path))

@@ -21,10 +21,15 @@ pub enum Controller {
     Devices,
     Freezer,
     Hugetlb,
+    Rdma,
+    /// v1 only: the class of packets, by `net_cls`.
+    NetworkClass,
+    /// v1 only: the priority of packets, by `net_prio`.
+    NetworkPriority,
 }
 
 impl Controller {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Cpu,
         Self::Cpuacct,
         Self::Cpuset,
@@ -34,6 +39,9 @@ impl Controller {
         Self::Devices,
         Self::Freezer,
         Self::Hugetlb,
+        Self::Rdma,
+        Self::NetworkClass,
+        Self::NetworkPriority,
     ];
 
     /// Its name in the options of a v1 mount.
@@ -48,6 +56,9 @@ impl Controller {
             Self::Devices => "devices",
             Self::Freezer => "freezer",
             Self::Hugetlb => "hugetlb",
+            Self::Rdma => "rdma",
+            Self::NetworkClass => "net_cls",
+            Self::NetworkPriority => "net_prio",
         }
     }
 
@@ -60,7 +71,8 @@ impl Controller {
             Self::Io => Some("io"),
             Self::Pids => Some("pids"),
             Self::Hugetlb => Some("hugetlb"),
-            Self::Cpuacct | Self::Devices | Self::Freezer => None,
+            Self::Rdma => Some("rdma"),
+            Self::Cpuacct | Self::Devices | Self::Freezer | Self::NetworkClass | Self::NetworkPriority => None,
         }
     }
 }

@@ -7,14 +7,14 @@ use crate::group::Group;
 use crate::hierarchy::{Controller, Version};
 use crate::{v1, v2};
 use model::container::Limits;
-use model::container::limits::{Ceiling, Cpu, Io, Memory};
+use model::container::limits::{Ceiling, Cpu, Io, Memory, Special};
 use std::path::{Path, PathBuf};
 
 impl Group {
     /// Sets what is asked on a group that has no processes yet, and which devices may be
     /// used; `None` leaves the parent's choice of devices.
-    pub fn apply(&self, limits: &Limits, devices: Option<&[DeviceRule]>) -> Result<(), CgroupError> {
-        self.change(limits)?;
+    pub fn apply(&self, limits: &Limits, special: &Special, devices: Option<&[DeviceRule]>) -> Result<(), CgroupError> {
+        self.change(limits, special)?;
         if let Some(rules) = devices {
             self.set_devices(rules)?;
         }
@@ -28,10 +28,16 @@ impl Group {
     /// # Errors
     /// [`CgroupError::BelowUse`] when memory in use does not fit.
     pub fn update(&self, limits: &Limits) -> Result<Limits, CgroupError> {
+        self.update_all(limits, &Special::default())
+    }
+
+    /// [`Self::update`] of what only a bundle asks for as well: all of it, or nothing.
+    pub fn update_all(&self, limits: &Limits, special: &Special) -> Result<Limits, CgroupError> {
         if let Some((Version::V2, dir)) = self.place(Controller::Memory) {
             v2::memory::refuse_below_use(&dir, &limits.memory)?;
         }
-        self.change(limits).map_err(|error| self.explain(error, limits))?;
+        self.change(limits, special)
+            .map_err(|error| self.explain(error, limits))?;
         let mut held = self.read_limits()?;
         restore_what_is_rounded(&mut held.cpu, &limits.cpu);
         Ok(held)
@@ -52,9 +58,21 @@ impl Group {
         })
     }
 
-    fn change(&self, asked: &Limits) -> Result<(), CgroupError> {
+    /// What of `limits` changes nothing here, in words for whoever asked.
+    pub fn ignored(&self, limits: &Limits) -> Vec<&'static str> {
+        let on_v2 = matches!(self.place(Controller::Memory), Some((Version::V2, _)));
+        let memory = &limits.memory;
+        let swappiness = (on_v2 && memory.swappiness.is_some())
+            .then_some("swappiness is ignored: cgroup v2 has no such setting for a group");
+        let killer = (on_v2 && memory.oom_kill_disabled)
+            .then_some("the out-of-memory killer stays on: cgroup v2 cannot turn it off");
+        swappiness.into_iter().chain(killer).collect()
+    }
+
+    fn change(&self, asked: &Limits, special: &Special) -> Result<(), CgroupError> {
         // Decided in full before the first write.
-        let plan = self.plan(asked)?;
+        let mut plan = self.plan(asked)?;
+        plan.extend(self.plan_special(special)?);
         let mut change = Change::default();
         for (dir, steps) in &plan {
             if let Err(error) = change.write(dir, steps) {
@@ -71,7 +89,7 @@ impl Group {
         if cpu.cpus.is_some() || cpu.mems.is_some() {
             let (version, dir) = self.need(Controller::Cpuset, "a choice of processors")?;
             let steps = match version {
-                Version::V1 => v1::cpuset::steps(cpu),
+                Version::V1 => v1::cpuset::steps(cpu, &dir)?,
                 Version::V2 => v2::cpuset::steps(cpu),
             };
             plan.push((dir, steps));
@@ -88,6 +106,7 @@ impl Group {
         if asked.memory != Memory::default() {
             let (version, dir) = self.need(Controller::Memory, "a memory limit")?;
             let held = self.read_memory()?;
+            refuse_reservation_above_limit(&asked.memory, &held)?;
             let steps = match version {
                 Version::V1 => v1::memory::steps(&asked.memory, &held)?,
                 Version::V2 => v2::memory::steps(&asked.memory, &held)?,
@@ -118,6 +137,59 @@ impl Group {
             })?;
             plan.push((dir, steps));
         }
+        Ok(plan)
+    }
+
+    fn plan_special(&self, asked: &Special) -> Result<Vec<(PathBuf, Vec<Step>)>, CgroupError> {
+        let mut plan = Vec::new();
+        if asked.realtime_runtime_us.is_some() || asked.realtime_period_us.is_some() {
+            plan.extend(self.plan_realtime(asked)?);
+        }
+        if !asked.hugepages.is_empty() {
+            let (version, dir) = self.need(Controller::Hugetlb, "a limit on huge pages")?;
+            let steps = match version {
+                Version::V1 => v1::hugetlb::steps(&asked.hugepages, version)?,
+                Version::V2 => v2::hugetlb::steps(&asked.hugepages, version)?,
+            };
+            plan.push((dir, steps));
+        }
+        if !asked.rdma.is_empty() {
+            let (version, dir) = self.need(Controller::Rdma, "a limit on RDMA")?;
+            let steps = match version {
+                Version::V1 => v1::rdma::steps(&asked.rdma, &dir)?,
+                Version::V2 => v2::rdma::steps(&asked.rdma, &dir)?,
+            };
+            plan.push((dir, steps));
+        }
+        if let Some(class) = asked.network_class {
+            let (_, dir) = self.need(Controller::NetworkClass, "a class of network packets")?;
+            plan.push((dir, vec![v1::network::class_step(class)]));
+        }
+        if !asked.network_priorities.is_empty() {
+            let (_, dir) = self.need(Controller::NetworkPriority, "a priority of network packets")?;
+            plan.push((dir, v1::network::priority_steps(&asked.network_priorities)));
+        }
+        Ok(plan)
+    }
+
+    /// A group may have no more than the one above it, and a new one has nothing: those
+    /// above come first.
+    fn plan_realtime(&self, asked: &Special) -> Result<Vec<(PathBuf, Vec<Step>)>, CgroupError> {
+        const SETTING: &str = "real-time scheduling";
+        let (version, dir) = self.need(Controller::Cpu, SETTING)?;
+        if version == Version::V2 {
+            return Err(CgroupError::OnlyV1 { setting: SETTING });
+        }
+        let mut plan = Vec::new();
+        if let Some(runtime_us) = asked.realtime_runtime_us {
+            for above in self.dirs_above(&dir) {
+                let steps = v1::cpu::realtime_steps_above(&above, runtime_us)?;
+                plan.push((above, steps));
+            }
+        }
+        let held = v1::cpu::realtime_period(&dir)?;
+        let steps = v1::cpu::realtime_steps(asked.realtime_runtime_us, asked.realtime_period_us, held);
+        plan.push((dir, steps));
         Ok(plan)
     }
 
@@ -173,6 +245,19 @@ impl Group {
     }
 }
 
+/// Protected beyond the limit is a mistake of whoever asked, which no kernel tells.
+fn refuse_reservation_above_limit(asked: &Memory, held: &Memory) -> Result<(), CgroupError> {
+    match (asked.reservation_bytes, asked.limit.or(held.limit)) {
+        (Some(reservation_bytes), Some(Ceiling::At(limit_bytes))) if reservation_bytes > limit_bytes => {
+            Err(CgroupError::ReservationAboveLimit {
+                reservation_bytes,
+                limit_bytes,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn used_bytes(dir: &Path) -> u64 {
     let used = crate::control_file::number(&dir.join("memory.usage_in_bytes"));
     used.ok().flatten().unwrap_or(0)
@@ -200,6 +285,7 @@ fn restore_what_is_rounded(held: &mut Cpu, asked: &Cpu) {
 mod tests {
     use super::*;
     use crate::hierarchy::{Hierarchies, Mounts, V2};
+    use model::container::limits::Hugepages;
     use std::fs;
     use tempfile::TempDir;
 
@@ -229,7 +315,9 @@ mod tests {
         ] {
             fs::write(dir.join(file), text).unwrap();
         }
-        let controllers = ["cpu", "cpuset", "memory", "io", "pids"].map(str::to_owned).to_vec();
+        let controllers = ["cpu", "cpuset", "memory", "io", "pids", "hugetlb"]
+            .map(str::to_owned)
+            .to_vec();
         let mounts = Mounts {
             v1: Vec::new(),
             v2: Some(V2 {
@@ -295,6 +383,60 @@ mod tests {
             (after.memory, after.cpu, after.pids),
             (before.memory, before.cpu, before.pids)
         );
+    }
+
+    #[test]
+    fn what_only_a_bundle_asks_for_is_a_part_of_the_same_change() {
+        let (root, group) = plain_v2();
+        let dir = root.path().join("gantry/id");
+        fs::write(dir.join("hugetlb.2MB.max"), "max\n").unwrap();
+        let pages = |page_size: &str| Special {
+            hugepages: vec![Hugepages {
+                page_size: page_size.into(),
+                bytes: 1 << 22,
+            }],
+            ..Special::default()
+        };
+        let held = |file: &str| fs::read_to_string(dir.join(file)).unwrap();
+        // There is no file of that size: the limits before it go back.
+        let error = group.update_all(&asked(), &pages("1GB")).unwrap_err();
+        assert!(matches!(error, CgroupError::NoFile { .. }), "{error}");
+        assert_eq!((held("pids.max").trim(), held("memory.max").trim()), ("max", "max"));
+        group.update_all(&asked(), &pages("2MB")).unwrap();
+        assert_eq!(held("hugetlb.2MB.max"), "4194304");
+        assert_eq!(held("pids.max"), "100");
+    }
+
+    #[test]
+    fn what_v2_has_not_is_refused_by_name() {
+        let (_root, group) = plain_v2();
+        let realtime = Special {
+            realtime_runtime_us: Some(1000),
+            ..Special::default()
+        };
+        let network = Special {
+            network_class: Some(1),
+            ..Special::default()
+        };
+        for (special, word) in [(realtime, "real-time"), (network, "net_cls")] {
+            let error = group.update_all(&Limits::default(), &special).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let mut limits = Limits::default();
+        limits.memory.swappiness = Some(10);
+        limits.memory.oom_kill_disabled = true;
+        assert_eq!(group.ignored(&limits).len(), 2);
+        group.update(&limits).unwrap();
+    }
+
+    #[test]
+    fn a_reservation_above_the_limit_is_refused() {
+        let (_root, group) = plain_v2();
+        let mut limits = Limits::default();
+        limits.memory.limit = Some(Ceiling::At(64 << 20));
+        limits.memory.reservation_bytes = Some(65 << 20);
+        let error = group.update(&limits).unwrap_err();
+        assert!(matches!(error, CgroupError::ReservationAboveLimit { .. }), "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use cgroup::{Controller, DeviceKind, DeviceRule, Group, Hierarchies, Version};
 use model::container::Limits;
-use model::container::limits::{Ceiling, Cpu};
+use model::container::limits::{Ceiling, Cpu, Special};
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ fn limits_are_held_as_they_were_asked_and_can_be_taken_back() {
     limits.memory.limit = Some(Ceiling::At(64 << 20));
     limits.memory.memory_and_swap = Some(Ceiling::At(128 << 20));
     limits.memory.reservation_bytes = Some(32 << 20);
-    fixture.group.apply(&limits, None).unwrap();
+    fixture.group.apply(&limits, &Special::default(), None).unwrap();
     let held = fixture.group.read_limits().unwrap();
     assert_eq!(held.memory.limit, limits.memory.limit);
     assert_eq!(held.memory.reservation_bytes, limits.memory.reservation_bytes);
@@ -131,7 +131,7 @@ fn a_refused_limit_puts_the_others_back() {
     let mut first = Limits::default();
     first.memory.limit = Some(Ceiling::At(64 << 20));
     first.pids = Some(Ceiling::At(10));
-    fixture.group.apply(&first, None).unwrap();
+    fixture.group.apply(&first, &Special::default(), None).unwrap();
     let before = fixture.group.read_limits().unwrap();
     let mut wrong = Limits::default();
     wrong.memory.limit = Some(Ceiling::At(32 << 20));
@@ -177,7 +177,7 @@ fn a_sample_tells_what_was_used() {
     let mut limits = Limits::default();
     limits.memory.limit = Some(Ceiling::At(256 << 20));
     limits.pids = Some(Ceiling::At(33));
-    fixture.group.apply(&limits, None).unwrap();
+    fixture.group.apply(&limits, &Special::default(), None).unwrap();
     let mut sampler = fixture.group.sampler().unwrap();
     let child = fixture.spawn("x=$(head -c 8000000 /dev/zero | tr '\\0' x); while :; do :; done");
     wait_until("8 MB in use", || {
@@ -204,7 +204,7 @@ fn a_process_that_takes_too_much_memory_is_counted() {
     let mut limits = Limits::default();
     limits.memory.limit = Some(Ceiling::At(8 << 20));
     limits.memory.memory_and_swap = Some(Ceiling::At(8 << 20));
-    fixture.group.apply(&limits, None).unwrap();
+    fixture.group.apply(&limits, &Special::default(), None).unwrap();
     let mut child = fixture.spawn("tail /dev/zero");
     assert_eq!(child.wait().unwrap().code(), Some(137));
     assert_eq!(fixture.group.oom_kills().unwrap(), 1);

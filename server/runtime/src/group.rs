@@ -46,12 +46,13 @@ fn limit(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let Some(resources) = resources else { return Ok(()) };
     let (limits, rules) = bundle::limits(resources);
+    let special = bundle::special_limits(resources);
     if rules.is_empty() {
-        return group.apply(&limits, None);
+        return group.apply(&limits, &special, None);
     }
     // Last, so that a bundle that only denies, as `spec` commands write it, works.
     let rules: Vec<DeviceRule> = rules.into_iter().chain(bundle::always_allowed()).map(rule).collect();
-    group.apply(&limits, Some(&rules))
+    group.apply(&limits, &special, Some(&rules))
 }
 
 fn rule(rule: bundle::DeviceRule) -> DeviceRule {

@@ -33,7 +33,23 @@ fn held_or_inherited(root: &Path, path: &Path, file: &str) -> Result<Option<Stri
     Ok(theirs)
 }
 
-pub(crate) fn steps(asked: &Cpu) -> Vec<Step> {
+/// An empty list is "as the group above", which has to be copied from there.
+pub(crate) fn steps(asked: &Cpu, dir: &Path) -> Result<Vec<Step>, CgroupError> {
+    let wanted = |list: &str, file: &str| match (list, dir.parent()) {
+        ("", Some(above)) => control_file::read(&above.join(file)).map(|text| text.trim().to_owned()),
+        (list, _) => Ok(list.to_owned()),
+    };
+    let mut asked = asked.clone();
+    for (list, file) in [&mut asked.cpus, &mut asked.mems].into_iter().zip(FILES) {
+        if let Some(list) = list {
+            *list = wanted(list, file)?;
+        }
+    }
+    Ok(plain_steps(&asked))
+}
+
+/// As they are asked for.
+pub(crate) fn plain_steps(asked: &Cpu) -> Vec<Step> {
     let cpus = asked
         .cpus
         .as_ref()

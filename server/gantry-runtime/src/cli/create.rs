@@ -147,6 +147,10 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
     };
     let cgroup = cgroup_path(&spec, &wish.id);
     let group = Hierarchies::discover()?.group(&cgroup);
+    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    for ignored in resources.map_or_else(Vec::new, |resources| group.ignored(&bundle::limits(resources).0)) {
+        super::log::warning(global, ignored);
+    }
     let root = spec.root().as_ref().map_or(Path::new("rootfs"), |root| root.path());
     let state = StateFile {
         id: wish.id.clone(),

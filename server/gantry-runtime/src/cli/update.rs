@@ -61,7 +61,11 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
     let state = StateFile::load(global, &id.context("name the container")?)?;
     let resources = serde_json::from_value(resources).context("the resources are not as the specification has them")?;
     let (limits, _) = bundle::limits(&resources);
-    state.group()?.update(&limits)?;
+    let group = state.group()?;
+    group.update_all(&limits, &bundle::special_limits(&resources))?;
+    for ignored in group.ignored(&limits) {
+        super::log::warning(global, ignored);
+    }
     Ok(())
 }
 

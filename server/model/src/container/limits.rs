@@ -70,6 +70,36 @@ pub struct DeviceAmount {
     pub amount: u64,
 }
 
+/// Limits that only a bundle's configuration asks for: the engine has no words for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Special {
+    pub hugepages: Vec<Hugepages>,
+    pub rdma: Vec<Rdma>,
+    /// The class of packets that leave; v1 only.
+    pub network_class: Option<u32>,
+    /// Priorities of packets by network device; v1 only.
+    pub network_priorities: Vec<(String, u32)>,
+    /// Microseconds of real-time scheduling in each period, −1 for all; v1 only.
+    pub realtime_runtime_us: Option<i64>,
+    /// v1 only.
+    pub realtime_period_us: Option<u64>,
+}
+
+/// A ceiling on huge pages of one size, `2MB`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hugepages {
+    pub page_size: String,
+    pub bytes: u64,
+}
+
+/// Ceilings on what one RDMA device is asked to keep open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rdma {
+    pub device: String,
+    pub handles: Option<u32>,
+    pub objects: Option<u32>,
+}
+
 /// What the host has, to judge limits against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostSize {
