@@ -35,6 +35,11 @@
 //! | `GET /containers/{id}/logs/at?time` | | [`logs::Position`] |
 //! | `GET /containers/{id}/logs/download?format=text\|json` | | the log as a file |
 //! | `GET /containers/{id}/logs/follow?from` | | JSON lines of [`logs::Line`], for `curl -N` |
+//! | `GET /containers/{id}/files?path` | | [`list::List`] of [`file::File`] |
+//! | `GET /containers/{id}/archive?path`, `PUT …?path&own_user&keep_directories` | a tar | a tar, 204 |
+//! | `GET /containers/{id}/export` | | the files as a tar |
+//! | `GET /containers/{id}/changes` | | [`list::List`] of [`file::ChangedFile`] |
+//! | `POST /containers/{id}/commit` | [`file::NewCommit`] | 201 [`file::Committed`] |
 //! | `POST /containers/{id}/execs` | [`exec::NewExec`] | 201 [`exec::ExecCreated`] |
 //! | `GET /execs/{id}` | | [`exec::Exec`] |
 //! | `GET /images`, `GET /images/{id}` | | [`list::List`] of [`image::Image`], [`image::Details`] |
@@ -79,6 +84,7 @@ pub mod container;
 pub mod create;
 pub mod event;
 pub mod exec;
+pub mod file;
 pub mod image;
 pub mod layer;
 pub mod limits;

@@ -31,6 +31,7 @@ pub enum TaskKind {
     Pull,
     Load,
     Import,
+    Verify,
     Other,
 }
 

@@ -1,8 +1,10 @@
 //! The native API, by the real program, a real registry and real containers.
 
 mod access;
+mod care;
 mod console;
 mod containers;
+mod files;
 mod images;
 mod live;
 mod logs;

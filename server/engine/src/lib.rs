@@ -11,6 +11,7 @@
 //! | the task that keeps one | `containers::keeper`, with `start`, `stop`, `orders`, `end`, `remove` |
 //! | what a returning server does | `containers::recover` |
 //! | execs, attachments | `exec`, `attach` |
+//! | files of containers, in and out | `files` |
 //! | logs, by number | `logs` |
 //! | use of processor, memory, network, disk | `stats` |
 //! | pulls and other long work | `tasks`, `images` |
@@ -30,6 +31,7 @@ mod containers;
 mod engine;
 mod error;
 mod exec;
+mod files;
 mod host;
 mod ids;
 mod images;
@@ -53,7 +55,13 @@ pub use containers::wait::Waiting;
 pub use engine::{Engine, Options};
 pub use error::{EngineError, Kind, Mistake};
 pub use exec::{Exec, ExecId, ExecSpec, ExecState};
+pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
+pub use image::ArchiveFormat;
+pub use image::document::ContainerConfig;
+pub use images::commit::NewCommit;
+pub use images::prune::{PruneRules, Pruned, PrunedImage};
+pub use images::tree::{TreeLeaf, TreeNode};
 pub use images::view::{Image, Layer, RegistryLogin, Removed};
 pub use journal::Events;
 pub use logs::line::{LogBatch, LogHit, LogHits, LogLine, LogQuery, LogRange, LogStream};

@@ -53,6 +53,7 @@ pub enum TaskKind {
     Pull,
     Load,
     Import,
+    Verify,
 }
 
 impl TaskKind {
@@ -61,6 +62,7 @@ impl TaskKind {
             Self::Pull => "pull",
             Self::Load => "load",
             Self::Import => "import",
+            Self::Verify => "verify",
         }
     }
 }

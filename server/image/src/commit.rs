@@ -127,6 +127,11 @@ impl Store {
 
     /// Keeps the manifest an image has that came without one.
     pub(crate) fn put_manifest(&self, manifest: &Manifest) -> Result<Digest, ImageError> {
+        self.content.put(&self.write_manifest(manifest)?)
+    }
+
+    /// A manifest of the form of the image specification.
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<Vec<u8>, ImageError> {
         let layers = manifest.layers.iter().map(|layer| {
             Ok(serde_json::json!({
                 "mediaType": self.packing_of(&layer.digest)?.media_type(),
@@ -144,7 +149,7 @@ impl Store {
             },
             "layers": layers.collect::<Result<Vec<_>, ImageError>>()?,
         });
-        self.content.put(json.to_string().as_bytes())
+        Ok(json.to_string().into_bytes())
     }
 
     /// How a layer here is packed.

@@ -76,7 +76,10 @@ impl Content {
 
     pub(crate) fn remove(&self, digest: &Digest) -> Result<(), ImageError> {
         let path = self.path(digest);
-        fs::remove_file(&path).map_err(ImageError::file("remove", path))
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ImageError::file("remove", path)(error)),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn open_blob(&self, digest: &Digest) -> Result<File, ImageError> {
@@ -198,6 +201,11 @@ impl Drop for Ingest {
         // Renamed away after a commit; else nobody wants it.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The name of these bytes.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_sha256(Sha256::digest(bytes).into())
 }
 
 /// A name nobody else has.

@@ -1,9 +1,10 @@
 use crate::config::{self, ParsedConfig};
 use crate::content::{Content, random_name};
+use crate::disk_size::{DiskSizes, allocated};
 use crate::layer::{Contents, Unpacked, unpack};
 use crate::pull::Turns;
 use crate::settling::Kind;
-use crate::{Image, ImageError, registry};
+use crate::{Image, ImageError, Layer, registry};
 use model::image::{Digest, ImageConfig};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -21,14 +22,33 @@ pub struct Store {
     snapshots: PathBuf,
     pub(crate) client: reqwest::Client,
     pub(crate) turns: Turns,
+    sizes: DiskSizes,
 }
 
-/// What [`Store::collect`] removed.
+/// What [`Store::collect`] removed, in bytes of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
     pub blobs: usize,
     pub snapshots: usize,
     pub bytes: u64,
+}
+
+/// Paths, and what each takes on the disk.
+#[derive(Debug, Default)]
+struct Unneeded {
+    blobs: Vec<(PathBuf, u64)>,
+    snapshots: Vec<(PathBuf, u64)>,
+}
+
+impl Unneeded {
+    fn sum(&self) -> Collected {
+        let all = self.blobs.iter().chain(&self.snapshots);
+        Collected {
+            blobs: self.blobs.len(),
+            snapshots: self.snapshots.len(),
+            bytes: all.map(|(_, bytes)| bytes).sum(),
+        }
+    }
 }
 
 impl Store {
@@ -65,6 +85,7 @@ impl Store {
                 reason: error.to_string(),
             })?,
             turns: Turns::default(),
+            sizes: DiskSizes::default(),
         })
     }
 
@@ -99,9 +120,35 @@ impl Store {
         self.content.open_blob(digest)
     }
 
+    /// What [`Store::collect`] would remove, to the byte.
+    pub fn preview(&self, keep: &[Image]) -> Result<Collected, ImageError> {
+        self.unneeded(keep).map(|unneeded| unneeded.sum())
+    }
+
     /// Removes every blob and snapshot that no image of `keep` needs. Nothing may be
     /// brought meanwhile.
     pub fn collect(&self, keep: &[Image]) -> Result<Collected, ImageError> {
+        let unneeded = self.unneeded(keep)?;
+        for (path, _) in &unneeded.blobs {
+            fs::remove_file(path).map_err(ImageError::file("remove", path))?;
+        }
+        for (path, _) in &unneeded.snapshots {
+            self.remove_snapshot(path)?;
+        }
+        Ok(unneeded.sum())
+    }
+
+    /// What a blob takes on the disk; 0 when it is not here.
+    pub fn blob_disk_bytes(&self, digest: &Digest) -> u64 {
+        fs::metadata(self.content.path(digest)).map_or(0, |found| allocated(&found))
+    }
+
+    /// What an unpacked layer takes on the disk. Counted once, since it never changes.
+    pub fn snapshot_disk_bytes(&self, chain_id: &Digest) -> u64 {
+        self.sizes.of(&self.snapshot(chain_id))
+    }
+
+    fn unneeded(&self, keep: &[Image]) -> Result<Unneeded, ImageError> {
         let mut blobs: HashSet<&Digest> = HashSet::new();
         let mut chains: HashSet<&str> = HashSet::new();
         for image in keep {
@@ -111,24 +158,24 @@ impl Store {
                 chains.insert(layer.chain_id.hex());
             }
         }
-        let mut collected = Collected::default();
+        let mut unneeded = Unneeded::default();
         for (digest, path) in self.content.list().map_err(ImageError::file("read", "content"))? {
             if !blobs.contains(&digest) {
-                collected.bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
-                fs::remove_file(&path).map_err(ImageError::file("remove", path))?;
-                collected.blobs += 1;
+                let bytes = fs::metadata(&path).map_or(0, |found| allocated(&found));
+                unneeded.blobs.push((path, bytes));
             }
         }
         for entry in fs::read_dir(&self.snapshots).map_err(ImageError::file("read", &self.snapshots))? {
             let entry = entry.map_err(ImageError::file("read", &self.snapshots))?;
             let name = entry.file_name();
-            if !name.to_str().is_some_and(|name| chains.contains(name)) {
-                collected.bytes += read_size(&entry.path()).unwrap_or(0);
-                self.remove_snapshot(&entry.path())?;
-                collected.snapshots += 1;
+            let name = name.to_str().unwrap_or_default();
+            // What is being made or unmade has its owner.
+            if !chains.contains(name) && !name.starts_with('.') {
+                let bytes = self.sizes.of(&entry.path());
+                unneeded.snapshots.push((entry.path(), bytes));
             }
         }
-        Ok(collected)
+        Ok(unneeded)
     }
 
     fn snapshot(&self, chain_id: &Digest) -> PathBuf {
@@ -179,8 +226,12 @@ impl Store {
         let place = self.snapshot(chain_id);
         let outcome = fs::write(&size, format!("{bytes}\n"))
             .and_then(|()| fs::rename(upper, new.join("fs")))
-            .and_then(|()| sys::unpack::rename_new(&new, &place).map(drop))
-            .map_err(ImageError::file("name", place));
+            .map_err(ImageError::file("name", &new))
+            .and_then(|()| self.content.settling.begin(Kind::Snapshot, chain_id.hex()))
+            .and_then(|()| {
+                let named = sys::unpack::rename_new(&new, &place).map(drop);
+                named.map_err(ImageError::file("name", place))
+            });
         if let Err(error) = fs::remove_dir_all(&new)
             && error.kind() != io::ErrorKind::NotFound
         {
@@ -189,8 +240,35 @@ impl Store {
         outcome
     }
 
+    /// Unpacks a layer once more where nobody uses it, shows both, and takes it away.
+    pub(crate) fn beside<T>(
+        &self,
+        layer: &Layer,
+        packed: impl io::Read + Send,
+        cancel: &CancellationToken,
+        look: impl FnOnce(&Path, &Path) -> Result<T, ImageError>,
+    ) -> Result<T, ImageError> {
+        let new = self.snapshots.join(format!(".new-{}", random_name()));
+        let unpacked = unpack_into(&new, &layer.digest, packed, layer.size_bytes, &layer.diff_id, cancel);
+        let seen = unpacked.and_then(|_| look(&self.snapshot(&layer.chain_id).join("fs"), &new.join("fs")));
+        if let Err(error) = fs::remove_dir_all(&new) {
+            tracing::warn!(%error, path = %new.display(), "a layer to compare with is left until the next start");
+        }
+        seen
+    }
+
+    pub(crate) fn remove_snapshot_if_here(&self, chain_id: &Digest) -> Result<(), ImageError> {
+        let path = self.snapshot(chain_id);
+        if path.exists() {
+            self.remove_snapshot(&path)
+        } else {
+            Ok(())
+        }
+    }
+
     /// First out of sight, then away: what can be seen is whole.
     fn remove_snapshot(&self, path: &Path) -> Result<(), ImageError> {
+        self.sizes.forget(path);
         let hidden = self.snapshots.join(format!(".old-{}", random_name()));
         fs::rename(path, &hidden).map_err(ImageError::file("hide", path))?;
         fs::remove_dir_all(&hidden).map_err(ImageError::file("remove", hidden))

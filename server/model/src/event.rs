@@ -45,6 +45,7 @@ pub enum Action {
     Pull,
     Load,
     Import,
+    Commit,
     Tag,
     Untag,
     Delete,
@@ -56,7 +57,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Create,
         Self::Start,
         Self::Attach,
@@ -78,6 +79,7 @@ impl Action {
         Self::Pull,
         Self::Load,
         Self::Import,
+        Self::Commit,
         Self::Tag,
         Self::Untag,
         Self::Delete,
@@ -111,6 +113,7 @@ impl Action {
             Self::Pull => "pull",
             Self::Load => "load",
             Self::Import => "import",
+            Self::Commit => "commit",
             Self::Tag => "tag",
             Self::Untag => "untag",
             Self::Delete => "delete",

@@ -15,6 +15,8 @@ pub struct ImageRow {
     pub created: Option<Timestamp>,
     /// When it came to this host.
     pub added: Timestamp,
+    /// When a container was last started from it.
+    pub used: Option<Timestamp>,
     pub size_bytes: u64,
     /// Lowest first.
     pub layers: Vec<LayerRow>,
@@ -79,6 +81,16 @@ pub async fn find(db: &mut SqliteConnection, id: &Digest) -> Result<Option<Image
     read(&row, &layers).map(Some)
 }
 
+/// Notes that a container uses it.
+pub async fn mark_used(db: &mut SqliteConnection, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("UPDATE images SET used_ns = ? WHERE id = ?")
+        .bind(at.as_unix_nanos())
+        .bind(id.as_str())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Ids that begin with `hex`, at most two: enough to tell unique from ambiguous.
 pub async fn find_by_prefix(db: &mut SqliteConnection, hex: &str) -> Result<Vec<Digest>, StoreError> {
     let rows = sqlx::query("SELECT id FROM images WHERE substr(id, 8, length(?1)) = ?1 LIMIT 2")
@@ -130,6 +142,7 @@ fn read<'r>(row: &SqliteRow, layers: impl IntoIterator<Item = &'r SqliteRow>) ->
         manifest: digest(row, "manifest")?,
         created: row.get::<Option<i64>, _>("created_ns").map(Timestamp::from_unix_nanos),
         added: Timestamp::from_unix_nanos(row.get("added_ns")),
+        used: row.get::<Option<i64>, _>("used_ns").map(Timestamp::from_unix_nanos),
         size_bytes: row.get::<i64, _>("size_bytes") as u64,
         layers: layers.into_iter().map(layer).collect::<Result<_, StoreError>>()?,
     })
@@ -158,6 +171,7 @@ pub(crate) mod tests {
             manifest: digest("1"),
             created: None,
             added: Timestamp::from_unix_nanos(7),
+            used: None,
             size_bytes: 9,
             layers: vec![layer("2"), layer("3")],
         }
@@ -174,6 +188,10 @@ pub(crate) mod tests {
         assert_eq!(find(&mut tx, &image("a").id).await.expect("reads"), Some(image("a")));
         assert_eq!(list(&mut tx).await.expect("lists"), [image("a"), image("b")]);
         assert_eq!(find_by_prefix(&mut tx, "aaaa").await.expect("finds"), [image("a").id]);
+        let at = Timestamp::from_unix_nanos(9);
+        mark_used(&mut tx, &image("a").id, at).await.expect("writes");
+        let found = find(&mut tx, &image("a").id).await.expect("reads").expect("is there");
+        assert_eq!(found.used, Some(at));
         assert!(remove(&mut tx, &image("a").id).await.expect("removes"));
         assert_eq!(list(&mut tx).await.expect("lists"), [image("b")]);
     }

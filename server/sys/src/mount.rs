@@ -90,6 +90,12 @@ pub fn is_read_only_file_mount(file: impl AsFd) -> bool {
     read_only && found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
+/// Whether what is opened cannot be written to, because its mount or file system is
+/// read-only. fstatvfs(3)
+pub fn is_read_only(file: impl AsFd) -> bool {
+    rustix::fs::fstatvfs(&file).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
 /// Sets and clears attributes of a mount, and of all below it if `recursive`.
 pub fn change(tree: impl AsFd, set: u64, clear: u64, recursive: bool) -> io::Result<()> {
     set_attributes(&tree, set, clear, 0, recursive)

@@ -58,12 +58,27 @@ pub struct Root {
 
 impl Root {
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            dir: Rc::new(File::open(path)?.into()),
+        Ok(Self::from_dir(File::open(path)?.into()))
+    }
+
+    pub fn from_dir(dir: OwnedFd) -> Self {
+        Self {
+            dir: Rc::new(dir),
             known: HashMap::new(),
             own: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
             umask: umask(),
-        })
+        }
+    }
+
+    /// Whether `path` is a directory itself, not a link to one.
+    pub fn is_directory(&mut self, path: &Path) -> io::Result<bool> {
+        let found = match self.find(path) {
+            Ok(Some((parent, name))) => statat(&parent, &name, AtFlags::SYMLINK_NOFOLLOW),
+            Ok(None) => return Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        Ok(found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Directory))
     }
 
     /// Makes the directory in place of whatever else bears the name. Its attributes

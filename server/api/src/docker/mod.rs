@@ -77,6 +77,13 @@ fn containers() -> Router<Engine> {
         .route("/containers/{id}/logs", get(logs::logs))
         .route("/containers/{id}/stats", get(stats::stats))
         .route("/containers/{id}/top", get(top::top))
+        .route(
+            "/containers/{id}/archive",
+            get(archive::read).head(archive::read).put(archive::write),
+        )
+        .route("/containers/{id}/export", get(archive::export))
+        .route("/containers/{id}/changes", get(archive::changes))
+        .route("/commit", post(commit::commit))
         .route("/containers/{id}/exec", post(exec::create))
         .route("/exec/{id}/start", post(exec::start))
         .route("/exec/{id}/resize", post(exec::resize))
@@ -91,7 +98,7 @@ fn images() -> Router<Engine> {
         .route("/images/load", post(load::load))
         .route("/images/prune", post(remove::prune))
         .route("/images/search", get(not_there))
-        .route("/images/get", get(not_there))
+        .route("/images/get", get(save::several))
         // An image's name holds slashes, so what follows it is found by hand.
         .route(
             "/images/{*name}",

@@ -1,6 +1,7 @@
 //! Images: bringing them here, what they are, removing them.
 
 use super::body::{Json as Body, Path, Query};
+use super::container::files::{Archive, archive};
 use super::front::Front;
 use super::guard::Caller;
 use super::problem::{Answer, Failure};
@@ -8,7 +9,7 @@ use super::{task, words};
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use engine::{Image as Engines, RegistryLogin, TaskId};
+use engine::{ArchiveFormat, Image as Engines, RegistryLogin, TaskId};
 use futures_util::TryStreamExt as _;
 use model::image::Reference;
 use serde::Deserialize;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(import))
         .routes(routes!(inspect, remove))
         .routes(routes!(tag))
+        .routes(routes!(save))
 }
 
 /// How many images have each layer, by what it unpacks to.
@@ -278,6 +280,34 @@ impl Drop for CancelOnDrop<'_> {
             let _ = self.front.engine.cancel_task(id);
         }
     }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Save {
+    /// `docker`, which every tool reads, or `oci` for an OCI layout alone.
+    #[serde(default)]
+    format: SaveFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum SaveFormat {
+    #[default]
+    Docker,
+    Oci,
+}
+
+/// The image as an archive; asked for by a name, it has that name in it.
+#[utoipa::path(get, path = "/images/{id}/save", tag = "images", params(("id" = String, Path), Save), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
+async fn save(State(front): State<Front>, Path(id): Path<String>, Query(asked): Query<Save>) -> Answer<Archive> {
+    let format = match asked.format {
+        SaveFormat::Docker => ArchiveFormat::Docker,
+        SaveFormat::Oci => ArchiveFormat::Oci,
+    };
+    let download = front.engine.save_images(&[id.clone()], format).await?;
+    Ok(archive(&id, download))
 }
 
 /// Gives the image a further name; one that named another image moves.

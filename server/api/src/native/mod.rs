@@ -15,6 +15,7 @@ mod front;
 mod guard;
 mod idempotency;
 mod image;
+mod image_care;
 mod layers;
 mod metrics;
 mod network;
@@ -91,6 +92,7 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .merge(container::routes())
         .merge(event::routes())
         .merge(image::routes())
+        .merge(image_care::routes())
         .merge(network::routes())
         .merge(stats::routes())
         .merge(system::routes())

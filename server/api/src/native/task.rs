@@ -79,6 +79,7 @@ pub(super) fn shown(task: &Engines) -> Task {
         Kinds::Pull => (TaskKind::Pull, "Pull"),
         Kinds::Load => (TaskKind::Load, "Load"),
         Kinds::Import => (TaskKind::Import, "Import"),
+        Kinds::Verify => (TaskKind::Verify, "Verify"),
     };
     Task {
         id: task.id.to_string(),

@@ -18,7 +18,7 @@ use shim_protocol::Event;
 use std::sync::Arc;
 use std::time::Duration;
 use store::containers::ContainerRecord;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{RwLock, mpsc, watch};
 use tokio::time::Instant;
 
 /// Requests that may wait for a keeper; askers beyond wait for their turn to ask.
@@ -33,9 +33,9 @@ pub(super) enum Flow {
 
 /// Keeps one container.
 pub(crate) struct Keeper {
-    pub(super) engine: Arc<Inner>,
+    pub(crate) engine: Arc<Inner>,
     /// As the database has it.
-    pub(super) record: ContainerRecord,
+    pub(crate) record: ContainerRecord,
     /// While it runs: the shim tells how it ends.
     pub(super) shim: Option<Shim>,
     pub(super) stopping: Option<Stopping>,
@@ -48,6 +48,8 @@ pub(crate) struct Keeper {
     pub(super) probes: Option<tokio_util::sync::DropGuard>,
     /// Who attached before the start.
     pub(super) attaching: Vec<(AttachOptions, Reply<Attached>)>,
+    /// Read-locked by who writes to the files of the resting container.
+    pub(crate) files: Arc<RwLock<()>>,
     view: watch::Sender<Arc<Container>>,
     requests: mpsc::Receiver<Request>,
     pub(super) own_requests: mpsc::WeakSender<Request>,
@@ -76,6 +78,7 @@ impl Keeper {
             health: None,
             probes: None,
             attaching: Vec::new(),
+            files: Arc::default(),
             view,
             requests,
             own_requests: sender.downgrade(),
@@ -149,6 +152,9 @@ impl Keeper {
                 registered,
                 stream,
             } => self.attach(options, registered, stream).await,
+            Request::OpenRoot { to_write, reply } => {
+                let _ = reply.send(self.open_root(to_write).await);
+            }
             Request::Resize { rows, cols, reply } => {
                 let _ = reply.send(self.resize(rows, cols).await);
             }
@@ -236,11 +242,11 @@ impl Keeper {
         self.view.send_replace(Arc::new(container));
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.record.spec.name.as_str().to_owned()
     }
 
-    pub(super) fn dirs(&self) -> ContainerDirs {
+    pub(crate) fn dirs(&self) -> ContainerDirs {
         self.engine.layout.container(&self.record.id)
     }
 

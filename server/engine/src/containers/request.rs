@@ -4,6 +4,7 @@ use crate::attach::{AttachOptions, Attached};
 use crate::containers::new::RemoveOptions;
 use crate::containers::view::{Container, ProbeResult};
 use crate::error::EngineError;
+use crate::files::root::ContainerRoot;
 use model::Signal;
 use model::container::spec::StopTimeout;
 use model::container::{ContainerName, Limits, RestartPolicy};
@@ -56,6 +57,11 @@ pub(crate) enum Request {
         /// Answered when the attachment is sure to see all that comes.
         registered: Reply<()>,
         stream: Reply<Attached>,
+    },
+    /// The files, for looking at or for writing.
+    OpenRoot {
+        to_write: bool,
+        reply: Reply<ContainerRoot>,
     },
     Resize {
         rows: u16,

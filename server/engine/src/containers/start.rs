@@ -75,6 +75,7 @@ impl Keeper {
         if self.engine.ending.is_cancelled() {
             return Err(EngineError::Ending);
         }
+        self.wait_for_writers().await?;
         // The intent is lasting first: what a shim of this run leaves is recognised.
         let mut next = self.record.clone();
         next.run += 1;
@@ -360,6 +361,7 @@ impl Keeper {
             oom_killed: false,
         };
         store::runs::insert(change.db(), &next.id, &run).await?;
+        store::images::mark_used(change.db(), &next.spec.image.id, up.since).await?;
         let subject = model::event::Subject::Container(next.id.as_str().to_owned());
         let facts = super::keeper::with_facts(&next, Vec::new());
         change.event(subject, Action::Start, facts).await?;

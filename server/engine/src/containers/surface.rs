@@ -184,7 +184,11 @@ impl Engine {
         Ok(store::events::list_latest(&mut *self.inner.database().read().await?, subject, limit).await?)
     }
 
-    async fn ask<T>(&self, id: &ContainerId, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, EngineError> {
+    pub(crate) async fn ask<T>(
+        &self,
+        id: &ContainerId,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, EngineError> {
         let handle = self.inner.containers.get(id)?;
         let (sender, answer) = oneshot::channel();
         let gone = || {

@@ -7,7 +7,7 @@ use crate::error::{EngineError, Kind};
 use crate::tasks::{LayerProgress, LayerState, LoadedImage, Progress, Running, TaskId, TaskKind};
 use image::ImageError;
 use model::event::{Action, Subject};
-use model::image::Reference;
+use model::image::{Digest, Reference};
 use std::sync::Arc;
 use store::images::{ImageRow, LayerRow};
 use tokio::io::AsyncRead;
@@ -189,6 +189,23 @@ impl Engine {
 }
 
 impl Inner {
+    /// Fetches what lacks of an image whose manifest is known.
+    pub(super) async fn pull_by_digest(&self, name: &Reference, manifest: &Digest) -> Result<(), EngineError> {
+        let _lease = self.leases.hold().await;
+        let text = format!("{}/{}@{manifest}", name.registry(), name.repository());
+        let reference = Reference::parse(&text).map_err(|error| EngineError::invalid("reference", error))?;
+        let options = image::PullOptions {
+            mirrors: self.options.mirrors.clone(),
+            ..image::PullOptions::default()
+        };
+        let progress = watch::channel(image::Progress::default()).0;
+        let pulled = self
+            .images
+            .pull(&reference, options, progress, self.ending.child_token())
+            .await;
+        pulled.map(drop).map_err(|error| failed(&reference.short(), &error))
+    }
+
     /// Image, names and event in one transaction.
     pub(crate) async fn record_image(
         self: &Arc<Self>,
@@ -221,6 +238,7 @@ fn row_of(image: &image::Image) -> ImageRow {
         manifest: image.manifest.clone(),
         created: image.created,
         added: clock::now(),
+        used: None,
         size_bytes: image.size_bytes,
         layers: image
             .layers
@@ -237,7 +255,7 @@ fn row_of(image: &image::Image) -> ImageRow {
 }
 
 /// A row as the collector takes it; what the image says is of no matter there.
-pub(super) fn kept(row: ImageRow) -> image::Image {
+pub(crate) fn kept(row: ImageRow) -> image::Image {
     image::Image {
         id: row.id,
         manifest: row.manifest,
@@ -308,7 +326,7 @@ fn kind_of(error: &ImageError) -> Kind {
     }
 }
 
-fn failed(subject: &str, error: &ImageError) -> EngineError {
+pub(crate) fn failed(subject: &str, error: &ImageError) -> EngineError {
     if matches!(error, ImageError::Cancelled) {
         return EngineError::Cancelled(subject.to_owned());
     }

@@ -1,10 +1,9 @@
 //! Names and images that go, and the bytes that nobody needs any more.
 
 use super::view::Removed;
-use crate::blocking::blocking;
 use crate::clock;
 use crate::engine::Engine;
-use crate::error::{Doing, EngineError};
+use crate::error::EngineError;
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
 
@@ -94,22 +93,8 @@ impl Engine {
         let Some(alone) = self.inner.leases.none_held() else {
             return;
         };
-        let outcome = async {
-            let rows = store::images::list(&mut *self.inner.database().read().await?).await?;
-            let keep = rows.into_iter().map(super::bring::kept).collect::<Vec<_>>();
-            let engine = self.inner.clone();
-            blocking("remove what no image needs", move || {
-                engine
-                    .images
-                    .collect(&keep)
-                    .doing(|| "remove what no image needs".to_owned())
-                    .map(drop)
-            })
-            .await
-        };
-        if let Err(error) = outcome.await {
+        if let Err(error) = self.collect_with(&alone).await {
             tracing::error!(%error, "cannot remove what no image needs");
         }
-        drop(alone);
     }
 }

@@ -1,6 +1,7 @@
-//! Images out of archives: what `docker save` and OCI tools write, and bare root
-//! filesystems.
+//! Images out of archives, and into them: what `docker save` and OCI tools write, and
+//! bare root filesystems.
 
 pub(crate) mod import;
 mod load;
+pub(crate) mod save;
 mod spool;

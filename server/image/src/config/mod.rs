@@ -1,6 +1,6 @@
 //! The image configuration: image-spec, config.md.
 
-pub mod changes;
+pub(crate) mod changes;
 pub mod document;
 
 use crate::ImageError;

@@ -1,15 +1,24 @@
 //! Layers: packed tars that become directories of an overlay, and the other way.
 
 mod ahead;
+mod compare;
+mod difference;
+mod extract;
 mod pack;
 mod packing;
 mod sparse;
+mod tree;
 mod unpack;
 mod write;
 
+pub use compare::{ChangeKind, changes};
+pub(crate) use difference::{Difference, difference};
+pub use extract::extract;
 pub(crate) use pack::{Changes, pack};
 pub use packing::Packing;
 pub(crate) use packing::{Packed, Unpacked};
+pub use tree::{write_children, write_entry, write_tree};
+
 pub(crate) use unpack::{Contents, unpack};
 
 use model::image::Digest;

@@ -1,10 +1,10 @@
 //! The writable layer of an overlay becomes a tar: its marks of what is gone become
 //! whiteouts (image-spec, layer.md, "Representing Changes").
 
+use super::compare::{Below, IS_OPAQUE, MOST_DEEP, too_deep};
 use super::write::TarWriter;
 use crate::ImageError;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Overlayfs keeps its own notes in attributes of this kind.
 const OVERLAY: &str = "trusted.overlay.";
-const IS_OPAQUE: &str = "trusted.overlay.opaque";
 const REDIRECT: &str = "trusted.overlay.redirect";
 const METACOPY: &str = "trusted.overlay.metacopy";
-/// Deeper trees are refused: each level holds a descriptor.
-const MOST_DEEP: usize = 400;
 
 /// What is packed, and what of it is left out.
 #[derive(Debug, Clone, Copy)]
@@ -36,11 +33,9 @@ pub(crate) struct Changes<'a> {
 
 /// Writes the changes as a tar to `to`; gives it back with how many bytes of files they have.
 pub(crate) fn pack<W: Write>(changes: Changes<'_>, to: W, cancel: &CancellationToken) -> Result<(W, u64), ImageError> {
-    let lower = changes.lower.iter();
-    let lower = lower.map(|path| File::open(path).map_err(ImageError::file("open", path)));
     let mut packing = Packing {
         tar: TarWriter::new(to, changes.latest_s),
-        lower: lower.collect::<Result<_, _>>()?,
+        below: Below::open(changes.lower, changes.mount_points)?,
         changes,
         cancel,
     };
@@ -53,7 +48,7 @@ pub(crate) fn pack<W: Write>(changes: Changes<'_>, to: W, cancel: &CancellationT
 
 struct Packing<'a, W: Write> {
     tar: TarWriter<W>,
-    lower: Vec<File>,
+    below: Below<'a>,
     changes: Changes<'a>,
     cancel: &'a CancellationToken,
 }
@@ -63,7 +58,7 @@ impl<W: Write> Packing<'_, W> {
     fn root(&mut self, root: &Tree) -> Result<(), ImageError> {
         let at = self.at(Path::new(""));
         let (status, xattrs) = (root.status().map_err(&at)?, kept(root.xattrs().map_err(&at)?));
-        let (mode, uid, gid) = match self.below(Path::new("/")) {
+        let (mode, uid, gid) = match self.below.find(Path::new("")) {
             Some(below) => (below.mode, below.uid, below.gid),
             None => (0o755, 0, 0),
         };
@@ -75,8 +70,7 @@ impl<W: Write> Packing<'_, W> {
 
     fn children(&mut self, dir: &Tree, path: &Path, depth: usize) -> Result<(), ImageError> {
         if depth > MOST_DEEP {
-            let error = io::Error::other(format!("directories are nested more than {MOST_DEEP} deep"));
-            return Err(self.at(path)(error));
+            return Err(self.at(path)(too_deep()));
         }
         for name in dir.names().map_err(self.at(path))? {
             if self.cancel.is_cancelled() {
@@ -111,7 +105,7 @@ impl<W: Write> Packing<'_, W> {
             let mark = path.with_file_name(OsString::from_vec([b".wh.", name.as_bytes()].concat()));
             return self.tar.marker(mark.as_os_str().as_bytes()).map_err(at);
         }
-        if status.kind == Kind::Socket || (status.size_bytes == 0 && self.is_mounts(path)) {
+        if status.kind == Kind::Socket || (status.size_bytes == 0 && self.below.is_mounts(path)) {
             if self.changes.tidy {
                 parent.remove_file(name).map_err(at)?;
             }
@@ -126,7 +120,7 @@ impl<W: Write> Packing<'_, W> {
 
     fn directory(&mut self, dir: &Tree, path: &Path, depth: usize) -> Result<(), ImageError> {
         let at = self.at(path);
-        if self.is_of_mounts(dir, path, depth).map_err(&at)? {
+        if self.below.is_of_mounts(dir, path, depth).map_err(&at)? {
             return Ok(());
         }
         let status = dir.status().map_err(&at)?;
@@ -142,7 +136,7 @@ impl<W: Write> Packing<'_, W> {
         self.tar.directory(bytes, &status, &kept(xattrs)).map_err(&at)?;
         if opaque {
             // A new directory hides nothing; overlayfs marks it to spare itself a look.
-            if self.below(path).is_some() {
+            if self.below.find(path).is_some() {
                 let mark = [bytes, b"/.wh..wh..opq"].concat();
                 self.tar.marker(&mark).map_err(&at)?;
             } else if self.changes.tidy {
@@ -150,48 +144,6 @@ impl<W: Write> Packing<'_, W> {
             }
         }
         self.children(dir, path, depth + 1)
-    }
-
-    /// Whether nothing but mount points brought the directory here.
-    fn is_of_mounts(&self, dir: &Tree, path: &Path, depth: usize) -> io::Result<bool> {
-        let absolute = Path::new("/").join(path);
-        let mut points = self.changes.mount_points.iter();
-        if depth > MOST_DEEP || !points.any(|point| point.starts_with(&absolute)) {
-            return Ok(false);
-        }
-        for name in dir.names()? {
-            let path = path.join(&name);
-            let Some(status) = dir.find(&name)? else {
-                continue;
-            };
-            let is_mounts = match status.kind {
-                Kind::Directory => self.is_of_mounts(&dir.open_dir(&name)?, &path, depth + 1)?,
-                _ => status.size_bytes == 0 && !status.is_whiteout() && self.is_mounts(&path),
-            };
-            if !is_mounts {
-                return Ok(false);
-            }
-        }
-        let status = dir.status()?;
-        Ok(match self.below(path) {
-            Some(below) => (below.mode, below.uid, below.gid) == (status.mode, status.uid, status.gid),
-            None => true,
-        })
-    }
-
-    /// Whether an empty file was made only for something to be mounted on it.
-    fn is_mounts(&self, path: &Path) -> bool {
-        let absolute = Path::new("/").join(path);
-        self.changes.mount_points.contains(&absolute) && self.below(path).is_none()
-    }
-
-    /// What the layers below have at `path`.
-    fn below(&self, path: &Path) -> Option<Status> {
-        let found = self.lower.iter().find_map(|root| {
-            let handle = sys::beneath::find_without_links(root, path).ok()?;
-            sys::tree::status_of(&handle).ok()
-        });
-        found.filter(|status| !status.is_whiteout())
     }
 
     fn at(&self, path: &Path) -> impl Fn(io::Error) -> ImageError + use<W> {

@@ -45,10 +45,8 @@ pub(crate) fn unpack(
     let unpacking = Unpacking {
         layer,
         cancel,
-        files_bytes: 0,
         entries: 0,
-        directories: HashMap::new(),
-        buffer: vec![0; BUFFER_BYTES],
+        placing: Placing::default(),
     };
     read_ahead(Stopped { from, cancel }, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
 }
@@ -62,11 +60,26 @@ fn unpacking_at(layer: &Digest, path: &Path) -> impl FnOnce(io::Error) -> ImageE
 struct Unpacking<'a> {
     layer: &'a Digest,
     cancel: &'a CancellationToken,
-    files_bytes: u64,
     entries: u64,
+    placing: Placing,
+}
+
+/// What has come so far.
+pub(super) struct Placing {
+    files_bytes: u64,
     /// What they will be when nothing more is put into them.
     directories: HashMap<PathBuf, Attributes>,
     buffer: Vec<u8>,
+}
+
+impl Default for Placing {
+    fn default() -> Self {
+        Self {
+            files_bytes: 0,
+            directories: HashMap::new(),
+            buffer: vec![0; BUFFER_BYTES],
+        }
+    }
 }
 
 impl Unpacking<'_> {
@@ -84,28 +97,19 @@ impl Unpacking<'_> {
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
             self.place(&mut root, &mut entry, &path).map_err(at(&path))?;
         }
-        self.finish_directories(&mut root)?;
+        let files_bytes = self.placing.files_bytes;
+        self.placing
+            .finish_directories(&mut root, |path, error| unpacking_at(layer, path)(error))?;
         Ok(Contents {
             diff_id: tar.digest().map_err(at(Path::new("/")))?,
-            files_bytes: self.files_bytes,
+            files_bytes,
         })
-    }
-
-    /// Writing into a directory changes its time: they come last, deepest first.
-    fn finish_directories(&mut self, root: &mut Root) -> Result<(), ImageError> {
-        let mut directories: Vec<_> = std::mem::take(&mut self.directories).into_iter().collect();
-        directories.sort_by(|(one, _), (other, _)| other.cmp(one));
-        for (path, attributes) in &directories {
-            root.finish_directory(path, attributes)
-                .map_err(unpacking_at(self.layer, path))?;
-        }
-        Ok(())
     }
 
     /// Puts one entry in its place.
     fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
         self.entries += 1;
-        if self.entries > MOST_ENTRIES || self.directories.len() > MOST_DIRECTORIES {
+        if self.entries > MOST_ENTRIES || self.placing.directories.len() > MOST_DIRECTORIES {
             return Err(io::Error::other("the layer has too many entries"));
         }
         let (attributes, sparse) = attributes(entry)?;
@@ -126,6 +130,35 @@ impl Unpacking<'_> {
             }
             return root.whiteout(&path.with_file_name(hidden));
         }
+        self.placing.put(root, entry, path, attributes, sparse)
+    }
+}
+
+impl Placing {
+    /// Writing into a directory changes its time: they come last, deepest first.
+    pub(super) fn finish_directories<E>(
+        self,
+        root: &mut Root,
+        failed: impl Fn(&Path, io::Error) -> E,
+    ) -> Result<(), E> {
+        let mut directories: Vec<_> = self.directories.into_iter().collect();
+        directories.sort_by(|(one, _), (other, _)| other.cmp(one));
+        for (path, attributes) in &directories {
+            root.finish_directory(path, attributes)
+                .map_err(|error| failed(path, error))?;
+        }
+        Ok(())
+    }
+
+    /// Puts one entry in its place, whatever its name means in layers.
+    pub(super) fn put<R: Read>(
+        &mut self,
+        root: &mut Root,
+        entry: &mut Entry<'_, R>,
+        path: &Path,
+        attributes: Attributes,
+        sparse: Option<Sparse>,
+    ) -> io::Result<()> {
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let buffer = &mut self.buffer;
@@ -190,14 +223,14 @@ fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<u6
     }
 }
 
-fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
+pub(super) fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
     let bytes = entry
         .link_name_bytes()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a link without a target"))?;
     Ok(PathBuf::from(OsString::from_vec(bytes.into_owned())))
 }
 
-fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Sparse>)> {
+pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Sparse>)> {
     let mut sparse = Records::default();
     let mut xattrs = Vec::new();
     let mut modified = None;

@@ -63,10 +63,12 @@ impl<W: Write> TarWriter<W> {
         self.to.into_inner()
     }
 
-    /// `path` without slashes at either end; empty for the root itself.
+    /// A `path` that is empty is the root itself.
     pub(crate) fn directory(&mut self, path: &[u8], status: &Status, xattrs: &Xattrs) -> io::Result<()> {
         let mut name = if path.is_empty() { b".".to_vec() } else { path.to_vec() };
-        name.push(b'/');
+        if !name.ends_with(b"/") {
+            name.push(b'/');
+        }
         self.header(&name, EntryType::Directory, status, xattrs, &[], 0)
     }
 

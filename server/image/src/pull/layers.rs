@@ -69,7 +69,9 @@ impl Pull<'_> {
     fn jobs<'a>(&self, manifest: &'a Manifest, parsed: &ParsedConfig, chain: &[Digest]) -> Vec<Job<'a>> {
         let mut jobs: HashMap<&Digest, Job<'a>> = HashMap::new();
         for (number, layer) in manifest.layers.iter().enumerate() {
-            if self.store.unpacked_bytes(&chain[number]).is_some() {
+            // The same layer, packed otherwise, may be here: then its own bytes still lack.
+            let is_unpacked = self.store.unpacked_bytes(&chain[number]).is_some();
+            if is_unpacked && self.store.content.has(&layer.digest) {
                 continue;
             }
             let places = Vec::new();

@@ -1,6 +1,8 @@
 //! Containers.
 
+pub(super) mod archive;
 pub(super) mod attach;
+pub(super) mod commit;
 pub(super) mod create;
 mod durations;
 pub(super) mod inspect;

@@ -1,6 +1,6 @@
 //! `GET /images/{name}/json` and `…/history`
 
-use super::list;
+use super::{list, save};
 use crate::docker::problem::Failure;
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -17,6 +17,7 @@ pub(in crate::docker) async fn by_suffix(
 ) -> Result<Response, Failure> {
     match path.rsplit_once('/') {
         Some((name, "json")) => Ok(Json(inspect(&engine, name).await?).into_response()),
+        Some((name, "get")) => save::save(&engine, &[name.to_owned()]).await,
         Some((name, "history")) => Ok(Json(history(&engine, name).await?).into_response()),
         _ => Err(Failure::not_there(request.method(), request.uri().path())),
     }

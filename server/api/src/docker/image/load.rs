@@ -49,6 +49,6 @@ pub(in crate::docker) async fn load(
 }
 
 /// A body as something to read from.
-pub(super) fn reader(body: Body) -> Pin<Box<dyn AsyncRead + Send>> {
+pub(in crate::docker) fn reader(body: Body) -> Pin<Box<dyn AsyncRead + Send>> {
     Box::pin(StreamReader::new(body.into_data_stream().map_err(io::Error::other)))
 }

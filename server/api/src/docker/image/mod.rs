@@ -7,4 +7,8 @@ pub(super) mod list;
 pub(super) mod load;
 mod progress;
 pub(super) mod remove;
+pub(super) mod save;
 pub(super) mod tag;
+
+pub(in crate::docker) use load::reader;
+pub(in crate::docker) use tag::reference;

@@ -7,7 +7,7 @@ use crate::docker::query::Query;
 use crate::now;
 use axum::Json;
 use axum::extract::{Path, State};
-use engine::{Engine, EngineError, Removed};
+use engine::{Engine, EngineError, Image, PruneRules, Removed};
 use serde_json::{Value, json};
 
 /// `DELETE /images/{name}`
@@ -46,26 +46,22 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
     let filters = Filters::read(&query, &["dangling", "until", "label", "label!"])?;
     let only_dangling = filters.flag("dangling")?.unwrap_or(true);
     let until = filters.until(now())?;
-    let before = engine.disk_usage().await?.layers_bytes;
-    let mut removed = Vec::new();
-    for image in engine.images().await?.items {
-        let stays = !image.containers.is_empty()
-            || (only_dangling && !image.tags.is_empty())
-            || until.is_some_and(|until| born(&image) >= until)
-            || !filters.allows_labels(&image.config.labels);
-        if stays {
-            continue;
-        }
-        match engine.remove_image(image.id.as_str(), true).await {
-            Ok(gone) => removed.extend(show(&gone)),
-            // Taken by a container meanwhile.
-            Err(error) => tracing::info!(image = image.id.short(), %error, "not pruned"),
-        }
-    }
-    let after = engine.disk_usage().await?.layers_bytes;
+    let rules = PruneRules {
+        unused: !only_dangling,
+        ..PruneRules::default()
+    };
+    let allows =
+        |image: &Image| until.is_none_or(|until| born(image) < until) && filters.allows_labels(&image.config.labels);
+    let pruned = engine.prune_images(&rules, allows).await?;
+    let gone = pruned.images.into_iter().flat_map(|image| {
+        show(&Removed {
+            untagged: image.tags,
+            deleted: vec![image.id],
+        })
+    });
     Ok(Json(json!({
-        "ImagesDeleted": removed,
-        "SpaceReclaimed": before.saturating_sub(after),
+        "ImagesDeleted": gone.collect::<Vec<_>>(),
+        "SpaceReclaimed": pruned.freed_bytes,
     })))
 }
 

@@ -28,7 +28,7 @@ pub(in crate::docker) async fn by_suffix(
 }
 
 /// A repository, and a tag or digest that is told beside it.
-pub(super) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference, Failure> {
+pub(in crate::docker) fn reference(repository: &str, tag: Option<&str>) -> Result<Reference, Failure> {
     let text = match tag {
         None => repository.to_owned(),
         Some(digest) if digest.starts_with("sha256:") => format!("{repository}@{digest}"),

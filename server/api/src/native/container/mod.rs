@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod exec;
+pub(super) mod files;
 mod list;
 mod logs;
 mod orders;
@@ -35,6 +36,11 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(logs::at))
         .routes(routes!(logs::download))
         .routes(routes!(logs::follow))
+        .routes(routes!(files::list))
+        .routes(routes!(files::copy_out, files::copy_in))
+        .routes(routes!(files::export))
+        .routes(routes!(files::changes))
+        .routes(routes!(files::commit))
         .routes(routes!(exec::create))
         .routes(routes!(exec::inspect))
 }

@@ -1,0 +1,93 @@
+//! Looking after all images together: their tree, cleaning up, verifying.
+
+use super::body::Json as Body;
+use super::front::Front;
+use super::guard::Caller;
+use super::problem::{Answer, Failure};
+use super::task;
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use engine::PruneRules;
+use model::image::{Digest, Reference};
+use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, PrunedKind, Tree};
+use shared::task::Task;
+use std::time::Duration;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<Front> {
+    OpenApiRouter::new()
+        .routes(routes!(tree))
+        .routes(routes!(prune))
+        .routes(routes!(verify))
+}
+
+/// All layers of all images, each once, parents before children.
+#[utoipa::path(get, path = "/images/tree", tag = "images", responses((status = 200, body = Tree)))]
+async fn tree(State(front): State<Front>) -> Answer<Json<Tree>> {
+    let nodes = front.engine.layer_tree().await?.into_iter().map(|node| Node {
+        id: node.chain_id.to_string(),
+        parent: node.parent.map(|parent| parent.to_string()),
+        instruction: node.instruction,
+        size_bytes: node.size_bytes,
+        image_count: node.image_count,
+        freed_bytes: node.freed_bytes,
+        images: node
+            .images
+            .into_iter()
+            .map(|leaf| Leaf {
+                id: leaf.id.to_string(),
+                tags: leaf.tags.iter().map(Reference::short).collect(),
+                containers: leaf.containers,
+                freed_bytes: leaf.freed_bytes,
+            })
+            .collect(),
+    });
+    Ok(Json(Tree { nodes: nodes.collect() }))
+}
+
+/// Removes images that nobody needs; with `preview` only tells which, and what would be
+/// free. What a preview promises is what is freed, as long as nothing else changes.
+#[utoipa::path(post, path = "/images/prune", tag = "images", request_body = Prune, responses((status = 200, body = Pruned)))]
+async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<Json<Pruned>> {
+    let only = asked
+        .only
+        .map(|ids| ids.iter().map(|id| Digest::parse(id)).collect::<Result<Vec<_>, _>>());
+    let rules = PruneRules {
+        unused: asked.unused,
+        older_than: asked.older_than_seconds.map(Duration::from_secs),
+        keep_bytes: asked.keep_bytes,
+        only: only
+            .transpose()
+            .map_err(|error| Failure::mistake("only", error.to_string()))?,
+    };
+    let pruned = if asked.preview {
+        front.engine.preview_prune(&rules, |_| true).await?
+    } else {
+        front.engine.prune_images(&rules, |_| true).await?
+    };
+    let items = pruned.images.into_iter().map(|image| PrunedItem {
+        kind: PrunedKind::Image,
+        name: image
+            .tags
+            .first()
+            .map_or_else(|| image.id.short().to_owned(), Reference::short),
+        id: image.id.to_string(),
+        size_bytes: image.size_bytes,
+        used: image.used.map(|at| at.to_string()),
+    });
+    Ok(Json(Pruned {
+        items: items.collect(),
+        freed_bytes: pruned.freed_bytes,
+    }))
+}
+
+/// Hashes everything that is kept, and mends what is damaged: by unpacking it again, or
+/// by pulling it again. The task fails with a list of what could not be mended.
+#[utoipa::path(post, path = "/images/verify", tag = "images", responses((status = 202, body = Task)))]
+async fn verify(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<(StatusCode, Json<Task>)> {
+    let id = front.engine.verify_images(Some(caller.owner()));
+    let task = front.engine.task(&id)?;
+    Ok((StatusCode::ACCEPTED, Json(task::shown(&task))))
+}

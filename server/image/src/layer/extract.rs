@@ -1,0 +1,72 @@
+//! A tar into a tree that others change meanwhile.
+
+use super::packing::Unpacked;
+use super::unpack::{Placing, attributes, link};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use sys::unpack::Root;
+use tar::{Archive, EntryType};
+
+/// Unpacks a tar, packed or not, into the directory `into` of the tree `root`, as `tar`
+/// does: names are names, what is there is replaced, and a directory keeps what it
+/// has. Nothing leaves the tree, whatever changes in it meanwhile. `owner` is given to
+/// everything instead of what the tar says.
+///
+/// # Errors
+/// `IsADirectory` when something else would replace a directory and `keep_directories`
+/// is set; the message names the entry.
+pub fn extract(
+    from: impl Read,
+    root: OwnedFd,
+    into: &Path,
+    owner: Option<(u32, u32)>,
+    keep_directories: bool,
+) -> io::Result<()> {
+    let mut root = Root::from_dir(root);
+    let mut placing = Placing::default();
+    let mut archive = Archive::new(Unpacked::new(from, u64::MAX)?);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let name = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", name.display()));
+        let relative = name.strip_prefix("/").unwrap_or(&name);
+        if relative
+            .components()
+            .any(|part| part == std::path::Component::ParentDir)
+        {
+            return Err(named(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a name with `..` leads out of the archive",
+            )));
+        }
+        let (mut attributes, sparse) = attributes(&mut entry).map_err(named)?;
+        if let Some((uid, gid)) = owner {
+            (attributes.uid, attributes.gid) = (uid, gid);
+        }
+        let path = match sparse.as_ref().and_then(|sparse| sparse.name.clone()) {
+            Some(name) => into.join(Path::new(OsStr::from_bytes(name.strip_prefix(b"/").unwrap_or(&name)))),
+            None => into.join(relative),
+        };
+        let is_directory = entry.header().entry_type() == EntryType::Directory;
+        if keep_directories && !is_directory && root.is_directory(&path).map_err(named)? {
+            return Err(named(io::ErrorKind::IsADirectory.into()));
+        }
+        if is_directory && relative.components().all(|part| part == std::path::Component::CurDir) {
+            // The directory that was asked for stays as it is.
+            continue;
+        }
+        let target = || link(&entry).map(|target| into.join(target.strip_prefix("/").unwrap_or(&target)));
+        if entry.header().entry_type() == EntryType::Link {
+            let target = target().map_err(named)?;
+            root.hard_link(&path, &target).map_err(named)?;
+        } else {
+            placing
+                .put(&mut root, &mut entry, &path, attributes, sparse)
+                .map_err(named)?;
+        }
+    }
+    placing.finish_directories(&mut root, |_, error| error)
+}
