@@ -67,6 +67,14 @@ pub(super) fn run_dir(dir: &Path) -> PathBuf {
     dir.join("run")
 }
 
+/// Folders that engines share whatever their switches say are our own, and empty.
+pub(crate) fn cover_shared_folders() -> Result<()> {
+    for folder in ["/run", "/dev/shm"] {
+        process::run(Command::new("mount").args(["-t", "tmpfs", "gantry-peers", folder]))?;
+    }
+    Ok(())
+}
+
 /// Network devices of the namespace: loopback is down at first.
 pub(crate) fn raise_loopback() -> Result<()> {
     process::run(Command::new("ip").args(["link", "set", "lo", "up"]))

@@ -32,9 +32,11 @@ cargo xtask COMMAND
                     times and memory of ours, of runc, crun and dockerd, and of the kernel
                     alone; FILTER is one of command-line, starts, memory, thousand;
                     needs root
-  test-peers [--record]
+  test-peers [--record] [PART …]
                     asks Debian's dockerd what the tests compare with, and says whether it
-                    is still so; --record writes it down anew; needs root
+                    is still so; --record writes it down anew. Then has dockerd, podman and
+                    containerd run containers with our runtime. PART is one of recorded,
+                    dockerd, podman, containerd; needs root
   test-rounds [N]   kills the server N times (100) while twenty containers are under way,
                     and compares what the next one finds; needs root
   test-vm [--smoke] [FILTER]

@@ -119,7 +119,7 @@ pub(crate) fn apt_install(names: &[&str]) -> Result<()> {
 
 /// Unpacks `package` below the target folder, once, and gives the path of its program.
 pub(crate) fn unpack(package: &Package) -> Result<PathBuf> {
-    let folder = workspace::target().join("peers").join(package.name);
+    let folder = unpacked(package);
     let program = folder.join(package.provides);
     if !program.exists() {
         unpack_into(package.name, package.purpose, &folder)?;
@@ -156,6 +156,11 @@ pub(crate) fn unpack_into(name: &str, purpose: &str, folder: &Path) -> Result<()
     run(command("dpkg-deb").arg("-x").arg(&file).arg(&new))?;
     std::fs::rename(&new, folder)?;
     Ok(())
+}
+
+/// Where [`unpack`] puts it.
+pub(crate) fn unpacked(package: &Package) -> PathBuf {
+    workspace::target().join("peers").join(package.name)
 }
 
 pub(crate) fn is_root() -> bool {

@@ -132,6 +132,20 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// The soft and the hard limit that hold now. getrlimit(2)
+pub fn rlimit(resource: u32) -> io::Result<(u64, u64)> {
+    let mut held = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the struct outlives the call, which writes it only.
+    let outcome = unsafe { libc::prlimit64(0, resource, std::ptr::null(), &raw mut held) };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((held.rlim_cur, held.rlim_max))
+}
+
 /// Leaves the caller's session keyring for a new one. keyctl(2)
 pub fn join_session_keyring(name: &str) -> io::Result<()> {
     const JOIN_SESSION_KEYRING: libc::c_long = 1;

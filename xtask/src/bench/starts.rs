@@ -6,7 +6,7 @@ use super::report::{self, Target};
 use super::rounds::{Subject, take_turns};
 use super::server::Server;
 use super::{Place, apart, bundle};
-use crate::peers::dockerd::Dockerd;
+use crate::peers::dockerd::{Dockerd, Settings};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -72,13 +72,13 @@ fn targets(part: f64) -> Vec<Target> {
 
 /// The reason is kept as text, for each table that lacks it.
 pub(super) fn dockerd(place: &Place) -> Result<Dockerd, String> {
-    let parent = format!("{}/dockerd", apart::cgroup_parent(&place.dir));
-    Dockerd::start(
-        &place.dir.join("dockerd"),
-        &apart::run_dir(&place.dir).join("dockerd"),
-        &parent,
-    )
-    .map_err(|error| format!("{error:#}"))
+    let settings = Settings {
+        dir: place.dir.join("dockerd"),
+        run_dir: apart::run_dir(&place.dir).join("dockerd"),
+        cgroup_parent: format!("{}/dockerd", apart::cgroup_parent(&place.dir)),
+        runtime: None,
+    };
+    Dockerd::start(&settings).map_err(|error| format!("{error:#}"))
 }
 
 /// The root filesystem as a tar archive.

@@ -3,6 +3,7 @@
 
 use super::{CONTAINERD, DOCKER, Peer, plain, runc};
 use anyhow::{Context as _, Result, bail};
+use serde_json::json;
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,10 +20,27 @@ pub(crate) struct Dockerd {
     socket: PathBuf,
 }
 
+/// What tells one from another.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Of its data.
+    pub(crate) dir: PathBuf,
+    /// Of what runs.
+    pub(crate) run_dir: PathBuf,
+    pub(crate) cgroup_parent: String,
+    /// Takes the place of runc.
+    pub(crate) runtime: Option<PathBuf>,
+}
+
 impl Dockerd {
-    /// Starts it with its data below `dir` and what runs below `run_dir`, and waits
-    /// until it answers.
-    pub(crate) fn start(dir: &Path, run_dir: &Path, cgroup_parent: &str) -> Result<Self> {
+    /// Starts it, and waits until it answers.
+    pub(crate) fn start(settings: &Settings) -> Result<Self> {
+        let Settings {
+            dir,
+            run_dir,
+            cgroup_parent,
+            runtime,
+        } = settings;
         let dockerd = plain(&DOCKER)?;
         let paths = [dockerd.clone(), plain(&CONTAINERD)?, runc()?];
         let own = std::env::var_os("PATH").unwrap_or_default();
@@ -31,7 +49,13 @@ impl Dockerd {
         fs::create_dir_all(dir)?;
         fs::create_dir_all(run_dir)?;
         let config = dir.join("daemon.json");
-        fs::write(&config, "{}")?;
+        let text = match runtime {
+            Some(path) => json!({
+                "runtimes": {"gantry": {"path": path}}, "default-runtime": "gantry", "experimental": true,
+            }),
+            None => json!({}),
+        };
+        fs::write(&config, text.to_string())?;
         let log = dir.join("dockerd.log");
         let output = File::create(&log)?;
         let socket = run_dir.join("docker.sock");
@@ -46,7 +70,8 @@ impl Dockerd {
             .arg(run_dir.join("exec"))
             .arg("--pidfile")
             .arg(run_dir.join("pid"))
-            .args(["--cgroup-parent", cgroup_parent])
+            .arg("--cgroup-parent")
+            .arg(cgroup_parent)
             // It would change the firewall with a program that may be missing; nothing
             // here is published, and without it a container starts the sooner.
             .args(["--iptables=false", "--ip6tables=false"])

@@ -1,7 +1,9 @@
 //! Other engines and runtimes, which ours is compared with: Debian's packages,
 //! unpacked below the target folder and never installed.
 
+pub(crate) mod containerd;
 pub(crate) mod dockerd;
+pub(crate) mod podman;
 
 use crate::packages::{self, Package, package};
 use crate::workspace;
@@ -19,17 +21,40 @@ const CONTAINERD: Package = package(
     "what the Docker engine keeps containers with",
 );
 
+const PODMAN: Package = package("podman", "usr/bin/podman", "an engine without a server");
+const CONMON: Package = package("conmon", "usr/bin/conmon", "what podman keeps containers with");
+/// What podman and conmon are linked with and a small system lacks.
+const LIBRARIES: [Package; 7] = [
+    package(
+        "libgpgme11",
+        "usr/share/doc/libgpgme11",
+        "what podman checks signatures with",
+    ),
+    package("libassuan0", "usr/share/doc/libassuan0", "what that speaks with"),
+    package(
+        "libdevmapper1.02.1",
+        "usr/share/doc/libdevmapper1.02.1",
+        "one of podman's storages",
+    ),
+    package("libsubid4", "usr/share/doc/libsubid4", "podman's subordinate users"),
+    package("libseccomp2", "usr/share/doc/libseccomp2", "podman's filters"),
+    package("libglib2.0-0", "usr/share/doc/libglib2.0-0", "what conmon is made with"),
+    package("libsystemd0", "usr/share/doc/libsystemd0", "one of conmon's logs"),
+];
+
 /// A program and what it needs to be found.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     program: PathBuf,
-    libraries: Option<PathBuf>,
+    libraries: Vec<PathBuf>,
 }
 
 impl Peer {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        if let Some(libraries) = &self.libraries {
+        if let Ok(libraries) = std::env::join_paths(&self.libraries)
+            && !libraries.is_empty()
+        {
             command.env("LD_LIBRARY_PATH", libraries);
         }
         command
@@ -46,27 +71,34 @@ pub(crate) fn runc() -> Result<Peer> {
 }
 
 pub(crate) fn crun() -> Result<Peer> {
-    let libraries = packages::unpack(&YAJL)?;
-    // Below `usr/lib` there is one folder, named after the processor.
-    let libraries = libraries.ancestors().nth(3).map(|usr| usr.join("lib"));
-    let libraries = libraries.context("a package has a folder `usr`")?;
-    let folder = std::fs::read_dir(&libraries)?.flatten().next();
-    Ok(Peer {
-        program: packages::unpack(&CRUN)?,
-        libraries: Some(folder.map_or(libraries, |folder| folder.path())),
-    })
+    with_libraries(&CRUN, &[YAJL])
+}
+
+fn with_libraries(package: &Package, libraries: &[Package]) -> Result<Peer> {
+    let mut peer = plain(package)?;
+    for library in libraries {
+        packages::unpack(library)?;
+        let root = packages::unpacked(library);
+        for parent in ["usr/lib", "lib"] {
+            // Below there is one folder, named after the processor.
+            let folders = std::fs::read_dir(root.join(parent)).into_iter().flatten().flatten();
+            peer.libraries.extend(folders.map(|folder| folder.path()));
+        }
+    }
+    Ok(peer)
 }
 
 fn plain(package: &Package) -> Result<Peer> {
     Ok(Peer {
         program: packages::unpack(package)?,
-        libraries: None,
+        libraries: Vec::new(),
     })
 }
 
 /// Unpacks all of them now, so that nothing has to be downloaded later.
 pub(crate) fn unpack_all() -> Result<()> {
-    for package in [&RUNC, &CRUN, &YAJL, &DOCKER, &CONTAINERD] {
+    let programs = [&RUNC, &CRUN, &YAJL, &DOCKER, &CONTAINERD, &PODMAN, &CONMON];
+    for package in programs.into_iter().chain(&LIBRARIES) {
         packages::unpack(package).with_context(|| format!("cannot get the package {}", package.name))?;
     }
     eprintln!("Peers lie in {}", workspace::target().join("peers").display());

@@ -104,6 +104,9 @@ fn dispatch(global: &Global, arguments: Arguments) -> Result<u8> {
         "list" => done(list::list(global, arguments)),
         "features" => done(describe::features()),
         "spec" => done(describe::spec(arguments)),
+        "checkpoint" | "restore" => {
+            bail!("feature unavailable: CRIU >= 4.1 needed to {command} a container, which this runtime does not drive")
+        }
         "help" => {
             print!("{HELP}");
             Ok(0)

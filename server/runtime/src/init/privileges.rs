@@ -4,6 +4,7 @@
 use super::program;
 use crate::Failure;
 use crate::error::NOT_FOUND;
+use crate::process::Rlimit;
 use crate::seccomp::{Filter, Listener};
 use crate::user::{self, Identity};
 use oci_spec::runtime::{Process, Spec};
@@ -36,6 +37,7 @@ impl Become<'_> {
         if self.process.args().as_ref().is_none_or(Vec::is_empty) {
             return Err(Failure::new("exec", "there is no command; give one"));
         }
+        raise_limits(self.process)?;
         Ok(self)
     }
 
@@ -57,6 +59,23 @@ impl Become<'_> {
     }
 }
 
+/// Those limits that need a right to be raised, which fails early thus; lowering them
+/// now could hinder what comes before the program.
+fn raise_limits(process: &Process) -> Result<(), Failure> {
+    for limit in crate::process::rlimits(process) {
+        let (soft, hard) = credentials::rlimit(limit.number).map_err(cannot_limit(&limit))?;
+        if limit.hard > hard {
+            credentials::set_rlimit(limit.number, soft, limit.hard).map_err(cannot_limit(&limit))?;
+        }
+    }
+    Ok(())
+}
+
+fn cannot_limit(limit: &Rlimit) -> impl FnOnce(io::Error) -> Failure {
+    let Rlimit { name, soft, hard, .. } = limit;
+    Failure::io("rlimit", format!("cannot set {name} to {soft} (hard {hard})"))
+}
+
 /// Becomes the program; comes back only with the reason why not.
 pub(crate) fn begin_program(wanted: Become<'_>) -> Failure {
     match prepare(&wanted) {
@@ -72,16 +91,7 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         let _ = credentials::join_session_keyring(name);
     }
     for limit in crate::process::rlimits(process) {
-        let crate::process::Rlimit {
-            name,
-            number,
-            soft,
-            hard,
-        } = limit;
-        credentials::set_rlimit(number, soft, hard).map_err(Failure::io(
-            "rlimit",
-            format!("cannot set {name} to {soft} (hard {hard})"),
-        ))?;
+        credentials::set_rlimit(limit.number, limit.soft, limit.hard).map_err(cannot_limit(&limit))?;
     }
     crate::scheduling::apply(process)?;
     crate::scheduling::apply_of_container(wanted.spec)?;

@@ -1,39 +1,26 @@
-//! `cargo xtask test-peers`: what dockerd answers to the checks in `tests/docker`,
-//! asked of Debian's own, in namespaces apart.
+//! Whether dockerd answers as it was recorded.
 
-use crate::peers::dockerd::Dockerd;
-use crate::{apart, packages, peers, process, programs, test, workspace};
+use super::Place;
+use crate::peers::dockerd::{Dockerd, Settings};
+use crate::{packages, process, test, workspace};
 use anyhow::{Context as _, Result, bail};
 use std::fs;
 use std::path::Path;
 
-const RECORD: &str = "--record";
+pub(super) const RECORD: &str = "--record";
 
-pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    if !packages::is_root() {
-        bail!("dockerd can only be run by root; try again as root");
-    }
-    packages::install(packages::TO_RUN)?;
-    packages::install(packages::TO_TEST)?;
-    peers::unpack_all()?;
-    for package in packages::UNPACKED {
-        packages::unpack(package)?;
-    }
-    programs::build_runtime_for_tests()?;
+/// Compiles what asks; its program and the folder it runs in.
+pub(super) fn prepare() -> Result<[String; 2]> {
     let files = test::compile(Some("gantry/docker"))?;
     let file = files.first().context("there is no test file `gantry/docker`")?;
-    let mut passed_on = vec![file.program.display().to_string(), file.folder.display().to_string()];
-    passed_on.extend_from_slice(arguments);
-    apart::run("test-peers-apart", &passed_on)
+    Ok([file.program.display().to_string(), file.folder.display().to_string()])
 }
 
-pub(crate) fn run_apart(arguments: &[String]) -> Result<()> {
-    let [dir, program, folder, rest @ ..] = arguments else {
+pub(super) fn compare(place: &Place) -> Result<()> {
+    let [program, folder, rest @ ..] = place.arguments.as_slice() else {
         bail!("test-peers calls this itself");
     };
-    let dir = Path::new(dir);
-    apart::raise_loopback()?;
-    apart::prepare_cgroups(dir)?;
+    let dir = &place.dir;
     let known = workspace::root().join("tests/docker/recorded.json");
     let records = rest.iter().any(|argument| argument == RECORD);
     let written = if records {
@@ -41,7 +28,12 @@ pub(crate) fn run_apart(arguments: &[String]) -> Result<()> {
     } else {
         dir.join("recorded.json")
     };
-    let dockerd = Dockerd::start(&dir.join("dockerd"), &dir.join("dockerd"), &apart::cgroup_parent(dir))?;
+    let dockerd = Dockerd::start(&Settings {
+        dir: dir.join("dockerd"),
+        run_dir: dir.join("dockerd"),
+        cgroup_parent: place.cgroup_parent(),
+        runtime: None,
+    })?;
     let mut ask = process::command(program);
     ask.current_dir(folder)
         .env("DOCKER_REGISTRY", packages::unpack(&packages::UNPACKED[0])?)
