@@ -490,3 +490,61 @@ fn sizes_may_have_units_and_zero_is_no_limit() {
         Some(model::container::limits::Ceiling::At(64 << 20))
     );
 }
+
+#[test]
+fn what_this_runtime_can_do_is_listed_by_the_names_of_the_specification() {
+    let output = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"))
+        .arg("features")
+        .output()
+        .unwrap();
+    let features: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let has = |place: &str, word: &str| {
+        let list = features.pointer(place).and_then(Value::as_array).unwrap();
+        assert!(list.iter().any(|item| item == word), "{place}: {list:?}");
+    };
+    has("/mountOptions", "rro");
+    has("/linux/namespaces", "time");
+    has("/linux/seccomp/actions", "SCMP_ACT_NOTIFY");
+    assert_eq!(features["linux"]["mountExtensions"]["idmap"]["enabled"], true);
+    assert_eq!(features["linux"]["cgroup"]["rdma"], true);
+}
+
+#[test]
+fn a_specification_for_ordinary_users_runs() {
+    let Some(bundle) = Bundle::new("echo never") else {
+        return;
+    };
+    fs::remove_file(bundle.path().join("config.json")).unwrap();
+    let spec = bundle
+        .command(&["spec", "--rootless", "--bundle"])
+        .arg(bundle.path())
+        .output()
+        .unwrap();
+    assert!(spec.status.success(), "{spec:?}");
+    bundle.edit(|config| {
+        config["process"]["terminal"] = false.into();
+        config["process"]["args"] = json!(["/bin/sh", "-c", "cat /proc/self/uid_map | tr -s ' '"]);
+        config["linux"]["cgroupsPath"] = format!("/gantry-test-shim/{}", bundle.id).into();
+    });
+    let output = bundle
+        .command(&["run", "-b"])
+        .arg(bundle.path())
+        .arg(&bundle.id)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b" 0 0 1\n", "{output:?}");
+}
+
+#[test]
+fn a_checkpoint_says_what_it_would_need() {
+    for command in ["checkpoint", "restore"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"))
+            .args([command, "web"])
+            .output()
+            .unwrap();
+        assert!(
+            failure(&output).1.contains("feature unavailable: CRIU >= 4.1 needed"),
+            "{output:?}"
+        );
+    }
+}

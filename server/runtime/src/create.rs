@@ -110,6 +110,7 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
     let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
     let ids = IdMaps::of(request.spec)?;
     namespaces.check(request.spec, ids.as_ref())?;
+    refuse_what_is_not_done(request.spec)?;
     let plan = Plan {
         sysctls: crate::sysctl::of(request.spec, &namespaces)?,
         sources: Sources::open(request.spec, request.bundle, &request.rootfs, &namespaces, ids.as_ref())?,
@@ -124,6 +125,23 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
     crate::group::make(&request.group, request.spec)?;
     let group = request.group.clone();
     begin(request, process, plan).inspect_err(|_| crate::group::unmake(&group))
+}
+
+/// A field of the specification that would be passed over is refused instead.
+fn refuse_what_is_not_done(spec: &Spec) -> Result<(), CreateError> {
+    let Some(linux) = spec.linux() else { return Ok(()) };
+    if linux.intel_rdt().is_some() {
+        return Err(CreateError::Bundle(
+            "linux.intelRdt asks for a part of the processor's cache, which this runtime does not hand out".to_owned(),
+        ));
+    }
+    let mut devices = linux.net_devices().iter().flatten();
+    if let Some((name, _)) = devices.next() {
+        return Err(CreateError::Bundle(format!(
+            "linux.netDevices lists `{name}`, but this runtime moves no network devices"
+        )));
+    }
+    Ok(())
 }
 
 /// What is worked out before anything of the container is there.

@@ -59,7 +59,7 @@ fn selinux(process: &Process) -> Option<&str> {
     (!label.is_empty()).then_some(label)
 }
 
-fn runs(module: &str) -> bool {
+pub(crate) fn runs(module: &str) -> bool {
     let listed = fs::read_to_string("/sys/kernel/security/lsm");
     let listed = listed.is_ok_and(|list| list.trim().split(',').any(|name| name == module));
     listed || (module == "apparmor" && Path::new("/sys/kernel/security/apparmor").exists())

@@ -113,15 +113,23 @@ pub(crate) fn offsets(spec: &Spec) -> Vec<String> {
     given.into_iter().flatten().map(line).collect()
 }
 
+/// By the names of the specification.
+const KINDS: [(LinuxNamespaceType, &str, u64); 8] = [
+    (LinuxNamespaceType::Cgroup, "cgroup", namespace::CGROUP),
+    (LinuxNamespaceType::Ipc, "ipc", namespace::IPC),
+    (LinuxNamespaceType::Mount, "mount", namespace::MOUNT),
+    (LinuxNamespaceType::Network, "network", namespace::NETWORK),
+    (LinuxNamespaceType::Pid, "pid", namespace::PID),
+    (LinuxNamespaceType::Time, "time", namespace::TIME),
+    (LinuxNamespaceType::User, "user", namespace::USER),
+    (LinuxNamespaceType::Uts, "uts", namespace::UTS),
+];
+
+pub(crate) fn kinds() -> Vec<&'static str> {
+    KINDS.iter().map(|(_, name, _)| *name).collect()
+}
+
 fn bit(kind: LinuxNamespaceType) -> u64 {
-    match kind {
-        LinuxNamespaceType::Mount => namespace::MOUNT,
-        LinuxNamespaceType::Cgroup => namespace::CGROUP,
-        LinuxNamespaceType::Uts => namespace::UTS,
-        LinuxNamespaceType::Ipc => namespace::IPC,
-        LinuxNamespaceType::User => namespace::USER,
-        LinuxNamespaceType::Pid => namespace::PID,
-        LinuxNamespaceType::Network => namespace::NETWORK,
-        LinuxNamespaceType::Time => namespace::TIME,
-    }
+    let found = KINDS.iter().find(|(known, ..)| *known == kind);
+    found.map_or(0, |(_, _, bit)| *bit)
 }

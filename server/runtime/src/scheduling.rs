@@ -120,24 +120,39 @@ fn scheduling_of(scheduler: &Scheduler) -> Result<Scheduling, Failure> {
 }
 
 /// linux/mempolicy.h
+const MEMORY_MODES: [(MemoryPolicyModeType, i32); 7] = [
+    (MemoryPolicyModeType::MpolDefault, 0),
+    (MemoryPolicyModeType::MpolPreferred, 1),
+    (MemoryPolicyModeType::MpolBind, 2),
+    (MemoryPolicyModeType::MpolInterleave, 3),
+    (MemoryPolicyModeType::MpolLocal, 4),
+    (MemoryPolicyModeType::MpolPreferredMany, 5),
+    (MemoryPolicyModeType::MpolWeightedInterleave, 6),
+];
+
+const MEMORY_FLAGS: [(MemoryPolicyFlagType, i32); 3] = [
+    (MemoryPolicyFlagType::MpolFNumaBalancing, 1 << 13),
+    (MemoryPolicyFlagType::MpolFRelativeNodes, 1 << 14),
+    (MemoryPolicyFlagType::MpolFStaticNodes, 1 << 15),
+];
+
 fn memory_mode(mode: MemoryPolicyModeType) -> i32 {
-    match mode {
-        MemoryPolicyModeType::MpolDefault => 0,
-        MemoryPolicyModeType::MpolPreferred => 1,
-        MemoryPolicyModeType::MpolBind => 2,
-        MemoryPolicyModeType::MpolInterleave => 3,
-        MemoryPolicyModeType::MpolLocal => 4,
-        MemoryPolicyModeType::MpolPreferredMany => 5,
-        MemoryPolicyModeType::MpolWeightedInterleave => 6,
-    }
+    let found = MEMORY_MODES.iter().find(|(known, _)| *known == mode);
+    found.map_or(0, |(_, number)| *number)
 }
 
 fn memory_flag(flag: MemoryPolicyFlagType) -> i32 {
-    match flag {
-        MemoryPolicyFlagType::MpolFNumaBalancing => 1 << 13,
-        MemoryPolicyFlagType::MpolFRelativeNodes => 1 << 14,
-        MemoryPolicyFlagType::MpolFStaticNodes => 1 << 15,
-    }
+    let found = MEMORY_FLAGS.iter().find(|(known, _)| *known == flag);
+    found.map_or(0, |(_, bit)| *bit)
+}
+
+/// By the names of the specification.
+pub(crate) fn memory_modes() -> Vec<String> {
+    MEMORY_MODES.iter().map(|(mode, _)| mode.to_string()).collect()
+}
+
+pub(crate) fn memory_flags() -> Vec<String> {
+    MEMORY_FLAGS.iter().map(|(flag, _)| flag.to_string()).collect()
 }
 
 /// More processors or nodes than any host has are a mistake.

@@ -11,6 +11,8 @@ pub mod clone;
 pub mod copy_tree;
 pub mod credentials;
 pub mod device;
+#[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
+mod early_start;
 pub mod epoll;
 pub mod errno;
 pub mod fd_passing;

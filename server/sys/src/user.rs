@@ -4,3 +4,8 @@
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// User and group. geteuid(2), getegid(2)
+pub fn own_ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(super) struct Target {
     pub(super) ours: &'static str,
     pub(super) than: &'static str,
-    /// 3 for a third.
+    /// 3 for a third, 1 for as much, 0.5 for twice as much.
     pub(super) part: f64,
 }
 
@@ -42,8 +42,15 @@ pub(super) fn times(title: &str, rounds: usize, outcomes: &[Outcome], targets: &
         if let (Some(ours), Some(theirs)) = (median_of(target.ours), median_of(target.than)) {
             let is = ratio(ours, theirs);
             let wanted = 1.0 / target.part;
+            let share = if target.part > 1.0 {
+                format!("at most 1/{:.0} of", target.part)
+            } else if target.part < 1.0 {
+                format!("at most {wanted:.0} times")
+            } else {
+                "no longer than".to_owned()
+            };
             verdict(
-                &format!("{} takes at most 1/{:.0} of {}", target.ours, target.part, target.than),
+                &format!("{} takes {share} {}", target.ours, target.than),
                 &format!("{is:.3}, wanted {wanted:.3}"),
                 is <= wanted,
             );

@@ -3,7 +3,8 @@
 use super::arguments::{Argument, Arguments, Global, only_id, unknown};
 use super::state_file::StateFile;
 use anyhow::{Context as _, Result, bail};
-use serde_json::json;
+use bundle::config_file::OCI_VERSION;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ pub(super) fn version() -> Result<()> {
     println!(
         "gantry-runtime version {}\nspec: {}",
         env!("CARGO_PKG_VERSION"),
-        bundle::config_file::OCI_VERSION
+        OCI_VERSION
     );
     Ok(())
 }
@@ -26,42 +27,7 @@ pub(super) fn version() -> Result<()> {
 /// runtime-spec, features.md
 #[expect(clippy::unnecessary_wraps, reason = "as every command")]
 pub(super) fn features() -> Result<()> {
-    let capabilities: Vec<String> = bundle::ALL_CAPABILITIES
-        .iter()
-        .map(|name| format!("CAP_{name}"))
-        .collect();
-    let features = json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
-        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"],
-        "mountOptions": [
-            "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev",
-            "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime",
-            "rbind", "rdev", "rdiratime", "relatime", "rexec", "rnoatime", "rnodev", "rnodiratime", "rnoexec",
-            "rnosuid", "ro", "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
-            "runbindable", "rw", "shared", "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup",
-            "unbindable",
-        ],
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
-            "capabilities": capabilities,
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": false},
-            "seccomp": {
-                "enabled": true,
-                "actions": [
-                    "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-                    "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
-                ],
-                "operators": [
-                    "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
-                    "SCMP_CMP_NE",
-                ],
-            },
-            "apparmor": {"enabled": false},
-            "selinux": {"enabled": false},
-            "intelRdt": {"enabled": false},
-        },
-    });
+    let features = runtime::features(OCI_VERSION, &bundle::ALL_CAPABILITIES);
     println!("{features:#}");
     Ok(())
 }
@@ -69,9 +35,11 @@ pub(super) fn features() -> Result<()> {
 /// Writes a `config.json` to begin from.
 pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
     let mut dir = PathBuf::from(".");
+    let mut rootless = false;
     while let Some(argument) = arguments.next()? {
         match argument {
             Argument::Switch(name) if matches!(name.as_str(), "b" | "bundle") => dir = arguments.value()?.into(),
+            Argument::Switch(name) if name == "rootless" => rootless = arguments.flag()?,
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(text) => bail!("`{text}` is one operand too many"),
         }
@@ -83,8 +51,8 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
     let mut mounts = bundle::defaults::mounts(false, false);
     mounts.extend(bundle::defaults::ipc_mounts(bundle::defaults::SHM_BYTES));
     let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
-    let config = json!({
-        "ociVersion": "1.2.0",
+    let mut config = json!({
+        "ociVersion": OCI_VERSION,
         "process": {
             "terminal": true,
             "user": {"uid": 0, "gid": 0},
@@ -106,5 +74,33 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
             "readonlyPaths": bundle::defaults::READONLY_PATHS,
         },
     });
+    if rootless {
+        make_rootless(&mut config);
+    }
     fs::write(&path, format!("{config:#}\n")).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// For users who have nothing but their own id: it is the container's root, and what
+/// needs more is left out.
+fn make_rootless(config: &mut Value) {
+    let map = |id: u32| json!([{"containerID": 0, "hostID": id, "size": 1}]);
+    let (user, group) = sys::user::own_ids();
+    let linux = &mut config["linux"];
+    linux["uidMappings"] = map(user);
+    linux["gidMappings"] = map(group);
+    if let Some(namespaces) = linux["namespaces"].as_array_mut() {
+        namespaces.retain(|namespace| namespace["type"] != "network");
+        namespaces.push(json!({"type": "user"}));
+    }
+    for mount in config["mounts"].as_array_mut().into_iter().flatten() {
+        if mount["type"] == "sysfs" {
+            // The host's network may not be shown anew.
+            mount["type"] = "none".into();
+            mount["source"] = "/sys".into();
+            mount["options"] = json!(["rbind", "nosuid", "noexec", "nodev", "ro"]);
+        }
+        if let Some(options) = mount["options"].as_array_mut() {
+            options.retain(|option| option.as_str().is_none_or(|text| !text.starts_with("gid=")));
+        }
+    }
 }

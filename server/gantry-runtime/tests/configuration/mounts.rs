@@ -1,6 +1,6 @@
 //! Mounts, their options, devices and what is hidden.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Ran};
 use serde_json::json;
 use std::fs;
 
@@ -177,4 +177,37 @@ fn the_hosts_ptmx_among_the_devices_leaves_the_containers_own() {
         config["linux"]["devices"] = json!([{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2}]);
     });
     bundle.run().expect("pts/ptmx");
+}
+
+#[test]
+fn without_a_pivot_the_root_is_covered() {
+    let Some(bundle) = Bundle::new("ls / | grep -c rootfs; test -e /proc/self && cat /mark") else {
+        return;
+    };
+    fs::write(bundle.rootfs().join("mark"), "here\n").unwrap();
+    let ran = Ran::from(bundle.run_command().arg("--no-pivot").output().unwrap());
+    ran.expect("0\nhere");
+}
+
+#[test]
+fn every_option_that_is_listed_can_be_asked_for() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    let features = bundle.command(&["features"]).output().unwrap();
+    let features: serde_json::Value = serde_json::from_slice(&features.stdout).unwrap();
+    let source = bundle.beside("data");
+    fs::create_dir_all(&source).unwrap();
+    let options = features["mountOptions"].as_array().unwrap();
+    // Mappings need some; a remount needs a mount. Of an unbindable tree none is attached.
+    let alone = ["idmap", "ridmap", "remount", "tmpcopyup"];
+    for option in options.iter().filter(|option| !alone.iter().any(|name| option == name)) {
+        bundle.edit(|config| {
+            let list = config["mounts"].as_array_mut().unwrap();
+            list.retain(|mount| mount["destination"] != "/place");
+            list.push(json!({
+                "destination": "/place", "type": "bind", "source": source, "options": ["bind", option],
+            }));
+        });
+        let ran = bundle.run();
+        assert_eq!(ran.out, "ran\n", "{option}: {}", ran.err);
+    }
 }

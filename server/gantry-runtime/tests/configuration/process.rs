@@ -1,6 +1,6 @@
 //! The process: limits, priorities, capabilities, hooks.
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Ran};
 use serde_json::json;
 use std::fs;
 
@@ -161,4 +161,97 @@ fn a_hook_that_fails_or_hangs_ends_the_container_and_leaves_nothing() {
             assert!(!bundle.on_it("state", &[]).status.success());
         }
     }
+}
+
+#[test]
+fn a_poststart_hook_that_fails_stops_the_container() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    bundle.edit(|config| config["hooks"] = json!({"poststart": [{"path": "/bin/false"}]}));
+    let ran = Ran::from(bundle.run_command().arg("--detach").output().unwrap());
+    ran.refused("poststart hook");
+    assert!(!bundle.on_it("state", &[]).status.success());
+}
+
+#[test]
+fn a_poststop_hook_that_fails_is_a_warning_and_the_next_one_runs() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    let record = bundle.beside("record");
+    bundle.edit(|config| {
+        config["hooks"] = json!({"poststop": [
+            {"path": "/bin/false"},
+            {"path": "/bin/busybox", "args": ["touch", record]},
+        ]});
+    });
+    bundle.run().expect("ran");
+    assert!(record.exists());
+}
+
+#[test]
+fn a_hook_may_take_its_time_up_to_its_limit() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    bundle.edit(|config| {
+        config["hooks"] = json!({"prestart": [{"path": "/bin/busybox", "args": ["sleep", "0.2"], "timeout": 60}]});
+    });
+    bundle.run().expect("ran");
+}
+
+#[test]
+fn a_capability_that_no_kernel_has_is_left_out_with_a_warning() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    bundle.edit(|config| config["process"]["capabilities"]["bounding"] = json!(["CAP_KILL", "CAP_FLY"]));
+    let ran = bundle.run();
+    assert!(ran.err.contains("CAP_FLY"), "{}", ran.err);
+    ran.expect("ran");
+}
+
+#[test]
+fn what_is_not_done_is_refused() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    bundle.edit(|config| config["linux"]["intelRdt"] = json!({"closID": "one"}));
+    bundle.run().refused("intelRdt");
+    bundle.edit(|config| {
+        config["linux"].as_object_mut().unwrap().remove("intelRdt");
+        config["linux"]["netDevices"] = json!({"eth9": {"name": "lan"}});
+    });
+    bundle.run().refused("netDevices");
+}
+
+#[test]
+fn versions_of_another_specification_are_refused() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    for version in ["2.0.0", "1.0", "new", ""] {
+        bundle.edit(|config| config["ociVersion"] = version.into());
+        bundle.run().refused("ociVersion");
+    }
+    bundle.edit(|config| config["ociVersion"] = "1.99.0-rc.1".into());
+    bundle.run().expect("ran");
+}
+
+#[test]
+fn descriptors_are_kept_where_asked_and_no_other_is_seen() {
+    let Some(bundle) = Bundle::new("ls /proc/self/fd | wc -l; cat <&3 2>/dev/null") else {
+        return;
+    };
+    let run = |switch: &str| {
+        // The shell opens 3 and passes it on.
+        let script = format!(
+            "exec 3</etc/hostname; exec {} --root {} run {switch} -b {} {}",
+            env!("CARGO_BIN_EXE_gantry-runtime"),
+            bundle.beside("root").display(),
+            bundle.path().display(),
+            bundle.id
+        );
+        let output = std::process::Command::new("/bin/sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let hostname = fs::read_to_string("/etc/hostname").unwrap();
+    // `ls` has its directory open beside the three.
+    assert_eq!(run(""), "4\n");
+    assert_eq!(run("--preserve-fds 1"), format!("5\n{hostname}"));
 }

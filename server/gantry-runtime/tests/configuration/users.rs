@@ -127,3 +127,31 @@ fn mistakes_are_told_before_anything_is_made() {
     bundle.mount(json!({"destination": "/data", "type": "bind", "source": "/tmp", "options": ["bind", "idmap"]}));
     bundle.run().refused("neither it nor the container has mappings");
 }
+
+#[test]
+fn as_many_ranges_as_the_kernel_takes_are_mapped() {
+    let Some(bundle) = Bundle::new("wc -l < /proc/self/uid_map; wc -l < /proc/self/gid_map") else {
+        return;
+    };
+    // The kernel takes less than a page of text too: long numbers would not fit.
+    let first = 5000;
+    let ranges = |count: u32| -> Value {
+        (0..count)
+            .map(|place| json!({"containerID": place * 2, "hostID": first + place * 2, "size": 1}))
+            .collect()
+    };
+    let ask = |count| {
+        bundle.edit(|config| {
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            namespaces.retain(|namespace| namespace["type"] != "user");
+            namespaces.push(json!({"type": "user"}));
+            config["linux"]["uidMappings"] = ranges(count);
+            config["linux"]["gidMappings"] = ranges(count);
+        });
+    };
+    bundle.give_rootfs_to(first);
+    ask(340);
+    bundle.run().expect("340\n340");
+    ask(341);
+    bundle.run().refused("the kernel takes 340");
+}

@@ -8,7 +8,7 @@
 mod destination;
 mod devices;
 mod mounts;
-mod options;
+pub(crate) mod options;
 mod privileges;
 mod program;
 mod reaper;

@@ -38,15 +38,14 @@ impl Options {
             "remount" => self.remount = true,
             // Mappings are the caller's business, who alone may make such mounts.
             "idmap" | "ridmap" => {}
-            // What is so anyway, or what the kernel keeps no more.
-            "defaults" | "silent" | "loud" | "mand" | "nomand" | "iversion" | "noiversion" => {}
+            _ if WITHOUT_MEANING.contains(&option) => {}
             _ => {
                 if let Some((set, clear)) = attribute(option) {
                     self.set = self.set & !clear | set;
                     self.clear = self.clear & !set | clear;
                 } else if let Some((set, clear)) = option.strip_prefix('r').and_then(attribute) {
-                    self.set_recursive |= set;
-                    self.clear_recursive |= clear;
+                    self.set_recursive = self.set_recursive & !clear | set;
+                    self.clear_recursive = self.clear_recursive & !set | clear;
                 } else if let Some(found) = propagation(option) {
                     self.propagation = Some((found, false));
                 } else if let Some(found) = option.strip_prefix('r').and_then(propagation) {
@@ -59,38 +58,62 @@ impl Options {
     }
 }
 
-/// Bits to set and to clear.
-fn attribute(option: &str) -> Option<(u64, u64)> {
-    Some(match option {
-        "ro" => (mount::READ_ONLY, 0),
-        "rw" => (0, mount::READ_ONLY),
-        "nosuid" => (mount::NO_SUID, 0),
-        "suid" => (0, mount::NO_SUID),
-        "nodev" => (mount::NO_DEVICES, 0),
-        "dev" => (0, mount::NO_DEVICES),
-        "noexec" => (mount::NO_EXEC, 0),
-        "exec" => (0, mount::NO_EXEC),
-        "nosymfollow" => (mount::NO_SYMLINK_FOLLOW, 0),
-        "symfollow" => (0, mount::NO_SYMLINK_FOLLOW),
-        "nodiratime" => (mount::NO_DIR_ATIME, 0),
-        "diratime" => (0, mount::NO_DIR_ATIME),
-        // A value, not a set of bits: the kernel wants all of them cleared.
-        "noatime" => (mount::NO_ATIME, mount::ATIME_FIELD),
-        "strictatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD),
-        "relatime" | "atime" | "nostrictatime" => (mount::RELATIVE_ATIME, mount::ATIME_FIELD),
-        "norelatime" => (mount::STRICT_ATIME, mount::ATIME_FIELD),
-        _ => return None,
-    })
+/// Every option that is no file system's own, in order.
+pub(crate) fn known() -> Vec<String> {
+    let plain = ATTRIBUTES
+        .iter()
+        .map(|(name, ..)| *name)
+        .chain(PROPAGATIONS.iter().map(|(name, _)| *name));
+    let mut all: Vec<String> = plain.flat_map(|name| [name.to_owned(), format!("r{name}")]).collect();
+    let alone = OTHERS.iter().chain(&WITHOUT_MEANING);
+    all.extend(alone.map(|name| (*name).to_owned()));
+    all.sort();
+    all
 }
 
+const OTHERS: [&str; 6] = ["bind", "rbind", "tmpcopyup", "remount", "idmap", "ridmap"];
+
+/// What is so anyway, or what the kernel keeps no more.
+const WITHOUT_MEANING: [&str; 7] = ["defaults", "silent", "loud", "mand", "nomand", "iversion", "noiversion"];
+
+/// Bits to set and to clear.
+const ATTRIBUTES: [(&str, u64, u64); 18] = [
+    ("ro", mount::READ_ONLY, 0),
+    ("rw", 0, mount::READ_ONLY),
+    ("nosuid", mount::NO_SUID, 0),
+    ("suid", 0, mount::NO_SUID),
+    ("nodev", mount::NO_DEVICES, 0),
+    ("dev", 0, mount::NO_DEVICES),
+    ("noexec", mount::NO_EXEC, 0),
+    ("exec", 0, mount::NO_EXEC),
+    ("nosymfollow", mount::NO_SYMLINK_FOLLOW, 0),
+    ("symfollow", 0, mount::NO_SYMLINK_FOLLOW),
+    ("nodiratime", mount::NO_DIR_ATIME, 0),
+    ("diratime", 0, mount::NO_DIR_ATIME),
+    // A value, not a set of bits: the kernel wants all of them cleared.
+    ("noatime", mount::NO_ATIME, mount::ATIME_FIELD),
+    ("strictatime", mount::STRICT_ATIME, mount::ATIME_FIELD),
+    ("relatime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+    ("atime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+    ("nostrictatime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
+    ("norelatime", mount::STRICT_ATIME, mount::ATIME_FIELD),
+];
+
+fn attribute(option: &str) -> Option<(u64, u64)> {
+    let found = ATTRIBUTES.iter().find(|(name, ..)| *name == option);
+    found.map(|(_, set, clear)| (*set, *clear))
+}
+
+const PROPAGATIONS: [(&str, Propagation); 4] = [
+    ("private", Propagation::Private),
+    ("shared", Propagation::Shared),
+    ("slave", Propagation::Slave),
+    ("unbindable", Propagation::Unbindable),
+];
+
 fn propagation(option: &str) -> Option<Propagation> {
-    Some(match option {
-        "private" => Propagation::Private,
-        "shared" => Propagation::Shared,
-        "slave" => Propagation::Slave,
-        "unbindable" => Propagation::Unbindable,
-        _ => return None,
-    })
+    let found = PROPAGATIONS.iter().find(|(name, _)| *name == option);
+    found.map(|(_, propagation)| *propagation)
 }
 
 #[cfg(test)]
@@ -112,6 +135,13 @@ mod tests {
     fn the_later_of_two_that_disagree_holds() {
         assert_eq!(parse("ro,rw").set & mount::READ_ONLY, 0);
         assert_eq!(parse("rw,ro").set & mount::READ_ONLY, mount::READ_ONLY);
+    }
+
+    #[test]
+    fn what_is_listed_is_known_and_no_data() {
+        for option in known() {
+            assert_eq!(parse(&option).data, [""; 0], "{option}");
+        }
     }
 
     #[test]

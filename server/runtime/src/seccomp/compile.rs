@@ -62,14 +62,52 @@ fn architectures(seccomp: &LinuxSeccomp) -> Vec<Arch> {
     found
 }
 
+/// What can be asked for, by the names of the specification; [`answer`] and [`compare`]
+/// say what each means.
+pub(super) const ACTIONS: [LinuxSeccompAction; 9] = [
+    LinuxSeccompAction::ScmpActAllow,
+    LinuxSeccompAction::ScmpActErrno,
+    LinuxSeccompAction::ScmpActKill,
+    LinuxSeccompAction::ScmpActKillProcess,
+    LinuxSeccompAction::ScmpActKillThread,
+    LinuxSeccompAction::ScmpActLog,
+    LinuxSeccompAction::ScmpActNotify,
+    LinuxSeccompAction::ScmpActTrace,
+    LinuxSeccompAction::ScmpActTrap,
+];
+
+pub(super) const OPERATORS: [LinuxSeccompOperator; 7] = [
+    LinuxSeccompOperator::ScmpCmpEq,
+    LinuxSeccompOperator::ScmpCmpGe,
+    LinuxSeccompOperator::ScmpCmpGt,
+    LinuxSeccompOperator::ScmpCmpLe,
+    LinuxSeccompOperator::ScmpCmpLt,
+    LinuxSeccompOperator::ScmpCmpMaskedEq,
+    LinuxSeccompOperator::ScmpCmpNe,
+];
+
+type Raise = fn(&mut Flags);
+
+pub(super) const FLAGS: [(LinuxSeccompFilterFlag, Raise); 4] = [
+    (LinuxSeccompFilterFlag::SeccompFilterFlagLog, |flags| {
+        flags.log = true;
+    }),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow, |flags| {
+        flags.spec_allow = true;
+    }),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagTsync, |flags| {
+        flags.tsync = true;
+    }),
+    (LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv, |flags| {
+        flags.wait_killable_recv = true;
+    }),
+];
+
 fn flags(seccomp: &LinuxSeccomp) -> Flags {
     let mut flags = Flags::default();
-    for flag in seccomp.flags().iter().flatten() {
-        match flag {
-            LinuxSeccompFilterFlag::SeccompFilterFlagLog => flags.log = true,
-            LinuxSeccompFilterFlag::SeccompFilterFlagTsync => flags.tsync = true,
-            LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => flags.spec_allow = true,
-            LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => flags.wait_killable_recv = true,
+    for asked in seccomp.flags().iter().flatten() {
+        if let Some((_, raise)) = FLAGS.iter().find(|(flag, _)| flag == asked) {
+            raise(&mut flags);
         }
     }
     let mut actions = seccomp.syscalls().iter().flatten().map(LinuxSyscall::action);

@@ -48,6 +48,19 @@ impl Filter {
     }
 }
 
+/// What of it can be asked for. runtime-spec, features-linux.md, "Seccomp"
+pub(crate) fn features() -> serde_json::Value {
+    let flags = compile::FLAGS.map(|(flag, _)| flag);
+    serde_json::json!({
+        "enabled": true,
+        "actions": compile::ACTIONS,
+        "operators": compile::OPERATORS,
+        "archs": table::known(),
+        "knownFlags": flags,
+        "supportedFlags": flags,
+    })
+}
+
 /// The filter of the spec; `None` when it has none.
 pub(crate) fn compile(spec: &Spec) -> Result<Option<Filter>, Failure> {
     let Some(seccomp) = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()) else {

@@ -23,21 +23,32 @@ macro_rules! every {
     };
 }
 
+type List = fn() -> Vec<(&'static str, u32)>;
+
+/// Those whose numbers we have.
+const ARCHITECTURES: [(Arch, u32, List); 9] = [
+    (Arch::ScmpArchX86_64, AUDIT_X86_64, || every!(x86_64)),
+    (Arch::ScmpArchX32, AUDIT_X86_64, x32),
+    (Arch::ScmpArchX86, 0x4000_0003, || every!(x86)),
+    (Arch::ScmpArchAarch64, 0xc000_00b7, || every!(aarch64)),
+    (Arch::ScmpArchArm, 0x4000_0028, || every!(arm)),
+    (Arch::ScmpArchRiscv64, 0xc000_00f3, || every!(riscv64)),
+    (Arch::ScmpArchS390x, 0x8000_0016, || every!(s390x)),
+    (Arch::ScmpArchPpc64le, 0xc000_0015, || every!(powerpc64)),
+    (Arch::ScmpArchLoongarch64, 0xc000_0102, || every!(loongarch64)),
+];
+
+pub(super) fn known() -> [Arch; 9] {
+    ARCHITECTURES.map(|(arch, ..)| arch)
+}
+
 /// The numbers of `arch`; `None` for one whose numbers we do not have.
 pub(super) fn numbers(arch: Arch) -> Option<Numbers> {
-    let (audit, list) = match arch {
-        Arch::ScmpArchX86_64 => (AUDIT_X86_64, every!(x86_64)),
-        Arch::ScmpArchX32 => (AUDIT_X86_64, x32()),
-        Arch::ScmpArchX86 => (0x4000_0003, every!(x86)),
-        Arch::ScmpArchAarch64 => (0xc000_00b7, every!(aarch64)),
-        Arch::ScmpArchArm => (0x4000_0028, every!(arm)),
-        Arch::ScmpArchRiscv64 => (0xc000_00f3, every!(riscv64)),
-        Arch::ScmpArchS390x => (0x8000_0016, every!(s390x)),
-        Arch::ScmpArchPpc64le => (0xc000_0015, every!(powerpc64)),
-        Arch::ScmpArchLoongarch64 => (0xc000_0102, every!(loongarch64)),
-        _ => return None,
-    };
-    Some(Numbers { audit, list })
+    let (_, audit, list) = ARCHITECTURES.iter().find(|(known, ..)| *known == arch)?;
+    Some(Numbers {
+        audit: *audit,
+        list: list(),
+    })
 }
 
 /// The architecture this program was compiled for.
