@@ -4,13 +4,16 @@ use crate::LogError;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Length of the number in a name.
+const DIGITS: usize = 20;
+
 /// Numbers are padded so that names sort as numbers do.
 pub(crate) fn log_path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(format!("{first:020}.log"))
+    dir.join(format!("{first:0DIGITS$}.log"))
 }
 
 pub(crate) fn index_path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(format!("{first:020}.index"))
+    dir.join(format!("{first:0DIGITS$}.index"))
 }
 
 /// The first numbers of all segments, ascending. A log that was never written has none.
@@ -24,7 +27,8 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, LogError> {
     for entry in entries {
         let name = entry.map_err(LogError::file("read", dir))?.file_name();
         let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        // Names that are no numbers are somebody else's files.
+        // Names that we do not write are somebody else's files.
+        let number = number.filter(|digits| digits.len() == DIGITS);
         firsts.extend(
             number
                 .and_then(|number| number.parse::<u64>().ok())

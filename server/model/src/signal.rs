@@ -46,21 +46,20 @@ impl Signal {
         }
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-        let offset = |text: &str| {
-            if text.is_empty() {
-                Some(0)
-            } else {
-                text[1..].parse::<u8>().ok()
-            }
+        let offset = |text: &str, sign: char| match text.strip_prefix(sign) {
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse::<u8>().ok(),
+            Some(_) => None,
+            None => text.is_empty().then_some(0),
         };
+        let (from_least, from_most) = (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX"));
         let number = match name {
             "CLD" => Some(17),
             "POLL" => Some(29),
             "IOT" => Some(6),
-            _ if name.starts_with("RTMIN") && !name[5..].starts_with('-') => offset(&name[5..])
+            _ if let Some(text) = from_least => offset(text, '+')
                 .and_then(|o| RTMIN.checked_add(o))
                 .filter(|n| *n <= RTMAX),
-            _ if name.starts_with("RTMAX") && !name[5..].starts_with('+') => offset(&name[5..])
+            _ if let Some(text) = from_most => offset(text, '-')
                 .and_then(|o| RTMAX.checked_sub(o))
                 .filter(|n| *n >= RTMIN),
             _ => (1u8..)
@@ -105,7 +104,9 @@ mod tests {
 
     #[test]
     fn what_is_no_signal_is_refused() {
-        for text in ["", "0", "65", "SIG", "NOPE", "RTMIN+99", "RTMAX-40", "RTMIN-1", "-9"] {
+        for text in [
+            "", "0", "65", "SIG", "NOPE", "RTMIN+99", "RTMAX-40", "RTMIN-1", "-9", "RTMINé", "RTMINx3", "RTMAX-+1",
+        ] {
             assert!(Signal::parse(text).is_err(), "{text}");
         }
     }

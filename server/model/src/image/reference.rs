@@ -54,7 +54,7 @@ impl Reference {
             return Err(InvalidReference::Tag(tag.to_owned()));
         }
         let (registry, repository) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_owned()),
+            Some((first, rest)) if means_registry(first) => (first, rest.to_owned()),
             _ => (DOCKER_HUB, name.to_owned()),
         };
         if !is_registry(registry) {
@@ -128,10 +128,12 @@ impl Reference {
         if self.registry != DOCKER_HUB {
             return format!("{}/{}", self.registry, self.repository);
         }
-        self.repository
-            .strip_prefix("library/")
-            .unwrap_or(&self.repository)
-            .to_owned()
+        match self.repository.split_once('/') {
+            Some(("library", rest)) if !rest.contains('/') => rest.to_owned(),
+            // Alone it would be taken for another registry's.
+            Some((first, _)) if means_registry(first) => format!("{DOCKER_HUB}/{}", self.repository),
+            _ => self.repository.clone(),
+        }
     }
 
     /// As people write it: `busybox:latest`.
@@ -165,6 +167,11 @@ impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Whether the first of several parts of a name is a host.
+fn means_registry(part: &str) -> bool {
+    part.contains(['.', ':']) || part == "localhost"
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -210,6 +217,18 @@ mod tests {
 
     fn full(text: &str) -> String {
         Reference::parse(text).expect(text).to_string()
+    }
+
+    #[test]
+    fn the_short_form_means_the_same_image() {
+        for text in [
+            "docker.io/library/bus/box",
+            "docker.io/library/box",
+            "docker.io/team/library/box",
+        ] {
+            let reference = Reference::parse(text).unwrap();
+            assert_eq!(Reference::parse(&reference.short()), Ok(reference), "{text}");
+        }
     }
 
     #[test]
