@@ -5,6 +5,7 @@
 mod apart;
 mod bench;
 mod deny;
+mod fuzz;
 mod packages;
 mod peers;
 mod process;
@@ -43,6 +44,9 @@ cargo xtask COMMAND
                     runs the test files that ask something of a kernel on Debian's own, in
                     a machine with a pure v2 tree of control groups; --smoke is the short
                     run that `test` does
+  fuzz TARGET [--seconds N]
+                    libFuzzer on one target of tests/fuzz, for ten minutes; without TARGET
+                    it names them
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -68,6 +72,7 @@ fn main() -> Result<()> {
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-vm" => test_vm::run_vm(rest),
         "test-peers-apart" => test_peers::run_apart(rest),
+        "fuzz" => fuzz::run_fuzz(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

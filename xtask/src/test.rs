@@ -133,16 +133,20 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
 
 /// Compiles every test and tells where each lies.
 pub(crate) fn compile(filter: Option<&str>) -> Result<Vec<TestFile>> {
-    let mut build = cargo(&[
-        "test",
-        "--workspace",
-        "--exclude",
-        "web",
-        "--exclude",
-        "xtask",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-    ]);
+    let mut files = compile_with(&["--workspace", "--exclude", "web", "--exclude", "xtask"], filter)?;
+    // A workspace of its own, in the same target folder for what both need.
+    files.extend(compile_with(
+        &["--manifest-path", "tests/fuzz/Cargo.toml", "--tests"],
+        filter,
+    )?);
+    // The long ones, through the whole program, first: the short ones fill the gaps.
+    files.sort_by_key(|file| (!file.name.starts_with("gantry/"), file.name.clone()));
+    Ok(files)
+}
+
+fn compile_with(what: &[&str], filter: Option<&str>) -> Result<Vec<TestFile>> {
+    let mut build = cargo(&["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    build.args(what).env("CARGO_TARGET_DIR", workspace::target());
     eprintln!("+ {}", process::show(&build));
     let output = build.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
     if !output.status.success() {
@@ -174,8 +178,6 @@ pub(crate) fn compile(filter: Option<&str>) -> Result<Vec<TestFile>> {
             });
         }
     }
-    // The long ones, through the whole program, first: the short ones fill the gaps.
-    files.sort_by_key(|file| (!file.name.starts_with("gantry/"), file.name.clone()));
     Ok(files)
 }
 

@@ -19,6 +19,8 @@ mod config;
 mod content;
 mod disk_size;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod growth;
 mod layer;
 mod manifest;

@@ -19,6 +19,8 @@ mod create;
 mod error;
 mod exec;
 mod features;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod group;
 pub mod hooks;
 mod ids;

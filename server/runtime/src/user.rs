@@ -92,7 +92,7 @@ fn number(text: &str) -> Option<u32> {
         .filter(|number| *number < i32::MAX as u32)
 }
 
-fn find(text: &str, additional: &[u32], passwd: &str, group: &str) -> Result<Identity, Failure> {
+pub(crate) fn find(text: &str, additional: &[u32], passwd: &str, group: &str) -> Result<Identity, Failure> {
     let (user_text, group_text) = match text.split_once(':') {
         Some((user, group)) => (user, Some(group).filter(|group| !group.is_empty())),
         None => (text, None),

@@ -7,6 +7,8 @@
 
 mod destination;
 mod devices;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod mounts;
 pub(crate) mod options;
 mod privileges;

@@ -1,4 +1,4 @@
-//! The kernel's machine, for tests.
+//! The kernel's machine, for tests and fuzzing.
 
 use super::assembler::{AND, JUMP, LOAD_WORD, RETURN, Test};
 use sys::seccomp::Instruction;

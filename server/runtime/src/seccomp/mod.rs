@@ -12,7 +12,9 @@
 
 mod assembler;
 mod compile;
-#[cfg(test)]
+#[cfg(feature = "fuzz")]
+mod fuzz;
+#[cfg(any(test, feature = "fuzz"))]
 mod interpreter;
 mod listener;
 mod table;
@@ -20,6 +22,8 @@ mod table;
 mod tests;
 
 use crate::Failure;
+#[cfg(feature = "fuzz")]
+pub use fuzz::Program;
 pub(crate) use listener::{Announced, Listener, connect};
 use oci_spec::runtime::Spec;
 use std::io;

@@ -1,0 +1,30 @@
+//! Doors for `tests/fuzz`: what registries and archives send.
+
+use crate::{ImageError, config, layer, manifest};
+use model::image::Digest;
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a manifest or index.
+pub fn manifest(json: &[u8], announced: Option<&str>) -> Result<(), ImageError> {
+    manifest::parse(json, announced).map(drop)
+}
+
+/// Bytes of an image's configuration; chain ids are worked out as well.
+pub fn config(json: &[u8]) -> Result<(), ImageError> {
+    let parsed = config::parse(json)?;
+    let chain = layer::chain_ids(&parsed.diff_ids);
+    assert_eq!(chain.len(), parsed.diff_ids.len());
+    Ok(())
+}
+
+/// Unpacks a layer, packed or not, into the empty directory `into`.
+pub fn unpack(packed: &[u8], into: &Path) -> Result<(), ImageError> {
+    let digest = Digest::from_sha256([0; 32]);
+    let tar = layer::Unpacked::new(packed, packed.len() as u64).map_err(|source| ImageError::Unpack {
+        layer: digest.clone(),
+        path: into.to_owned(),
+        source,
+    })?;
+    layer::unpack(&digest, tar, into, &CancellationToken::new()).map(drop)
+}

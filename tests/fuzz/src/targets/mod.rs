@@ -1,0 +1,11 @@
+//! One file a target.
+
+pub(crate) mod config;
+pub(crate) mod image_config;
+pub(crate) mod layer;
+pub(crate) mod log;
+pub(crate) mod manifest;
+pub(crate) mod seccomp;
+pub(crate) mod shim;
+pub(crate) mod user;
+pub(crate) mod words;
