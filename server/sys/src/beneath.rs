@@ -1,13 +1,18 @@
 //! Paths that are not ours to trust, resolved below a directory that they cannot
 //! leave: `..` and symbolic links are as in a changed root. openat2(2)
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2, readlinkat};
 use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// As many links as the kernel itself follows. path_resolution(7)
+const MOST_LINKS: u32 = 40;
 
 /// Opens the directory that `path` means inside `root`.
 pub fn open_dir(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
@@ -22,9 +27,14 @@ pub fn open_dir(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// Makes the directory `path` inside `root` with all its parents, and opens it.
-/// What is there stays as it is; links on the way are followed.
+/// What is there stays as it is; links on the way are followed, also to where nothing
+/// is yet.
 pub fn make_dirs(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd> {
-    let root = root.as_fd();
+    let mut links = MOST_LINKS;
+    make_dirs_through(root.as_fd(), path, mode, &mut links)
+}
+
+fn make_dirs_through(root: BorrowedFd<'_>, path: &Path, mode: u32, links: &mut u32) -> io::Result<OwnedFd> {
     let mut reached = PathBuf::new();
     let mut dir = open_dir(root, Path::new("/"))?;
     for component in path.components() {
@@ -35,11 +45,21 @@ pub fn make_dirs(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd>
             }
             continue;
         };
+        let parent = reached.clone();
         reached.push(name);
         dir = match open_dir(root, &reached) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
-                    Ok(()) | Err(Errno::EXIST) => open_dir(root, &reached)?,
+                    Ok(()) => open_dir(root, &reached)?,
+                    // A link to nothing, or somebody was quicker.
+                    Err(Errno::EXIST) => match readlinkat(&dir, name, Vec::new()) {
+                        Ok(target) => {
+                            *links = links.checked_sub(1).ok_or(Errno::LOOP)?;
+                            let target = parent.join(Path::new(OsStr::from_bytes(target.as_bytes())));
+                            make_dirs_through(root, &target, mode, links)?
+                        }
+                        Err(_) => open_dir(root, &reached)?,
+                    },
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -47,6 +67,26 @@ pub fn make_dirs(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd>
         };
     }
     Ok(dir)
+}
+
+/// The root directory of this process.
+pub fn own_root() -> io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    Ok(rustix::fs::open("/", flags, Mode::empty())?)
+}
+
+/// Makes `path` the working directory. No link of the kernel's own is followed, such as
+/// `/proc/self/fd/5`: it could lead out of the root directory.
+pub fn enter(path: &Path) -> io::Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
+    let root = own_root()?;
+    let dir = loop {
+        match openat2(&root, inside(path), flags, Mode::empty(), RESOLVE) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            outcome => break outcome?,
+        }
+    };
+    Ok(rustix::process::fchdir(dir)?)
 }
 
 /// `openat2` takes a path relative to the root; `.` is the root itself.
@@ -140,6 +180,22 @@ mod tests {
         make_dirs(&handle, Path::new("/up/c"), 0o755).unwrap();
         assert!(root.join("etc/a/b").is_dir());
         assert!(root.join("c").is_dir());
+    }
+
+    #[test]
+    fn directories_are_made_where_links_to_nothing_point() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("var")).unwrap();
+        symlink("/run", root.join("var/run")).unwrap();
+        symlink("../../lib/x", root.join("var/lib")).unwrap();
+        symlink("round", root.join("round")).unwrap();
+        let handle = File::open(&root).unwrap();
+        make_dirs(&handle, Path::new("/var/run/a"), 0o755).unwrap();
+        make_dirs(&handle, Path::new("/var/lib/b"), 0o755).unwrap();
+        assert!(root.join("run/a").is_dir() && root.join("lib/x/b").is_dir());
+        assert!(make_dirs(&handle, Path::new("/round/c"), 0o755).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -99,7 +99,6 @@ fn wait(child: i32, pass_on: impl Fn(i32)) -> io::Result<Ended> {
 
 /// Closes descriptors from `first` on. close_range(2)
 pub fn close_from(first: u32) {
-    // SAFETY: a process that does nothing but `keep` uses none of them any more;
-    // the caller gives up what it owned.
+    // SAFETY: the caller owns none of them, or does nothing any more but `keep`.
     unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }

@@ -102,6 +102,8 @@ pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
     if global.systemd_cgroup {
         bail!("--systemd-cgroup is not supported: this runtime makes cgroups itself; choose `cgroupfs` in the engine");
     }
+    // What the caller left open is nothing to the container (CVE-2024-21626).
+    sys::reaper::close_from(wish.preserve_fds.saturating_add(3));
     let dir = state_file::dir(global, &wish.id)?;
     let path = wish.bundle.join("config.json");
     let config = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;

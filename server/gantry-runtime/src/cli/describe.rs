@@ -70,6 +70,8 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
             "namespaces": [
                 {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},
             ],
+            // The usual ones are allowed all the same.
+            "resources": {"devices": [{"allow": false, "access": "rwm"}]},
             "maskedPaths": bundle::defaults::MASKED_PATHS,
             "readonlyPaths": bundle::defaults::READONLY_PATHS,
         },

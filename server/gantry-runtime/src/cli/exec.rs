@@ -143,6 +143,8 @@ fn group(state: &StateFile, below: Option<&str>) -> Result<Group> {
 
 pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     let wish = Wish::parse(arguments)?;
+    // What the caller left open is nothing to the container (CVE-2024-21626).
+    sys::reaper::close_from(3);
     let id = wish.id.as_deref().context("name the container")?;
     let state = StateFile::load(global, id)?;
     match state.status(global)? {

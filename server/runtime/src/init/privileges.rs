@@ -10,6 +10,7 @@ use crate::user::{self, Identity};
 use oci_spec::runtime::{Process, Spec};
 use std::ffi::CString;
 use std::io;
+use sys::beneath;
 use sys::credentials::{self, Capabilities};
 
 /// What a process is to become.
@@ -100,7 +101,7 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     let cwd = process.cwd();
     if !cwd.as_os_str().is_empty() {
         let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
-        match std::env::set_current_dir(cwd) {
+        match beneath::enter(cwd) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !wanted.makes_directory => {
                 return Err(Failure {
                     code: NOT_FOUND,
@@ -109,8 +110,8 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
             }
             // The specification leaves it open; runc makes it too, and images count on it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(cwd).map_err(failed())?;
-                std::env::set_current_dir(cwd).map_err(failed())?;
+                beneath::make_dirs(beneath::own_root().map_err(failed())?, cwd, 0o755).map_err(failed())?;
+                beneath::enter(cwd).map_err(failed())?;
             }
             // The user may be allowed where root without capabilities is not.
             _ => {}
@@ -143,7 +144,7 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     )
     .map_err(Failure::io("user", format!("cannot become user {}", identity.uid)))?;
     if !cwd.as_os_str().is_empty() {
-        std::env::set_current_dir(cwd).map_err(Failure::io(
+        beneath::enter(cwd).map_err(Failure::io(
             "cwd",
             format!("cannot change to directory `{}`", cwd.display()),
         ))?;
