@@ -15,6 +15,9 @@ pub struct Registry {
     /// Whether it has a certificate authority of its own.
     #[serde(default)]
     pub own_ca: bool,
+    /// Addresses that are asked first for its images.
+    #[serde(default)]
+    pub mirrors: Vec<String>,
     /// When an image was last brought from or sent to it.
     #[serde(default)]
     pub used: Option<String>,
@@ -47,6 +50,9 @@ pub struct RegistrySetup {
     /// Certificate authorities in PEM; absent keeps them, empty takes them away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
+    /// Asked first for its images, in this order: `https://mirror.example`. Absent keeps them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirrors: Option<Vec<String>>,
 }
 
 /// What a registry answered when it was tried.

@@ -32,6 +32,7 @@ pub enum TaskKind {
     Load,
     Import,
     Verify,
+    Push,
     Other,
 }
 
@@ -53,6 +54,9 @@ pub struct Progress {
     pub bytes_done: u64,
     /// 0 while unknown.
     pub bytes_total: u64,
+    /// Of the last moments.
+    #[serde(default)]
+    pub bytes_per_s: u64,
     pub layers: Vec<LayerProgress>,
 }
 
@@ -63,6 +67,9 @@ pub struct LayerProgress {
     pub state: LayerState,
     pub bytes_done: u64,
     pub bytes_total: u64,
+    /// Of the last moments; 0 while it does not move.
+    #[serde(default)]
+    pub bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +78,7 @@ pub struct LayerProgress {
 pub enum LayerState {
     Waiting,
     Downloading,
+    Uploading,
     Verifying,
     Extracting,
     Done,

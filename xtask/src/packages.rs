@@ -45,6 +45,7 @@ pub(crate) const TO_TEST: &[Package] = &[
         "what the test images are made of",
     ),
     package("iproute2", "ip", "looks at devices and namespaces from outside"),
+    package("openssl", "openssl", "makes the certificate of a registry in a test"),
     package(
         "qemu-system-x86",
         "qemu-system-x86_64",

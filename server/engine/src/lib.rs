@@ -14,7 +14,8 @@
 //! | files of containers, in and out | `files` |
 //! | logs, by number | `logs` |
 //! | use of processor, memory, network, disk | `stats` |
-//! | pulls and other long work | `tasks`, `images` |
+//! | pulls, pushes and other long work | `tasks`, `images` |
+//! | registries and what signs in there | `registries`, `vault` |
 //! | ids of containers in user namespaces | `ids` |
 //! | changes and their events | `journal` |
 //! | talking with shims, starting them | `shim`, `spawn` |
@@ -39,11 +40,13 @@ mod instance;
 mod journal;
 mod layout;
 mod logs;
+mod registries;
 mod shim;
 mod spawn;
 mod stats;
 mod tasks;
 mod undo;
+mod vault;
 mod volumes;
 
 pub use attach::{AttachOptions, Attached, Attaching};
@@ -59,13 +62,15 @@ pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
 pub use image::ArchiveFormat;
 pub use image::document::ContainerConfig;
+pub use images::RegistryLogin;
 pub use images::commit::NewCommit;
 pub use images::prune::{PruneRules, Pruned, PrunedImage};
 pub use images::tree::{TreeLeaf, TreeNode};
-pub use images::view::{Image, Layer, RegistryLogin, Removed};
+pub use images::view::{Image, Layer, Removed};
 pub use journal::Events;
 pub use logs::line::{LogBatch, LogHit, LogHits, LogLine, LogQuery, LogRange, LogStream};
 pub use logs::{LogFollower, Logs};
+pub use registries::{KnownRegistry, RegistrySetup, RegistryVerdict, Transport, import_registries};
 pub use spawn::RuntimeProgram;
 pub use stats::sample::{
     CpuUse, HostStats, IoUse, MemoryUse, NetworkUse, Point, Pressure, PressureLine, PressureOf, Stats, StatsRound,

@@ -54,6 +54,7 @@ pub enum TaskKind {
     Load,
     Import,
     Verify,
+    Push,
 }
 
 impl TaskKind {
@@ -63,6 +64,7 @@ impl TaskKind {
             Self::Load => "load",
             Self::Import => "import",
             Self::Verify => "verify",
+            Self::Push => "push",
         }
     }
 }
@@ -95,7 +97,9 @@ impl TaskState {
 pub struct LoadedImage {
     pub id: Digest,
     pub manifest: Digest,
-    /// The names it got.
+    /// Of the manifest; 0 where it is not told.
+    pub manifest_bytes: u64,
+    /// The names it got, or went by.
     pub references: Vec<model::image::Reference>,
     /// Whether it was here, whole, before.
     pub was_here: bool,
@@ -104,24 +108,32 @@ pub struct LoadedImage {
 /// How far a task is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// `resolving`, `downloading`, `extracting`, `done`: shown as it is.
+    /// `resolving`, `downloading`, `extracting`, `uploading`, `done`: shown as it is.
     pub phase: &'static str,
     pub layers: Vec<LayerProgress>,
     pub bytes_done: u64,
     /// 0 while not known.
     pub bytes_total: u64,
+    /// Of the last moments.
+    pub bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerProgress {
     pub digest: Digest,
     pub state: LayerState,
+    /// Of the last moments, while it moves.
+    pub bytes_per_s: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerState {
     Waiting,
     Downloading {
+        done: u64,
+        total: u64,
+    },
+    Uploading {
         done: u64,
         total: u64,
     },

@@ -200,7 +200,8 @@ impl Write for LayerWriter {
     }
 }
 
-struct IngestWriter(Ingest);
+/// An ingest as something that is written to.
+pub(crate) struct IngestWriter(pub(crate) Ingest);
 
 impl Write for IngestWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -122,6 +122,21 @@ pub(crate) fn parse(json: &[u8], announced: Option<&str>) -> Result<Document, Im
     }
 }
 
+/// As what a manifest is sent: what it says itself, else the one that need not say it.
+pub(crate) fn media_type(json: &[u8]) -> Result<String, ImageError> {
+    let form: Form = serde_json::from_slice(json).map_err(|error| ImageError::malformed("the manifest", error))?;
+    Ok(form.media_type.unwrap_or_else(|| OCI_MANIFEST.to_owned()))
+}
+
+/// The layers of a manifest and what it says they are.
+pub(crate) fn layer_media_types(json: &[u8]) -> Result<Vec<(Digest, String)>, ImageError> {
+    let form: Form = serde_json::from_slice(json).map_err(|error| ImageError::malformed("the manifest", error))?;
+    let layers = form.layers.unwrap_or_default().into_iter();
+    layers
+        .map(|layer| Ok((descriptor(&layer)?.digest, layer.media_type)))
+        .collect()
+}
+
 fn descriptor(form: &DescriptorForm) -> Result<Descriptor, ImageError> {
     Ok(Descriptor {
         digest: Digest::parse(&form.digest).map_err(|error| ImageError::malformed("the manifest", error))?,

@@ -17,6 +17,7 @@ pub enum Phase {
     #[default]
     Resolving,
     Fetching,
+    Sending,
     Extracting,
     Done,
 }
@@ -31,6 +32,11 @@ pub struct LayerProgress {
 pub enum LayerState {
     Waiting,
     Downloading {
+        done: u64,
+        total: u64,
+    },
+    /// On its way to a registry.
+    Uploading {
         done: u64,
         total: u64,
     },

@@ -3,8 +3,9 @@ use crate::content::{Content, random_name};
 use crate::disk_size::{DiskSizes, allocated};
 use crate::layer::{Contents, Unpacked, unpack};
 use crate::pull::Turns;
+use crate::registry::{Clients, Patience};
 use crate::settling::Kind;
-use crate::{Image, ImageError, Layer, registry};
+use crate::{Image, ImageError, Layer};
 use model::image::{Digest, ImageConfig};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -20,7 +21,7 @@ const SIZE_FILE: &str = "size";
 pub struct Store {
     pub(crate) content: Content,
     snapshots: PathBuf,
-    pub(crate) client: reqwest::Client,
+    pub(crate) clients: Clients,
     pub(crate) turns: Turns,
     sizes: DiskSizes,
 }
@@ -80,13 +81,18 @@ impl Store {
         Ok(Self {
             content,
             snapshots,
-            client: registry::client().map_err(|error| ImageError::Unreachable {
-                registry: "any".to_owned(),
-                reason: error.to_string(),
-            })?,
+            clients: Clients::new(Patience::default()),
             turns: Turns::default(),
             sizes: DiskSizes::default(),
         })
+    }
+
+    /// As it is, with another patience for registries.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self {
+            clients: Clients::new(patience),
+            ..self
+        }
     }
 
     /// The directories of these layers, for an overlay: topmost first.

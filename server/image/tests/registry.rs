@@ -124,6 +124,7 @@ async fn pull(store: &Store, address: &str, progress: watch::Sender<Progress>) -
     store
         .pull(&reference, PullOptions::default(), progress, CancellationToken::new())
         .await
+        .map(|pulled| pulled.image)
 }
 
 macro_rules! needs_root {

@@ -46,6 +46,7 @@ pub enum Action {
     Load,
     Import,
     Commit,
+    Push,
     Tag,
     Untag,
     Delete,
@@ -57,7 +58,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Create,
         Self::Start,
         Self::Attach,
@@ -80,6 +81,7 @@ impl Action {
         Self::Load,
         Self::Import,
         Self::Commit,
+        Self::Push,
         Self::Tag,
         Self::Untag,
         Self::Delete,
@@ -114,6 +116,7 @@ impl Action {
             Self::Load => "load",
             Self::Import => "import",
             Self::Commit => "commit",
+            Self::Push => "push",
             Self::Tag => "tag",
             Self::Untag => "untag",
             Self::Delete => "delete",

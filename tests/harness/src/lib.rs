@@ -18,7 +18,7 @@ pub use host::{Host, Options, PASSWORD, USER};
 pub use image::Image;
 pub use leftovers::Leftovers;
 pub use process::{Ended, signal, signal_group, wait_until};
-pub use registry::Registry;
+pub use registry::{REGISTRY_PASSWORD, REGISTRY_USER, Registry};
 pub use socket::{Heard, Socket};
 
 /// Whether containers can be run here; says why not.

@@ -12,10 +12,17 @@ const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
+/// Who may come in where a login is wanted.
+pub const REGISTRY_USER: &str = "ada";
+pub const REGISTRY_PASSWORD: &str = "open sesame";
+/// bcrypt of the password, as htpasswd(1) has it.
+const PASSWORD_HASH: &str = "$2b$04$abcdefghijklmnopqrstuu/LVz6MZlItEy42I2juLihZ66HnQx/cy";
+
 /// Debian's docker-registry on a port of its own.
 pub struct Registry {
     process: Child,
     address: String,
+    scheme: &'static str,
     http: reqwest::Client,
     dir: TempDir,
 }
@@ -24,6 +31,15 @@ impl Registry {
     /// The program is found by `DOCKER_REGISTRY`, which `cargo xtask test` sets;
     /// `None`, with the reason printed, without it.
     pub fn start() -> Option<Self> {
+        Self::start_as(false)
+    }
+
+    /// Over HTTPS, with a certificate of an authority of its own, and only for who signs in.
+    pub fn start_guarded() -> Option<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(guarded: bool) -> Option<Self> {
         let Some(program) = std::env::var_os("DOCKER_REGISTRY") else {
             println!("skipped: needs DOCKER_REGISTRY, the path of Debian's docker-registry");
             return None;
@@ -34,8 +50,9 @@ impl Registry {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("an address").to_string();
         drop(free);
+        let more = if guarded { guard(dir.path()) } else { String::new() };
         let config = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: {address}\n{more}",
             dir.path().join("data").display()
         );
         let file = dir.path().join("config.yml");
@@ -53,6 +70,7 @@ impl Registry {
         let registry = Self {
             process,
             address,
+            scheme: if guarded { "https" } else { "http" },
             http: reqwest::Client::builder().no_proxy().build().expect("a client"),
             dir,
         };
@@ -68,6 +86,45 @@ impl Registry {
     /// `127.0.0.1:PORT`, as image names begin.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The certificate of the authority, in PEM.
+    pub fn authority(&self) -> String {
+        fs::read_to_string(self.dir.path().join("ca.pem")).expect("a guarded registry")
+    }
+
+    /// Where the registry keeps what it was sent.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// A client that the registry lets in.
+    pub fn client(&self) -> reqwest::Client {
+        let mut builder = reqwest::Client::builder().no_proxy();
+        if self.scheme == "https" {
+            let authority = reqwest::Certificate::from_pem(self.authority().as_bytes()).expect("PEM");
+            builder = builder.tls_certs_only([authority]);
+        }
+        builder.build().expect("a client")
+    }
+
+    /// The digest of a manifest, as the registry tells it.
+    pub async fn digest_of(&self, name: &str) -> Option<String> {
+        let (repository, tag) = name.split_once(':').unwrap_or((name, "latest"));
+        let url = format!("{}://{}/v2/{repository}/manifests/{tag}", self.scheme, self.address);
+        let answer = self
+            .client()
+            .head(url)
+            .basic_auth(REGISTRY_USER, Some(REGISTRY_PASSWORD))
+            .header(
+                "accept",
+                "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json",
+            )
+            .send()
+            .await
+            .expect("the registry answers");
+        let digest = answer.headers().get("docker-content-digest")?;
+        digest.to_str().ok().map(str::to_owned)
     }
 
     /// Pushes an image, and gives its name.
@@ -139,6 +196,41 @@ impl Registry {
         damage(&mut bytes);
         fs::write(&file, bytes).expect("the layer can be written");
     }
+}
+
+/// Certificates and the list of users below `dir`; what the configuration says of them.
+fn guard(dir: &std::path::Path) -> String {
+    let openssl = |arguments: &str| {
+        let done = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(dir)
+            .output()
+            .expect("openssl(1)");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    const KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!(
+        "req -x509 {KEY} -keyout ca.key -out ca.pem -subj /CN=authority -days 2"
+    ));
+    openssl(&format!(
+        "req {KEY} -keyout key.pem -out request.pem -subj /CN=registry"
+    ));
+    fs::write(
+        dir.join("extensions"),
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n",
+    )
+    .expect("a writable directory");
+    openssl(
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extensions -out cert.pem",
+    );
+    fs::write(dir.join("users"), format!("{REGISTRY_USER}:{PASSWORD_HASH}\n")).expect("a writable directory");
+    let at = |name: &str| dir.join(name).display().to_string();
+    format!(
+        "  tls:\n    certificate: {}\n    key: {}\nauth:\n  htpasswd:\n    realm: tests\n    path: {}\n",
+        at("cert.pem"),
+        at("key.pem"),
+        at("users")
+    )
 }
 
 impl Drop for Registry {

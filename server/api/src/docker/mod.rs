@@ -97,7 +97,7 @@ fn images() -> Router<Engine> {
         .route("/images/create", post(create::create))
         .route("/images/load", post(load::load))
         .route("/images/prune", post(remove::prune))
-        .route("/images/search", get(not_there))
+        .route("/images/search", get(search))
         .route("/images/get", get(save::several))
         // An image's name holds slashes, so what follows it is found by hand.
         .route(
@@ -109,6 +109,7 @@ fn images() -> Router<Engine> {
 fn the_rest() -> Router<Engine> {
     Router::new()
         .route("/_ping", get(system::ping::ping).merge(head(system::ping::ping)))
+        .route("/auth", post(image::login::auth))
         .route("/version", get(system::version::version))
         .route("/info", get(system::info::info))
         .route("/events", get(system::events::events))
@@ -123,6 +124,10 @@ fn the_rest() -> Router<Engine> {
         .route("/volumes/create", post(volume::create))
         .route("/volumes/prune", post(volume::prune))
         .route("/volumes/{name}", get(volume::inspect).delete(volume::remove))
+}
+
+async fn search() -> Failure {
+    Failure::unsupported("searching Docker Hub; look at its page, and pull by name")
 }
 
 async fn not_there(request: axum::extract::Request) -> Failure {

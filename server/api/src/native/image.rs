@@ -15,6 +15,7 @@ use model::image::Reference;
 use serde::Deserialize;
 use shared::image::{Details, Image, Layer, NewTag, Pull, Removed, Spec, Step};
 use shared::list::List;
+use shared::registry::Push;
 use shared::task::Task;
 use std::collections::HashMap;
 use tokio::io::AsyncWriteExt as _;
@@ -33,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(inspect, remove))
         .routes(routes!(tag))
         .routes(routes!(save))
+        .routes(routes!(push))
 }
 
 /// How many images have each layer, by what it unpacks to.
@@ -161,16 +163,34 @@ async fn pull(
     Extension(caller): Extension<Caller>,
     Body(asked): Body<Pull>,
 ) -> Answer<(StatusCode, Json<Task>)> {
-    let login = match (asked.username, asked.password) {
-        (None, None) => None,
-        (Some(username), Some(password)) => Some(RegistryLogin { username, password }),
-        _ => return Err(Failure::mistake("username", "username and password come together")),
-    };
+    let login = login(asked.username, asked.password)?;
     let platform = asked.platform.as_deref().filter(|platform| !platform.is_empty());
     let id = front
         .engine
         .pull(reference(&asked.reference)?, login, platform, Some(caller.owner()))?;
     accepted(&front, &id)
+}
+
+fn login(username: Option<String>, password: Option<String>) -> Answer<Option<RegistryLogin>> {
+    match (username, password) {
+        (None, None) => Ok(None),
+        (Some(username), Some(password)) => Ok(Some(RegistryLogin::Password { username, password })),
+        _ => Err(Failure::mistake("username", "username and password come together")),
+    }
+}
+
+/// Sends an image to a registry in the background. The image needs no such name before.
+#[utoipa::path(post, path = "/images/{id}/push", tag = "images", params(("id" = String, Path)), request_body = Push, responses((status = 202, body = Task)))]
+async fn push(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(asked): Body<Push>,
+) -> Answer<(StatusCode, Json<Task>)> {
+    let login = login(asked.username, asked.password)?;
+    let name = reference(&asked.reference)?;
+    let task = front.engine.push(&id, name, login, Some(caller.owner())).await?;
+    accepted(&front, &task)
 }
 
 fn accepted(front: &Front, id: &TaskId) -> Answer<(StatusCode, Json<Task>)> {

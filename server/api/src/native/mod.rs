@@ -22,6 +22,7 @@ mod network;
 mod openapi;
 mod people;
 mod problem;
+mod registry;
 mod session;
 mod socket;
 mod stats;
@@ -94,6 +95,7 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .merge(image::routes())
         .merge(image_care::routes())
         .merge(network::routes())
+        .merge(registry::routes())
         .merge(stats::routes())
         .merge(system::routes())
         .merge(task::routes())

@@ -80,6 +80,7 @@ pub(super) fn shown(task: &Engines) -> Task {
         Kinds::Load => (TaskKind::Load, "Load"),
         Kinds::Import => (TaskKind::Import, "Import"),
         Kinds::Verify => (TaskKind::Verify, "Verify"),
+        Kinds::Push => (TaskKind::Push, "Push"),
     };
     Task {
         id: task.id.to_string(),
@@ -121,6 +122,7 @@ fn progress(progress: &engine::Progress) -> Progress {
         phase: progress.phase.to_owned(),
         bytes_done: progress.bytes_done,
         bytes_total: progress.bytes_total,
+        bytes_per_s: progress.bytes_per_s,
         layers: progress
             .layers
             .iter()
@@ -128,6 +130,7 @@ fn progress(progress: &engine::Progress) -> Progress {
                 let (state, bytes_done, bytes_total) = match layer.state {
                     Layers::Waiting => (LayerState::Waiting, 0, 0),
                     Layers::Downloading { done, total } => (LayerState::Downloading, done, total),
+                    Layers::Uploading { done, total } => (LayerState::Uploading, done, total),
                     Layers::Verifying => (LayerState::Verifying, 0, 0),
                     Layers::Extracting { done, total } => (LayerState::Extracting, done, total),
                     Layers::Done => (LayerState::Done, 0, 0),
@@ -138,6 +141,7 @@ fn progress(progress: &engine::Progress) -> Progress {
                     state,
                     bytes_done,
                     bytes_total,
+                    bytes_per_s: layer.bytes_per_s,
                 }
             })
             .collect(),

@@ -1,14 +1,15 @@
 //! Bringing images here, as tasks that belong to the server.
 
-use super::view::RegistryLogin;
+use super::rate::Rates;
+use super::{RegistryLogin, failed};
 use crate::clock;
 use crate::engine::{Engine, Inner};
-use crate::error::{EngineError, Kind};
+use crate::error::EngineError;
 use crate::tasks::{LayerProgress, LayerState, LoadedImage, Progress, Running, TaskId, TaskKind};
-use image::ImageError;
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
 use std::sync::Arc;
+use std::time::Instant;
 use store::images::{ImageRow, LayerRow};
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
@@ -36,10 +37,14 @@ impl Engine {
             }
             None => None,
         };
-        let join = login.is_none() && platform.is_none();
+        let join = login.is_none();
+        let subject = match &platform {
+            Some(platform) => format!("{} ({platform})", reference.short()),
+            None => reference.short(),
+        };
         let (id, running) = inner
             .tasks
-            .join_or_begin(TaskKind::Pull, reference.short(), owner, &inner.ending, join);
+            .join_or_begin(TaskKind::Pull, subject, owner, &inner.ending, join);
         let Some(running) = running else {
             return Ok(id);
         };
@@ -114,21 +119,19 @@ impl Engine {
         let _lease = self.inner.leases.hold().await;
         let options = image::PullOptions {
             platform,
-            mirrors: self.inner.options.mirrors.clone(),
-            login: login.map(|login| image::Login {
-                username: login.username,
-                password: login.password,
-            }),
+            mirrors: self.inner.mirrors(reference.registry()).await?,
+            reach: self.inner.reach(reference.registry(), login).await?,
         };
         let progress = self.show_progress(running);
         let cancel = running.cancel.clone();
         let pulled = self.inner.images.pull(&reference, options, progress, cancel).await;
-        let image = pulled.map_err(|error| failed(&reference.short(), &error))?;
-        let names = if reference.tag().is_some() && reference.digest().is_none() {
-            vec![reference]
-        } else {
-            Vec::new()
-        };
+        let image::Pulled { image, named } = pulled.map_err(|error| failed(&reference.short(), &error))?;
+        self.inner.note_use(reference.registry()).await;
+        // By what the name meant there, which may be an index of several platforms.
+        let mut names = vec![reference.with_digest(named)];
+        if reference.tag().is_some() && reference.digest().is_none() {
+            names.push(reference);
+        }
         Ok(vec![self.inner.record_image(image, names, Action::Pull).await?])
     }
 
@@ -176,12 +179,15 @@ impl Engine {
     }
 
     /// Shows what the image store tells, until it lets go of the sender.
-    fn show_progress(&self, running: &Running) -> watch::Sender<image::Progress> {
+    pub(super) fn show_progress(&self, running: &Running) -> watch::Sender<image::Progress> {
         let (sender, mut receiver) = watch::channel(image::Progress::default());
         let running = running.clone();
         self.inner.tracker.spawn(async move {
+            let mut rates = Rates::begin(Instant::now());
             while receiver.changed().await.is_ok() {
-                running.show(progress(&receiver.borrow_and_update()));
+                let mut shown = progress(&receiver.borrow_and_update());
+                rates.measure(Instant::now(), &mut shown);
+                running.show(shown);
             }
         });
         sender
@@ -190,13 +196,18 @@ impl Engine {
 
 impl Inner {
     /// Fetches what lacks of an image whose manifest is known.
-    pub(super) async fn pull_by_digest(&self, name: &Reference, manifest: &Digest) -> Result<(), EngineError> {
+    pub(super) async fn pull_by_digest(
+        self: &Arc<Self>,
+        name: &Reference,
+        manifest: &Digest,
+    ) -> Result<(), EngineError> {
         let _lease = self.leases.hold().await;
         let text = format!("{}/{}@{manifest}", name.registry(), name.repository());
         let reference = Reference::parse(&text).map_err(|error| EngineError::invalid("reference", error))?;
         let options = image::PullOptions {
-            mirrors: self.options.mirrors.clone(),
-            ..image::PullOptions::default()
+            platform: None,
+            mirrors: self.mirrors(name.registry()).await?,
+            reach: self.reach(name.registry(), None).await?,
         };
         let progress = watch::channel(image::Progress::default()).0;
         let pulled = self
@@ -217,8 +228,12 @@ impl Inner {
         let mut change = self.journal.change().await?;
         let was_here = store::images::find(change.db(), &row.id).await?.is_some();
         store::images::put(change.db(), &row).await?;
+        let (names, digests): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| name.digest().is_none());
         for name in &names {
             store::tags::set(change.db(), name, &row.id, clock::now()).await?;
+        }
+        for digest in &digests {
+            store::image_digests::set(change.db(), digest, &row.id).await?;
         }
         let facts = names.iter().map(|name| ("name".to_owned(), name.short())).collect();
         change.event(Subject::Image(row.id.to_string()), action, facts).await?;
@@ -226,13 +241,14 @@ impl Inner {
         Ok(LoadedImage {
             id: row.id,
             manifest: row.manifest,
+            manifest_bytes: 0,
             references: names,
             was_here,
         })
     }
 }
 
-fn row_of(image: &image::Image) -> ImageRow {
+pub(super) fn row_of(image: &image::Image) -> ImageRow {
     ImageRow {
         id: image.id.clone(),
         manifest: image.manifest.clone(),
@@ -282,6 +298,7 @@ fn progress(of: &image::Progress) -> Progress {
             image::Phase::Resolving => "resolving",
             image::Phase::Fetching => "downloading",
             image::Phase::Extracting => "extracting",
+            image::Phase::Sending => "uploading",
             image::Phase::Done => "done",
         },
         layers: of
@@ -289,9 +306,11 @@ fn progress(of: &image::Progress) -> Progress {
             .iter()
             .map(|layer| LayerProgress {
                 digest: layer.digest.clone(),
+                bytes_per_s: 0,
                 state: match layer.state {
                     image::LayerState::Waiting => LayerState::Waiting,
                     image::LayerState::Downloading { done, total } => LayerState::Downloading { done, total },
+                    image::LayerState::Uploading { done, total } => LayerState::Uploading { done, total },
                     image::LayerState::Verifying => LayerState::Verifying,
                     image::LayerState::Extracting { done, total } => LayerState::Extracting { done, total },
                     image::LayerState::Done => LayerState::Done,
@@ -301,38 +320,6 @@ fn progress(of: &image::Progress) -> Progress {
             .collect(),
         bytes_done: of.bytes_done,
         bytes_total: of.bytes_total,
-    }
-}
-
-fn kind_of(error: &ImageError) -> Kind {
-    match error {
-        ImageError::NotFound(_) | ImageError::Platform { .. } => Kind::NotFound,
-        ImageError::Unauthorized { .. } => Kind::Unauthorized,
-        ImageError::TooManyRequests(_)
-        | ImageError::Unreachable { .. }
-        | ImageError::Answer { .. }
-        | ImageError::Redirect { .. } => Kind::Unreachable,
-        ImageError::Digest { .. }
-        | ImageError::Size { .. }
-        | ImageError::TooLarge { .. }
-        | ImageError::Malformed { .. }
-        | ImageError::MediaType(_)
-        | ImageError::NoImage
-        | ImageError::Missing(_)
-        | ImageError::Read(_)
-        | ImageError::Change(_) => Kind::Invalid,
-        ImageError::Unpack { .. } | ImageError::File { .. } | ImageError::Broken(_) => Kind::Failed,
-        ImageError::Cancelled => Kind::Cancelled,
-    }
-}
-
-pub(crate) fn failed(subject: &str, error: &ImageError) -> EngineError {
-    if matches!(error, ImageError::Cancelled) {
-        return EngineError::Cancelled(subject.to_owned());
-    }
-    EngineError::Image {
-        reference: subject.to_owned(),
-        kind: kind_of(error),
-        reason: crate::error::show_causes(error),
+        bytes_per_s: 0,
     }
 }

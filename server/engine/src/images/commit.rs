@@ -55,7 +55,7 @@ impl Engine {
         let (engine, upper) = (self.inner.clone(), self.inner.layout.container(id).upper());
         let failed = {
             let name = spec.name.as_str().to_owned();
-            move |error| super::bring::failed(&name, &error)
+            move |error| super::failed(&name, &error)
         };
         blocking("commit a container", move || {
             let base = engine.images.document(&spec.image.id).map_err(&failed)?;

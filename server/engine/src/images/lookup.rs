@@ -78,6 +78,12 @@ impl Inner {
                 });
             }
             if let Some(digest) = reference.digest() {
+                if let Some(id) = store::image_digests::find(&mut db, reference).await? {
+                    return Ok(FoundImage {
+                        id,
+                        reference: reference.clone(),
+                    });
+                }
                 let rows = store::images::list(&mut db).await?;
                 let row = rows
                     .into_iter()
@@ -138,12 +144,14 @@ impl Inner {
 
     async fn show_image(self: &Arc<Self>, row: ImageRow, tags: Vec<Reference>) -> Result<Image, EngineError> {
         let config = self.image_config(&row.id).await?;
+        let digests = store::image_digests::list_of_image(&mut *self.database().read().await?, &row.id).await?;
         let views = self.containers.views();
         let users = views.iter().filter(|container| container.spec.image.id == row.id);
         let containers = users.map(|container| container.id.clone()).collect();
         Ok(Image {
             manifest: row.manifest,
             tags,
+            digests,
             created: row.created,
             added: row.added,
             size_bytes: row.size_bytes,

@@ -8,12 +8,17 @@ pub(crate) mod bring;
 pub(crate) mod commit;
 mod lookup;
 pub(crate) mod prune;
+mod push;
+mod rate;
 mod remove;
 mod save;
 pub(crate) mod tree;
 mod verify;
 pub(crate) mod view;
 
+use crate::error::{EngineError, Kind};
+use image::ImageError;
+pub use image::Login as RegistryLogin;
 use std::sync::Arc;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
@@ -50,5 +55,38 @@ impl Leases {
         Alone {
             _held: self.lock.clone().write_owned().await,
         }
+    }
+}
+
+fn kind_of(error: &ImageError) -> Kind {
+    match error {
+        ImageError::NotFound(_) | ImageError::Platform { .. } => Kind::NotFound,
+        ImageError::Unauthorized { .. } => Kind::Unauthorized,
+        ImageError::TooManyRequests(_)
+        | ImageError::Unreachable { .. }
+        | ImageError::Answer { .. }
+        | ImageError::Redirect { .. } => Kind::Unreachable,
+        ImageError::Digest { .. }
+        | ImageError::Size { .. }
+        | ImageError::TooLarge { .. }
+        | ImageError::Malformed { .. }
+        | ImageError::MediaType(_)
+        | ImageError::NoImage
+        | ImageError::Missing(_)
+        | ImageError::Read(_)
+        | ImageError::Change(_) => Kind::Invalid,
+        ImageError::Unpack { .. } | ImageError::File { .. } | ImageError::Broken(_) => Kind::Failed,
+        ImageError::Cancelled => Kind::Cancelled,
+    }
+}
+
+pub(crate) fn failed(subject: &str, error: &ImageError) -> EngineError {
+    if matches!(error, ImageError::Cancelled) {
+        return EngineError::Cancelled(subject.to_owned());
+    }
+    EngineError::Image {
+        reference: subject.to_owned(),
+        kind: kind_of(error),
+        reason: crate::error::show_causes(error),
     }
 }

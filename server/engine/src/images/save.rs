@@ -33,7 +33,7 @@ impl Engine {
         Download::begin(&self.inner, move |to| {
             let _lease = lease;
             let saved = engine.images.save(&images, format, to, &CancellationToken::new());
-            saved.map_err(|error| super::bring::failed(&subject, &error))
+            saved.map_err(|error| super::failed(&subject, &error))
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Looking whether all that is here is still what it was, and mending it.
 
-use super::bring::{failed, kept};
+use super::bring::kept;
+use super::failed;
 use crate::blocking::blocking;
 use crate::engine::Engine;
 use crate::error::{EngineError, Kind};

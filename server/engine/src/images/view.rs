@@ -9,6 +9,8 @@ pub struct Image {
     pub id: Digest,
     pub manifest: Digest,
     pub tags: Vec<Reference>,
+    /// What it was brought or sent as.
+    pub digests: Vec<Reference>,
     /// When it was built, where the config says so.
     pub created: Option<Timestamp>,
     /// When it came to this host.
@@ -36,19 +38,6 @@ pub struct Layer {
     pub chain_id: Digest,
     pub size_bytes: u64,
     pub unpacked_bytes: u64,
-}
-
-/// User and password for a registry, for one pull; never stored.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RegistryLogin {
-    pub username: String,
-    pub password: String,
-}
-
-impl std::fmt::Debug for RegistryLogin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RegistryLogin({}, …)", self.username)
-    }
 }
 
 /// What removing an image did.

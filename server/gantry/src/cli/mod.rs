@@ -1,6 +1,7 @@
 //! The commands and their switches.
 
 mod check;
+mod registry;
 mod serve;
 mod token;
 mod version;
@@ -29,6 +30,9 @@ enum Command {
     /// Makes tokens for programs
     #[command(subcommand)]
     Token(token::Token),
+    /// Signs in to registries
+    #[command(subcommand)]
+    Registry(registry::Registry),
     /// Shows the version
     Version(version::Version),
 }
@@ -39,6 +43,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(),
             Command::Check(check) => Ok(check.run()),
             Command::Token(token) => token.run(),
+            Command::Registry(registry) => registry.run(),
             Command::Version(version) => Ok(version.run()),
         }
     }

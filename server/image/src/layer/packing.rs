@@ -40,6 +40,18 @@ impl Packing {
     }
 }
 
+impl Packing {
+    /// What a media type says; `None` where it says nothing of it.
+    pub(crate) fn named(media_type: &str) -> Option<Self> {
+        match media_type.rsplit_once(['+', '.'])?.1 {
+            "gzip" => Some(Self::Gzip),
+            "zstd" => Some(Self::Zstd),
+            "tar" => Some(Self::Plain),
+            _ => None,
+        }
+    }
+}
+
 /// Packs what is written to it.
 pub(crate) enum Packed<W: Write> {
     Plain(W),

@@ -14,7 +14,7 @@ pub(crate) use turns::Turns;
 use crate::config::{self, ParsedConfig};
 use crate::layer::chain_ids;
 use crate::manifest::{self, Descriptor, Document, Manifest};
-use crate::registry::{Login, Registry};
+use crate::registry::{Reach, Registry, Wish};
 use crate::{Image, ImageError, Layer, LayerProgress, LayerState, Phase, Platform, Progress, Store};
 use model::image::{Digest, Reference};
 use sha2::{Digest as _, Sha256};
@@ -25,9 +25,26 @@ use tokio_util::sync::CancellationToken;
 pub struct PullOptions {
     /// `None` is this host's.
     pub platform: Option<Platform>,
-    /// Asked first for images of Docker Hub: `https://…`, or `http://` on this host.
-    pub mirrors: Vec<String>,
-    pub login: Option<Login>,
+    /// Asked first, in this order.
+    pub mirrors: Vec<Mirror>,
+    /// How the image's own registry is reached.
+    pub reach: Reach,
+}
+
+/// Another place that has a registry's images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mirror {
+    /// `https://…`, or `http://` on this host and where TLS is off.
+    pub url: String,
+    pub reach: Reach,
+}
+
+/// What a pull brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    pub image: Image,
+    /// What the name meant in the registry: an index of several platforms, or the manifest.
+    pub named: Digest,
 }
 
 /// A pull under way.
@@ -46,7 +63,7 @@ impl Store {
         options: PullOptions,
         progress: watch::Sender<Progress>,
         cancel: CancellationToken,
-    ) -> Result<Image, ImageError> {
+    ) -> Result<Pulled, ImageError> {
         let pull = Pull {
             store: self,
             progress: &progress,
@@ -61,16 +78,16 @@ impl Store {
 }
 
 impl Pull<'_> {
-    async fn run(&self, reference: &Reference, options: &PullOptions) -> Result<Image, ImageError> {
+    async fn run(&self, reference: &Reference, options: &PullOptions) -> Result<Pulled, ImageError> {
         let mut failure = None;
-        for registry in self.registries(reference, options) {
+        for registry in self.registries(reference, options)? {
             // What failed has stopped its own parts only.
             let pull = Pull {
                 stop: self.stop.child_token(),
                 ..*self
             };
             match pull.from(&registry, reference, options).await {
-                Ok(image) => return Ok(image),
+                Ok(pulled) => return Ok(pulled),
                 Err(error) if self.stop.is_cancelled() => return Err(error),
                 // A mirror that fails is as good as none.
                 Err(error) => {
@@ -82,15 +99,14 @@ impl Pull<'_> {
         Err(failure.unwrap_or_else(|| ImageError::NotFound(reference.short())))
     }
 
-    fn registries(&self, reference: &Reference, options: &PullOptions) -> Vec<Registry> {
-        let client = &self.store.client;
-        let mut registries = Vec::new();
-        if reference.registry() == model::image::reference::DOCKER_HUB {
-            let mirrors = options.mirrors.iter();
-            registries.extend(mirrors.filter_map(|url| Registry::mirror(client, url, reference)));
-        }
-        registries.push(Registry::of(client, reference, options.login.clone()));
-        registries
+    fn registries(&self, reference: &Reference, options: &PullOptions) -> Result<Vec<Registry>, ImageError> {
+        let clients = &self.store.clients;
+        let mirrors = options.mirrors.iter();
+        let mut registries: Vec<Registry> = mirrors
+            .filter_map(|mirror| Registry::mirror(clients, &mirror.url, reference, mirror.reach.clone()))
+            .collect();
+        registries.push(Registry::of(clients, reference, options.reach.clone(), &Wish::Pull)?);
+        Ok(registries)
     }
 
     async fn from(
@@ -98,9 +114,9 @@ impl Pull<'_> {
         registry: &Registry,
         reference: &Reference,
         options: &PullOptions,
-    ) -> Result<Image, ImageError> {
+    ) -> Result<Pulled, ImageError> {
         self.progress.send_replace(Progress::default());
-        let (digest, manifest) = self.unless_stopped(self.resolve(registry, reference, options)).await?;
+        let (named, digest, manifest) = self.unless_stopped(self.resolve(registry, reference, options)).await?;
         let json = self.unless_stopped(self.document(registry, &manifest.config)).await?;
         let parsed = config::parse(&json)?;
         let chain = check_layers(&manifest, &parsed)?;
@@ -119,14 +135,15 @@ impl Pull<'_> {
                 unpacked_bytes,
             })
             .collect();
-        Ok(Image {
+        let image = Image {
             id: manifest.config.digest.clone(),
             manifest: digest,
             config: parsed.config,
             created: parsed.created,
             size_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
             layers,
-        })
+        };
+        Ok(Pulled { image, named })
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, ImageError>>) -> Result<T, ImageError> {
@@ -143,10 +160,11 @@ impl Pull<'_> {
         registry: &Registry,
         reference: &Reference,
         options: &PullOptions,
-    ) -> Result<(Digest, Manifest), ImageError> {
+    ) -> Result<(Digest, Digest, Manifest), ImageError> {
         let wanted = options.platform.clone().unwrap_or_else(Platform::own);
         let mut name = reference.manifest_name().to_owned();
         let mut promised: Option<Digest> = reference.digest().cloned();
+        let mut named = None;
         // An index may name an index; two steps are the most that exist.
         for _ in 0..3 {
             let accept = [
@@ -166,10 +184,11 @@ impl Pull<'_> {
                     found,
                 });
             }
+            let named = named.get_or_insert_with(|| found.clone());
             match manifest::parse(&fetched.body, fetched.media_type.as_deref())? {
                 Document::Manifest(manifest) => {
                     self.store.content.put(&fetched.body)?;
-                    return Ok((found, manifest));
+                    return Ok((named.clone(), found, manifest));
                 }
                 Document::Index(entries) => {
                     let chosen = manifest::choose(reference, &entries, &wanted)?;

@@ -1,32 +1,46 @@
-use super::auth::{self, Challenge};
-use super::{Login, safety};
+use super::clients::{Clients, Inwards};
+use super::token::challenge;
+use super::{Login, Patience, Reach, Tls, safety};
 use crate::ImageError;
 use model::image::{Digest, Reference};
-use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, StatusCode, redirect};
-use serde::Deserialize;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RANGE, RETRY_AFTER,
+};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
-/// Without a byte for this long, the connection is dead.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 const MOST_REDIRECTS: usize = 5;
-const USER_AGENT: &str = concat!("gantry/", env!("CARGO_PKG_VERSION"));
 /// Docker Hub by the address it is served from.
 const HUB: &str = "registry-1.docker.io";
+/// Of what a registry says about a failure.
+const REASON_LIMIT_BYTES: u64 = 16 << 10;
 
-/// One registry, or a mirror of one, as one pull sees it.
+/// What a registry is asked to allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Pull,
+    /// Also to take blobs over from these repositories.
+    Push(Vec<String>),
+    /// Nothing but to know who we are.
+    Login,
+}
+
+/// One repository of a registry, or of a mirror of it.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    client: Client,
-    /// `https://host` without a slash at the end.
-    base: String,
+    clients: Clients,
+    home: Client,
+    reach: Reach,
+    /// `https://host` and, for some mirrors, a path; without a slash at the end.
+    base: Url,
     host: String,
     repository: String,
-    login: Option<Login>,
+    scopes: Vec<String>,
     /// What got us in, for the next request.
     authorization: Mutex<Option<String>>,
+    inside: OnceCell<bool>,
 }
 
 /// A document and the media type it came with.
@@ -36,85 +50,156 @@ pub(crate) struct Fetched {
     pub(crate) media_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
+/// A request that can be made more than once.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) body: Option<Vec<u8>>,
 }
 
-/// The client all registries share: connections are kept.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
-    // Refused when the program has chosen one already, and then that one serves.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_LIMIT)
-        .read_timeout(SILENCE_LIMIT)
-        .redirect(redirect::Policy::custom(follow))
-        .build()
-}
-
-/// Registries send to where their blobs lie. Never from https to http, and never
-/// from outside to the inside. Credentials are left off on another host (reqwest).
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let Some(from) = attempt.previous().last() else {
-        return attempt.stop();
-    };
-    let (from_host, to_host) = (from.host_str().unwrap_or(""), attempt.url().host_str().unwrap_or(""));
-    let downgrade = from.scheme() == "https" && attempt.url().scheme() != "https";
-    let inwards = safety::is_inside(to_host) && !safety::is_inside(from_host);
-    if downgrade || inwards {
-        let to = attempt.url().to_string();
-        return attempt.error(UnsafeRedirect(to));
+impl Ask {
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            body: None,
+        }
     }
-    if attempt.previous().len() > MOST_REDIRECTS {
-        return attempt.error(UnsafeRedirect("one place after the other, without end".to_owned()));
-    }
-    attempt.follow()
-}
 
-#[derive(Debug, thiserror::Error)]
-#[error("redirected to {0}")]
-struct UnsafeRedirect(String);
+    pub(super) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn request(&self, client: &Client, authorization: Option<&str>) -> RequestBuilder {
+        let mut request = client.request(self.method.clone(), self.url.clone());
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(authorization) = authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        match &self.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        }
+    }
+}
 
 impl Registry {
-    pub(crate) fn of(client: &Client, reference: &Reference, login: Option<Login>) -> Self {
+    pub(crate) fn of(clients: &Clients, reference: &Reference, reach: Reach, wish: &Wish) -> Result<Self, ImageError> {
         let host = match reference.registry() {
             model::image::reference::DOCKER_HUB => HUB,
             other => other,
         };
-        let scheme = if safety::is_loopback(host) { "http" } else { "https" };
-        Self::at(client, format!("{scheme}://{host}"), host.to_owned(), reference, login)
+        Self::at_host(clients, host, reference.repository(), reach, wish)
     }
 
-    /// A mirror of Docker Hub: `https://mirror.example` or, on this host, `http://…`.
-    pub(crate) fn mirror(client: &Client, url: &str, reference: &Reference) -> Option<Self> {
+    pub(super) fn at_host(
+        clients: &Clients,
+        host: &str,
+        repository: &str,
+        reach: Reach,
+        wish: &Wish,
+    ) -> Result<Self, ImageError> {
+        let plain = match reach.tls {
+            Some(tls) => tls == Tls::Off,
+            None => safety::is_loopback(host) && reach.authorities.is_none(),
+        };
+        let scheme = if plain { "http" } else { "https" };
+        Self::at(clients, &format!("{scheme}://{host}"), host, repository, reach, wish)
+    }
+
+    /// A mirror: `https://mirror.example` or, on this host, `http://…`.
+    pub(crate) fn mirror(clients: &Clients, url: &str, reference: &Reference, reach: Reach) -> Option<Self> {
         let base = url.trim_end_matches('/');
         let (scheme, rest) = base.split_once("://")?;
         let host = rest.split('/').next()?.to_owned();
-        let allowed = scheme == "https" || (scheme == "http" && safety::is_loopback(&host));
-        allowed.then(|| Self::at(client, base.to_owned(), host, reference, None))
+        let plain = safety::is_loopback(&host) || reach.tls == Some(Tls::Off);
+        let allowed = scheme == "https" || (scheme == "http" && plain);
+        if !allowed {
+            return None;
+        }
+        Self::at(clients, base, &host, reference.repository(), reach, &Wish::Pull).ok()
     }
 
-    fn at(client: &Client, base: String, host: String, reference: &Reference, login: Option<Login>) -> Self {
-        Self {
-            client: client.clone(),
+    fn at(
+        clients: &Clients,
+        base: &str,
+        host: &str,
+        repository: &str,
+        reach: Reach,
+        wish: &Wish,
+    ) -> Result<Self, ImageError> {
+        let base = Url::parse(base).map_err(|error| ImageError::Unreachable {
+            registry: host.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let scopes = match wish {
+            Wish::Pull => vec![format!("repository:{repository}:pull")],
+            Wish::Push(others) => {
+                let own = format!("repository:{repository}:pull,push");
+                let others = others.iter().map(|other| format!("repository:{other}:pull"));
+                std::iter::once(own).chain(others).collect()
+            }
+            Wish::Login => Vec::new(),
+        };
+        Ok(Self {
+            home: clients.home(&reach)?,
+            clients: clients.clone(),
+            reach,
             base,
-            host,
-            repository: reference.repository().to_owned(),
-            login,
+            host: host.to_owned(),
+            repository: repository.to_owned(),
+            scopes,
             authorization: Mutex::new(None),
-        }
+            inside: OnceCell::new(),
+        })
     }
 
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
+    pub(super) fn login(&self) -> Option<&Login> {
+        self.reach.login.as_ref()
+    }
+
+    pub(super) fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
+    /// Whether the registry itself is reached by an address of the inside.
+    pub(super) async fn is_inside(&self) -> bool {
+        *self.inside.get_or_init(|| safety::leads_inside(&self.host)).await
+    }
+
+    /// Below `/v2/`.
+    pub(super) fn url(&self, path: &str) -> Result<Url, ImageError> {
+        let text = format!("{}/v2/{path}", self.base.as_str().trim_end_matches('/'));
+        Url::parse(&text).map_err(|error| ImageError::Unreachable {
+            registry: self.host.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Below `/v2/<repository>/`.
+    pub(super) fn own_url(&self, path: &str) -> Result<Url, ImageError> {
+        self.url(&format!("{}/{path}", self.repository))
+    }
+
     /// A manifest or index by tag or digest.
     pub(crate) async fn manifest(&self, name: &str, accept: &str, limit: u64) -> Result<Fetched, ImageError> {
-        let response = self.get(&format!("manifests/{name}"), Some(accept), None).await?;
-        let media_type = header(response.headers(), CONTENT_TYPE.as_str())
+        let ask = Ask::new(Method::GET, self.own_url(&format!("manifests/{name}"))?).header(ACCEPT, accept);
+        let response = self.ask(&ask).await?;
+        let media_type = header(response.headers(), &CONTENT_TYPE)
             .map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
         let body = self.collect(response, "the manifest", limit).await?;
         Ok(Fetched { body, media_type })
@@ -122,40 +207,47 @@ impl Registry {
 
     /// A small blob, whole.
     pub(crate) async fn document(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>, ImageError> {
-        let response = self.get(&format!("blobs/{digest}"), None, None).await?;
+        let ask = Ask::new(Method::GET, self.own_url(&format!("blobs/{digest}"))?);
+        let response = self.ask(&ask).await?;
         self.collect(response, "the image's configuration", limit).await
     }
 
     /// The bytes of a blob from `offset` on, and where they really begin: there, or
     /// at 0. RFC 9110, "Range Requests"
     pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<(Response, u64), ImageError> {
-        let range = (offset > 0).then(|| format!("bytes={offset}-"));
-        let response = self.get(&format!("blobs/{digest}"), None, range).await?;
-        let continues = response.status() == StatusCode::PARTIAL_CONTENT
-            && header(response.headers(), CONTENT_RANGE.as_str())
-                .is_some_and(|range| range.starts_with(&format!("bytes {offset}-")));
-        if response.status() == StatusCode::PARTIAL_CONTENT && !continues {
-            return Err(ImageError::Answer {
-                registry: self.host.clone(),
-                status: 206,
-                path: format!("blobs/{digest}"),
-            });
+        let path = format!("blobs/{digest}");
+        let mut ask = Ask::new(Method::GET, self.own_url(&path)?);
+        if offset > 0 {
+            ask = ask.header(RANGE, format!("bytes={offset}-"));
         }
-        Ok((response, if continues { offset } else { 0 }))
+        let response = self.ask(&ask).await?;
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            return Ok((response, 0));
+        }
+        let from_there = header(response.headers(), &CONTENT_RANGE)
+            .is_some_and(|range| range.starts_with(&format!("bytes {offset}-")));
+        if from_there {
+            return Ok((response, offset));
+        }
+        Err(ImageError::Answer {
+            registry: self.host.clone(),
+            status: 206,
+            path,
+        })
     }
 
     pub(crate) fn unreachable(&self, error: &reqwest::Error) -> ImageError {
         let mut reason = error.to_string();
         let mut cause = std::error::Error::source(error);
         while let Some(next) = cause {
-            if let Some(UnsafeRedirect(to)) = next.downcast_ref() {
-                return ImageError::Redirect {
-                    registry: self.host.clone(),
-                    to: to.clone(),
-                };
+            if let Some(Inwards(to)) = next.downcast_ref() {
+                return self.refused(to);
             }
             reason = next.to_string();
             cause = next.source();
+        }
+        if error.is_timeout() {
+            reason = format!("nothing came for {} s", self.patience().silence.as_secs_f32());
         }
         ImageError::Unreachable {
             registry: self.host.clone(),
@@ -163,163 +255,264 @@ impl Registry {
         }
     }
 
-    async fn collect(&self, mut response: Response, what: &'static str, limit: u64) -> Result<Vec<u8>, ImageError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
-            if (body.len() + chunk.len()) as u64 > limit {
-                return Err(ImageError::TooLarge {
-                    what,
-                    limit_bytes: limit,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    async fn get(&self, path: &str, accept: Option<&str>, range: Option<String>) -> Result<Response, ImageError> {
-        let url = format!("{}/v2/{}/{path}", self.base, self.repository);
-        let send = |authorization: Option<String>| {
-            let mut request = self.client.get(&url);
-            if let Some(accept) = accept {
-                request = request.header(ACCEPT, accept);
-            }
-            if let Some(range) = &range {
-                request = request.header(RANGE, range);
-            }
-            if let Some(authorization) = authorization {
-                request = request.header("authorization", authorization);
-            }
-            request.send()
-        };
-        let known = self.authorization().clone();
-        let response = send(known).await.map_err(|error| self.unreachable(&error))?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return self.judge(response, path);
-        }
-        let Some(authorization) = self.authorize(&response).await? else {
-            return Err(self.unauthorized());
-        };
-        *self.authorization() = Some(authorization.clone());
-        let response = send(Some(authorization))
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        self.judge(response, path)
-    }
-
-    fn judge(&self, response: Response, path: &str) -> Result<Response, ImageError> {
-        match response.status() {
-            status if status.is_success() => Ok(response),
-            StatusCode::NOT_FOUND => Err(ImageError::NotFound(format!("{} ({path})", self.repository))),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unauthorized()),
-            StatusCode::TOO_MANY_REQUESTS => Err(ImageError::TooManyRequests(self.host.clone())),
-            status => Err(ImageError::Answer {
-                registry: self.host.clone(),
-                status: status.as_u16(),
-                path: path.to_owned(),
-            }),
+    fn refused(&self, to: &str) -> ImageError {
+        ImageError::Redirect {
+            registry: self.host.clone(),
+            to: to.to_owned(),
         }
     }
 
-    fn unauthorized(&self) -> ImageError {
+    pub(super) fn unauthorized(&self) -> ImageError {
         ImageError::Unauthorized {
             registry: self.host.clone(),
             repository: self.repository.clone(),
         }
     }
 
-    /// Answers a challenge: the `Authorization` header, or none that we could give.
-    async fn authorize(&self, response: &Response) -> Result<Option<String>, ImageError> {
-        let challenge = response
-            .headers()
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .find_map(auth::parse);
-        match challenge {
-            None => Ok(None),
-            Some(Challenge::Basic) => Ok(self.login.as_ref().map(basic)),
-            Some(Challenge::Bearer { realm, service }) => self.token(&realm, service.as_deref()).await.map(Some),
+    pub(super) fn patience(&self) -> &Patience {
+        &self.clients.patience
+    }
+
+    pub(super) async fn collect(
+        &self,
+        mut response: Response,
+        what: &'static str,
+        limit_bytes: u64,
+    ) -> Result<Vec<u8>, ImageError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if (body.len() + chunk.len()) as u64 > limit_bytes {
+                return Err(ImageError::TooLarge { what, limit_bytes });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Asks until there is an answer, and gives it when it is a good one.
+    pub(super) async fn ask(&self, ask: &Ask) -> Result<Response, ImageError> {
+        let response = self.answer(ask).await?;
+        self.judge(response).await
+    }
+
+    /// Asks with what got us in before, and again when that is not enough.
+    pub(super) async fn answer(&self, ask: &Ask) -> Result<Response, ImageError> {
+        let known = self.authorization();
+        let response = self.follow(ask, known.as_deref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        match self.let_in(&response).await? {
+            Some(authorization) => self.follow(ask, Some(&authorization)).await,
+            None => Err(self.unauthorized()),
         }
     }
 
-    async fn token(&self, realm: &str, service: Option<&str>) -> Result<String, ImageError> {
-        let unsafe_realm = || ImageError::Redirect {
-            registry: self.host.clone(),
-            to: realm.to_owned(),
-        };
-        let mut url = reqwest::Url::parse(realm).map_err(|_| unsafe_realm())?;
-        let host = url.host_str().unwrap_or("").to_owned();
-        // Credentials go nowhere in the clear, and nobody outside picks an address inside.
-        let plain_here = url.scheme() == "http" && safety::is_loopback(&host) && safety::is_loopback(&self.host);
-        let inwards = safety::is_inside(&host) && !safety::is_inside(&self.host);
-        if (url.scheme() != "https" && !plain_here) || inwards {
-            return Err(unsafe_realm());
-        }
-        {
-            let mut query = url.query_pairs_mut();
-            if let Some(service) = service {
-                query.append_pair("service", service);
-            }
-            query.append_pair("scope", &format!("repository:{}:pull", self.repository));
-        }
-        let mut request = self.client.get(url);
-        if let Some(login) = &self.login {
-            request = request.header("authorization", basic(login));
-        }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if !response.status().is_success() {
+    /// Answers a challenge and remembers what did.
+    pub(super) async fn let_in(&self, response: &Response) -> Result<Option<String>, ImageError> {
+        let authorization = self.authorize(response).await?;
+        if let Some(authorization) = &authorization {
+            *self.remembered() = Some(authorization.clone());
+        } else if challenge(response).is_none() {
             return Err(self.unauthorized());
         }
-        let body = self.collect(response, "the registry's token", 1 << 20).await?;
-        let token: Token =
-            serde_json::from_slice(&body).map_err(|error| ImageError::malformed("the registry's token", error))?;
-        let token = token.token.or(token.access_token).ok_or_else(|| self.unauthorized())?;
-        Ok(format!("Bearer {token}"))
+        Ok(authorization)
     }
 
-    fn authorization(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+    pub(super) fn authorization(&self) -> Option<String> {
+        self.remembered().clone()
+    }
+
+    fn remembered(&self) -> std::sync::MutexGuard<'_, Option<String>> {
         self.authorization.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// To where it lies, step by step. Credentials stay with the registry.
+    async fn follow(&self, ask: &Ask, authorization: Option<&str>) -> Result<Response, ImageError> {
+        let mut ask = ask.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let client = self.client_for(&ask.url).await?;
+            let authorization = authorization.filter(|_| self.is_home(&ask.url));
+            let response = self.with_patience(|| Some(ask.request(&client, authorization))).await?;
+            let reads = ask.method == Method::GET || ask.method == Method::HEAD;
+            let location = header(response.headers(), &LOCATION);
+            match location {
+                Some(location) if response.status().is_redirection() && reads => {
+                    let to = ask.url.join(&location).map_err(|_| self.refused(&location))?;
+                    self.check_step(&ask.url, &to).await?;
+                    ask.url = to;
+                }
+                _ => return Ok(response),
+            }
+        }
+        Err(self.refused("one place after the other, without end"))
+    }
+
+    /// Never from https to http, and never from outside to the inside.
+    pub(super) async fn check_step(&self, from: &Url, to: &Url) -> Result<(), ImageError> {
+        let downgrade = from.scheme() == "https" && to.scheme() != "https";
+        let odd = !matches!(to.scheme(), "http" | "https");
+        let inwards = safety::is_inside(to.host_str().unwrap_or("")) && !self.is_inside().await;
+        if downgrade || odd || inwards {
+            return Err(self.refused(to.as_str()));
+        }
+        Ok(())
+    }
+
+    /// Whether this is the registry itself.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    pub(super) async fn client_for(&self, url: &Url) -> Result<Client, ImageError> {
+        if self.is_home(url) {
+            return Ok(self.home.clone());
+        }
+        self.clients.elsewhere(&self.reach, !self.is_inside().await)
+    }
+
+    /// Sends until there is an answer that does not say "later".
+    pub(super) async fn with_patience(
+        &self,
+        request: impl Fn() -> Option<RequestBuilder>,
+    ) -> Result<Response, ImageError> {
+        let patience = self.patience();
+        let mut pause = patience.first_pause;
+        let mut attempt = 1;
+        loop {
+            let Some(request) = request() else {
+                return Err(ImageError::Broken("a request cannot be sent twice".to_owned()));
+            };
+            let outcome = request.send().await;
+            let asked_for = match &outcome {
+                Ok(response) if !is_passing(response.status()) => {
+                    return outcome.map_err(|error| self.unreachable(&error));
+                }
+                Ok(response) => retry_after(response.headers()),
+                Err(error) => match self.unreachable(error) {
+                    refused @ ImageError::Redirect { .. } => return Err(refused),
+                    _ => None,
+                },
+            };
+            if attempt >= patience.attempts {
+                return outcome.map_err(|error| self.unreachable(&error));
+            }
+            let wait = asked_for.unwrap_or(pause).min(patience.most_pause);
+            tracing::debug!(registry = self.host, attempt, ?wait, "a registry is asked again");
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    pub(super) async fn judge(&self, response: Response) -> Result<Response, ImageError> {
+        let path = response.url().path().to_owned();
+        match response.status() {
+            status if status.is_success() => Ok(response),
+            StatusCode::NOT_FOUND => Err(ImageError::NotFound(format!("{} ({path})", self.repository))),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unauthorized()),
+            StatusCode::TOO_MANY_REQUESTS => Err(ImageError::TooManyRequests(self.host.clone())),
+            status => {
+                let body = self
+                    .collect(response, "the registry's reason", REASON_LIMIT_BYTES)
+                    .await;
+                tracing::debug!(
+                    registry = self.host,
+                    reason = %String::from_utf8_lossy(&body.unwrap_or_default()),
+                    "a registry refuses"
+                );
+                Err(ImageError::Answer {
+                    registry: self.host.clone(),
+                    status: status.as_u16(),
+                    path,
+                })
+            }
+        }
+    }
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
-}
-
-/// RFC 7617.
-fn basic(login: &Login) -> String {
-    format!(
-        "Basic {}",
-        base64(format!("{}:{}", login.username, login.password).as_bytes())
+/// What may be otherwise in a moment.
+fn is_passing(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
     )
 }
 
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let number = group.iter().fold(0u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for place in 0..4 {
-            if place <= group.len() {
-                text.push(char::from(LETTERS[(number >> (18 - 6 * place) & 63) as usize]));
-            } else {
-                text.push('=');
-            }
-        }
-    }
-    text
+/// RFC 9110, "Retry-After", in seconds; a date is not waited for.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    header(headers, &RETRY_AFTER)?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+pub(super) fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn registry(host: &str) -> Registry {
+        let clients = Clients::new(Patience::default());
+        Registry::at_host(&clients, host, "team/web", Reach::default(), &Wish::Pull).unwrap()
+    }
+
+    /// Reserved addresses, so that nobody is looked for.
+    const OUTSIDE: &str = "192.0.2.1";
+
+    #[tokio::test]
+    async fn nobody_outside_sends_us_inside_or_into_the_clear() {
+        let outside = registry(OUTSIDE);
+        let from = Url::parse("https://192.0.2.1/v2/").unwrap();
+        for to in [
+            "https://127.0.0.1/x",
+            "https://localhost:5000/x",
+            "https://169.254.169.254/latest/meta-data",
+            "https://10.0.0.1/x",
+            "https://[::1]/x",
+            "http://192.0.2.2/x",
+            "file:///etc/passwd",
+        ] {
+            let step = outside.check_step(&from, &Url::parse(to).unwrap()).await;
+            assert!(matches!(step, Err(ImageError::Redirect { .. })), "{to}");
+        }
+        let to = Url::parse("https://192.0.2.2/x").unwrap();
+        assert!(outside.check_step(&from, &to).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_registry_inside_may_send_us_inside() {
+        let inside = registry("10.0.0.1:5000");
+        let from = Url::parse("https://10.0.0.1:5000/v2/").unwrap();
+        let to = Url::parse("https://10.0.0.2/x").unwrap();
+        assert!(inside.check_step(&from, &to).await.is_ok());
+    }
+
     #[test]
-    fn credentials_are_encoded_as_the_rfc_has_it() {
-        assert_eq!(base64(b"Aladdin:open sesame"), "QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
-        assert_eq!(base64(b"a"), "YQ==");
-        assert_eq!(base64(b"abc"), "YWJj");
+    fn only_the_registry_itself_is_home() {
+        let registry = registry("192.0.2.1:5000");
+        let is_home = |url: &str| registry.is_home(&Url::parse(url).unwrap());
+        assert!(is_home("https://192.0.2.1:5000/v2/x"));
+        for url in [
+            "https://192.0.2.1/v2/",
+            "http://192.0.2.1:5000/",
+            "https://192.0.2.2:5000/",
+        ] {
+            assert!(!is_home(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn this_hosts_own_registries_are_plain_unless_they_have_an_authority() {
+        assert!(!registry("127.0.0.1:5000").is_encrypted());
+        assert!(registry("192.0.2.1").is_encrypted());
     }
 }

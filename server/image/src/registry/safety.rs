@@ -16,9 +16,13 @@ pub(crate) fn is_inside(host: &str) -> bool {
     if name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal") {
         return true;
     }
-    match name.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => is_inside_v4(address),
-        Ok(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
+    name.parse().is_ok_and(is_inside_address)
+}
+
+pub(crate) fn is_inside_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_inside_v4(address),
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
             Some(address) => is_inside_v4(address),
             None => {
                 address.is_loopback()
@@ -27,6 +31,16 @@ pub(crate) fn is_inside(host: &str) -> bool {
                     || address.is_unicast_link_local()
             }
         },
+    }
+}
+
+/// As [`is_inside`], also for names that mean such an address.
+pub(crate) async fn leads_inside(host: &str) -> bool {
+    if is_inside(host) {
+        return true;
+    }
+    match tokio::net::lookup_host((name_of(host), 0)).await {
+        Ok(mut found) => found.any(|address| is_inside_address(address.ip())),
         Err(_) => false,
     }
 }
@@ -41,7 +55,7 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
         || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
 }
 
-fn name_of(host: &str) -> &str {
+pub(crate) fn name_of(host: &str) -> &str {
     if let Some(rest) = host.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }

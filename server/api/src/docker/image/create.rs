@@ -1,6 +1,7 @@
 //! `POST /images/create`: from a registry, or from a root file system that the
 //! body is.
 
+use super::login::login;
 use super::progress;
 use super::tag;
 use crate::docker::container::check_platform;
@@ -12,9 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use engine::{Engine, RegistryLogin};
-use serde::Deserialize;
+use engine::Engine;
 use serde_json::json;
 
 pub(in crate::docker) async fn create(
@@ -68,65 +67,4 @@ async fn import(engine: Engine, query: &Query, body: Body) -> Result<Response, F
         text.push_str("\r\n");
     }
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
-}
-
-/// The body of `X-Registry-Auth`, as far as it is used.
-#[derive(Deserialize, Default)]
-struct Auth {
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    password: String,
-    #[serde(default)]
-    identitytoken: String,
-    #[serde(default)]
-    registrytoken: String,
-}
-
-fn login(headers: &HeaderMap) -> Result<Option<RegistryLogin>, Failure> {
-    let Some(text) = headers.get("x-registry-auth").and_then(|value| value.to_str().ok()) else {
-        return Ok(None);
-    };
-    let text = text.trim_end_matches('=');
-    let url_safe = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text);
-    let bytes = url_safe
-        .or_else(|_| base64::engine::general_purpose::STANDARD_NO_PAD.decode(text))
-        .map_err(|_| Failure::invalid("X-Registry-Auth is not base64"))?;
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(None);
-    }
-    let auth: Auth =
-        serde_json::from_slice(&bytes).map_err(|_| Failure::invalid("X-Registry-Auth is not the JSON of a login"))?;
-    if !auth.identitytoken.is_empty() || !auth.registrytoken.is_empty() {
-        return Err(Failure::unsupported("X-Registry-Auth with a token"));
-    }
-    if auth.username.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(RegistryLogin {
-        username: auth.username,
-        password: auth.password,
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::HeaderValue;
-
-    fn read(json: &str) -> Result<Option<RegistryLogin>, Failure> {
-        let text = base64::engine::general_purpose::URL_SAFE.encode(json);
-        let mut headers = HeaderMap::new();
-        headers.insert("x-registry-auth", HeaderValue::from_str(&text).expect("text"));
-        login(&headers)
-    }
-
-    #[test]
-    fn a_login_is_read_from_its_header() {
-        let found = read(r#"{"username":"ada","password":"x?>y","serveraddress":"r"}"#).expect("valid");
-        assert_eq!(found.expect("given").password, "x?>y");
-        assert_eq!(read("{}").expect("valid"), None);
-        assert!(read("[").is_err());
-        assert!(read(r#"{"identitytoken":"t"}"#).is_err());
-    }
 }

@@ -93,8 +93,12 @@ pub(super) fn tags(image: &Image) -> Vec<String> {
         .collect()
 }
 
-/// Each repository it is named in, with the digest of its manifest.
+/// What it was brought or sent as; else each repository it is named in, with the
+/// digest of its manifest.
 pub(super) fn digests(image: &Image) -> BTreeSet<String> {
+    if !image.digests.is_empty() {
+        return image.digests.iter().map(Reference::short).collect();
+    }
     image
         .tags
         .iter()

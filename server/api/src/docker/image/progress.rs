@@ -100,6 +100,66 @@ pub(super) async fn send_pull(
     }
 }
 
+/// All lines of a push, to its end.
+pub(super) async fn send_push(
+    reference: &Reference,
+    mut watch: watch::Receiver<Task>,
+    sender: &Sender,
+) -> Result<(), Gone> {
+    let mut shown = HashMap::new();
+    loop {
+        let task = watch.borrow_and_update().clone();
+        for layer in &task.progress.layers {
+            for line in push_lines(layer, &mut shown) {
+                sender.send_json(&line).await?;
+            }
+        }
+        if let Some(failure) = failure(&task.state) {
+            return sender.send_json(&error_line(&failure)).await;
+        }
+        if let TaskState::Done { images } = &task.state {
+            for image in images {
+                let (tag, digest, size) = (reference.manifest_name(), image.manifest.as_str(), image.manifest_bytes);
+                let status = format!("{tag}: digest: {digest} size: {size}");
+                sender.send_json(&json!({ "status": status })).await?;
+                let aux = json!({ "Tag": tag, "Digest": digest, "Size": size });
+                sender.send_json(&json!({ "progressDetail": {}, "aux": aux })).await?;
+            }
+            return Ok(());
+        }
+        tokio::time::sleep(PACE).await;
+        if !watch.has_changed().unwrap_or(true) && watch.changed().await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn push_lines(layer: &LayerProgress, shown: &mut HashMap<Digest, LayerState>) -> Vec<Value> {
+    let last = shown.insert(layer.digest.clone(), layer.state);
+    if last == Some(layer.state) {
+        return Vec::new();
+    }
+    let id = layer.digest.short();
+    let plain = |status: &str| json!({ "status": status, "progressDetail": {}, "id": id });
+    let mut lines = Vec::new();
+    if last.is_none() {
+        lines.push(plain("Preparing"));
+    }
+    match layer.state {
+        LayerState::Waiting => lines.push(plain("Waiting")),
+        LayerState::Uploading { done, total } => lines.push(json!({
+            "status": "Pushing",
+            "progressDetail": { "current": done, "total": total },
+            "progress": bar(done, total),
+            "id": id,
+        })),
+        LayerState::Done => lines.push(plain("Pushed")),
+        LayerState::AlreadyHere => lines.push(plain("Layer already exists")),
+        LayerState::Downloading { .. } | LayerState::Verifying | LayerState::Extracting { .. } => {}
+    }
+    lines
+}
+
 pub(super) fn error_line(failure: &Failure) -> Value {
     json!({ "errorDetail": { "message": failure.message }, "error": failure.message })
 }
@@ -141,6 +201,7 @@ fn lines(layer: &LayerProgress, shown: &mut HashMap<Digest, LayerState>) -> Vec<
     match layer.state {
         LayerState::Waiting => lines.push(plain("Waiting")),
         LayerState::Downloading { done, total } => lines.push(amount("Downloading", done, total)),
+        LayerState::Uploading { .. } => {}
         LayerState::Verifying => lines.push(plain("Verifying Checksum")),
         LayerState::Extracting { done, total } => {
             if was_downloading {
@@ -192,6 +253,7 @@ mod tests {
             let layer = LayerProgress {
                 digest: digest.clone(),
                 state,
+                bytes_per_s: 0,
             };
             let lines = lines(&layer, &mut shown);
             lines

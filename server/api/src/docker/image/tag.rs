@@ -1,9 +1,10 @@
-//! `POST /images/{name}/tag`
+//! `POST /images/{name}/tag` and `…/push`
 
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use engine::Engine;
 use model::image::Reference;
 
@@ -13,7 +14,7 @@ pub(in crate::docker) async fn by_suffix(
     Path(path): Path<String>,
     query: Query,
     request: Request,
-) -> Result<StatusCode, Failure> {
+) -> Result<Response, Failure> {
     match path.rsplit_once('/') {
         Some((name, "tag")) => {
             let repository = query
@@ -21,8 +22,9 @@ pub(in crate::docker) async fn by_suffix(
                 .ok_or_else(|| Failure::invalid("repository name must have at least one component"))?;
             let reference = reference(repository, query.get("tag"))?;
             engine.tag(name, reference).await?;
-            Ok(StatusCode::CREATED)
+            Ok(StatusCode::CREATED.into_response())
         }
+        Some((name, "push")) => super::push::push(engine, name, &query, request.headers()).await,
         _ => Err(Failure::not_there(request.method(), request.uri().path())),
     }
 }
