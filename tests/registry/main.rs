@@ -2,6 +2,7 @@
 //! with logins, both ways, by both doors, and through crashes.
 
 mod kills;
+mod peers;
 
 use base64::Engine as _;
 use harness::{Api, Docker, Host, Image, REGISTRY_PASSWORD, REGISTRY_USER, Registry};

@@ -11,7 +11,9 @@ mod peers;
 mod process;
 mod programs;
 mod test;
+mod test_image_peers;
 mod test_peers;
+mod test_registry_rounds;
 mod test_rounds;
 mod test_vm;
 mod ui;
@@ -31,13 +33,18 @@ cargo xtask COMMAND
   ui [--quick|--dev]  only the panel, in web/dist
   bench [--quick] [--no-build] [FILTER]
                     times and memory of ours, of runc, crun and dockerd, and of the kernel
-                    alone; FILTER is one of command-line, starts, memory, thousand;
+                    alone; FILTER is one of command-line, starts, memory, thousand, pull;
                     needs root
   test-peers [--record] [PART …]
                     asks Debian's dockerd what the tests compare with, and says whether it
                     is still so; --record writes it down anew. Then has dockerd, podman and
                     containerd run containers with our runtime. PART is one of recorded,
                     dockerd, podman, containerd; needs root
+  test-image-peers  images of podman, buildah, umoci and docker run here, and ours run
+                    there; needs root
+  test-registry-rounds [N]
+                    kills the server N times (50) in the middle of pulls and of pushes;
+                    needs root
   test-rounds [N]   kills the server N times (100) while twenty containers are under way,
                     and compares what the next one finds; needs root
   test-vm [--smoke] [FILTER]
@@ -69,6 +76,9 @@ fn main() -> Result<()> {
         "bench" => bench::run(rest),
         "bench-apart" => bench::run_apart(rest),
         "test-peers" => test_peers::run(rest),
+        "test-image-peers" => test_image_peers::run(rest),
+        "test-image-peers-apart" => test_image_peers::run_apart(rest),
+        "test-registry-rounds" => test_registry_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-vm" => test_vm::run_vm(rest),
         "test-peers-apart" => test_peers::run_apart(rest),

@@ -64,6 +64,22 @@ pub(crate) const TO_BENCH: &[Package] = &[
     package("iproute2", "ip", "raises loopback in a network namespace apart"),
 ];
 
+/// Beyond those, to measure pulls.
+pub(crate) const TO_BENCH_PULLS: &[Package] = &[
+    package("mmdebstrap", "mmdebstrap", "makes the root filesystem that is pulled"),
+    package("skopeo", "skopeo", "fills the registry, and pulls beside us"),
+    package("umoci", "umoci", "unpacks what skopeo pulled"),
+    package("podman", "podman", "pulls beside us"),
+];
+
+/// Other tools that images travel to and from.
+pub(crate) const IMAGE_PEERS: &[Package] = &[
+    package("skopeo", "skopeo", "copies images, and tells their digests"),
+    package("umoci", "umoci", "makes images"),
+    package("buildah", "buildah", "makes images"),
+    package("podman", "podman", "makes and runs images"),
+];
+
 /// Packages that start a service or change the firewall when installed: they
 /// are unpacked below the target folder instead.
 pub(crate) const UNPACKED: &[Package] = &[

@@ -5,6 +5,7 @@ mod bundle;
 mod command_line;
 mod http;
 mod memory;
+mod pull;
 mod report;
 mod rounds;
 mod server;
@@ -25,11 +26,12 @@ struct Place {
 
 type Measurement = (&'static str, fn(&Place) -> Result<()>);
 
-const MEASUREMENTS: [Measurement; 4] = [
+const MEASUREMENTS: [Measurement; 5] = [
     ("command-line", command_line::measure),
     ("starts", starts::measure),
     ("memory", memory::measure),
     ("thousand", thousand::measure),
+    ("pull", pull::measure),
 ];
 
 /// `--quick` builds without link-time optimisation: in a fraction of the time, and
@@ -43,6 +45,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_BENCH)?;
     peers::unpack_all()?;
+    if filter.is_none_or(|filter| "pull".contains(filter.as_str())) {
+        pull::prepare()?;
+    }
     if !arguments.iter().any(|argument| argument == "--no-build") {
         ui::build(ui::Purpose::Quick)?;
         programs::build_server(profile(arguments))?;
