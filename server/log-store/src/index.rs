@@ -3,11 +3,11 @@
 //! On disk: 16 bytes an entry, offset then time in nanoseconds, little-endian; the
 //! entry's place says its record. In memory: the same, completed by scanning.
 
+use crate::bytes::Bytes;
 use crate::cri;
 use model::Timestamp;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Records between entries. With lines of the largest size 4 MiB are scanned to
@@ -62,13 +62,13 @@ pub(crate) struct Index {
 impl Index {
     /// Takes in entries from the index file that lie beyond what is counted. They
     /// are believed if they grow and the last one begins a line of `log`.
-    pub(crate) fn load(&mut self, path: &Path, log: &File) -> io::Result<()> {
+    pub(crate) fn load(&mut self, path: &Path, log: &dyn Bytes) -> io::Result<()> {
         let bytes = match File::open(path) {
             Ok(file) => read_from(&file, position(self.entries.len()))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let size = log.metadata()?.len();
+        let size = log.size()?;
         let known = self.entries.len();
         let (entries, _torn) = bytes.as_chunks::<ENTRY_BYTES>();
         for bytes in entries {
@@ -95,12 +95,12 @@ impl Index {
 
     /// Counts on, until `most` records are known or the file has no more complete
     /// ones.
-    pub(crate) fn advance(&mut self, log: &File, most: u64) -> io::Result<()> {
+    pub(crate) fn advance(&mut self, log: &dyn Bytes, most: u64) -> io::Result<()> {
         let mut chunk = Vec::new();
         let mut wanted = CHUNK_BYTES;
         while self.count < most {
             chunk.resize(wanted, 0);
-            let length = read_at(log, &mut chunk, self.end)?;
+            let length = log.read_at(&mut chunk, self.end)?;
             let mut begin = 0;
             for newline in memchr::memchr_iter(b'\n', &chunk[..length]) {
                 if self.count == most {
@@ -132,7 +132,7 @@ impl Index {
 
     /// The offset of the record at `place` (from 0), which must be counted or the
     /// next one after.
-    pub(crate) fn locate(&self, log: &File, place: u64) -> io::Result<u64> {
+    pub(crate) fn locate(&self, log: &dyn Bytes, place: u64) -> io::Result<u64> {
         if place == self.count {
             return Ok(self.end);
         }
@@ -144,11 +144,11 @@ impl Index {
 }
 
 /// The offset `lines` complete lines behind `offset`; fewer if there are no more.
-fn skip_lines(log: &File, mut offset: u64, mut lines: u64) -> io::Result<u64> {
+fn skip_lines(log: &dyn Bytes, mut offset: u64, mut lines: u64) -> io::Result<u64> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut next = offset;
     while lines > 0 {
-        let length = read_at(log, &mut chunk, next)?;
+        let length = log.read_at(&mut chunk, next)?;
         if length == 0 {
             break;
         }
@@ -164,32 +164,18 @@ fn skip_lines(log: &File, mut offset: u64, mut lines: u64) -> io::Result<u64> {
     Ok(offset)
 }
 
-fn begins_line(log: &File, entry: Entry) -> io::Result<bool> {
+fn begins_line(log: &dyn Bytes, entry: Entry) -> io::Result<bool> {
     let mut bytes = [0; 64];
     let before = entry.offset.saturating_sub(1);
-    let length = read_at(log, &mut bytes, before)?;
+    let length = log.read_at(&mut bytes, before)?;
     let line = &bytes[usize::from(entry.offset > 0).min(length)..length];
     Ok((entry.offset == 0 || bytes[0] == b'\n') && cri::time_of(line) == Some(entry.time))
 }
 
-/// As many bytes as there are, up to the buffer's length.
-pub(crate) fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(length) => filled += length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 fn read_from(file: &File, offset: u64) -> io::Result<Vec<u8>> {
-    let size = file.metadata()?.len().saturating_sub(offset);
+    let size = file.size()?.saturating_sub(offset);
     let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    let length = read_at(file, &mut bytes, offset)?;
+    let length = Bytes::read_at(file, &mut bytes, offset)?;
     bytes.truncate(length);
     Ok(bytes)
 }

@@ -7,6 +7,8 @@
 //! the file: numbers never repeat and never skip. Beside a segment lies its
 //! sparse index (`.index`: offset and time of every 256th record), which only
 //! saves time: it may be missing, short or stale, and nothing but speed is lost.
+//! A segment that is not written to any more may be packed (`.log.zst`); readers
+//! see no difference.
 //!
 //! Invariants:
 //! - Only a line that ends in a newline is a record. Readers never show, and a
@@ -19,14 +21,17 @@
 //! more is the reader's caller's work, by inotify).
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod cri;
 mod index;
 mod lines;
+mod packed;
 mod reader;
 mod segment;
 mod writer;
 
 pub use lines::{Lines, MAX_TEXT_BYTES};
+pub use packed::pack_closed;
 pub use reader::Reader;
 pub use writer::{Options, Writer};
 

@@ -1,10 +1,11 @@
 //! Reads records by number, while a writer may be adding more.
 
-use crate::index::{Index, read_at};
+use crate::bytes::{self, Bytes};
+use crate::index::Index;
 use crate::{LogError, Record, cri, segment};
 use model::Timestamp;
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// About as much text as one answer holds, however many records were asked for.
 const ANSWER_BYTES: usize = 8 << 20;
@@ -21,7 +22,7 @@ pub struct Reader {
     segments: Vec<Segment>,
     /// The file last read, and where in it the next record begins: reading on
     /// costs no search.
-    open: Option<(u64, File)>,
+    open: Option<(u64, Arc<dyn Bytes>)>,
     cursor: Option<Cursor>,
 }
 
@@ -159,7 +160,7 @@ impl Reader {
     fn count_last(&mut self, first: u64) -> Result<(), LogError> {
         let log = self.file(first)?;
         let path = segment::log_path(&self.dir, first);
-        let size = log.metadata().map_err(LogError::file("read", &path))?.len();
+        let size = log.size().map_err(LogError::file("read", &path))?;
         let segment = self.segments.last_mut().expect("the caller found it");
         if size == segment.index.end {
             return Ok(());
@@ -168,12 +169,12 @@ impl Reader {
             let index_path = segment::index_path(&self.dir, first);
             segment
                 .index
-                .load(&index_path, &log)
+                .load(&index_path, &*log)
                 .map_err(LogError::file("read", index_path))?;
         }
         segment
             .index
-            .advance(&log, u64::MAX)
+            .advance(&*log, u64::MAX)
             .map_err(LogError::file("read", path))
     }
 
@@ -204,13 +205,13 @@ impl Reader {
         let path = segment::log_path(&self.dir, first);
         let mut offset = match self.cursor {
             Some(cursor) if cursor.seq == seq && cursor.segment == first => cursor.offset,
-            _ => self.locate(at, &log, seq - first)?,
+            _ => self.locate(at, &*log, seq - first)?,
         };
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut next = seq;
         let end = first + count;
         while next < end && records.len() < max && *bytes < ANSWER_BYTES {
-            let length = read_at(&log, &mut chunk, offset).map_err(LogError::file("read", &path))?;
+            let length = log.read_at(&mut chunk, offset).map_err(LogError::file("read", &path))?;
             let mut begin = 0;
             for newline in memchr::memchr_iter(b'\n', &chunk[..length]) {
                 if next == end || records.len() == max {
@@ -239,7 +240,7 @@ impl Reader {
         Ok(next - seq)
     }
 
-    fn locate(&mut self, at: usize, log: &File, place: u64) -> Result<u64, LogError> {
+    fn locate(&mut self, at: usize, log: &dyn Bytes, place: u64) -> Result<u64, LogError> {
         let Self { dir, segments, .. } = self;
         let segment = &mut segments[at];
         segment.complete_index(dir, log, place)?;
@@ -265,7 +266,7 @@ impl Reader {
         let first = self.segments[at].first;
         let (_, count) = self.segment_of(first);
         let log = self.file(first)?;
-        self.segments[at].complete_index(&self.dir, &log, count)?;
+        self.segments[at].complete_index(&self.dir, &*log, count)?;
         let entries = &self.segments[at].index.entries;
         let nearest = entries.partition_point(|entry| entry.time < time).saturating_sub(1);
         let mut seq = first + nearest as u64 * crate::index::STRIDE;
@@ -284,26 +285,28 @@ impl Reader {
     fn begin_time(&mut self, first: u64) -> Result<Timestamp, LogError> {
         let log = self.file(first)?;
         let mut bytes = [0; 64];
-        let length =
-            read_at(&log, &mut bytes, 0).map_err(LogError::file("read", segment::log_path(&self.dir, first)))?;
+        let length = log
+            .read_at(&mut bytes, 0)
+            .map_err(LogError::file("read", segment::log_path(&self.dir, first)))?;
         Ok(cri::time_of(&bytes[..length]).unwrap_or_default())
     }
 
-    /// The segment's file; the last one used stays open.
-    fn file(&mut self, first: u64) -> Result<File, LogError> {
-        let path = segment::log_path(&self.dir, first);
-        if self.open.as_ref().is_none_or(|(open, _)| *open != first) {
-            let file = File::open(&path).map_err(LogError::file("open", &path))?;
-            self.open = Some((first, file));
+    /// The segment's bytes; those of the last one used stay at hand.
+    fn file(&mut self, first: u64) -> Result<Arc<dyn Bytes>, LogError> {
+        if let Some((open, bytes)) = &self.open
+            && *open == first
+        {
+            return Ok(bytes.clone());
         }
-        let (_, file) = self.open.as_ref().expect("it was opened above");
-        file.try_clone().map_err(LogError::file("open", path))
+        let bytes = bytes::open(&self.dir, first)?;
+        self.open = Some((first, bytes.clone()));
+        Ok(bytes)
     }
 }
 
 impl Segment {
     /// Makes the index reach `place`.
-    fn complete_index(&mut self, dir: &Path, log: &File, place: u64) -> Result<(), LogError> {
+    fn complete_index(&mut self, dir: &Path, log: &dyn Bytes, place: u64) -> Result<(), LogError> {
         if self.index.count >= place {
             return Ok(());
         }

@@ -12,6 +12,16 @@ pub(crate) fn log_path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:0DIGITS$}.log"))
 }
 
+/// The same segment after it was packed.
+pub(crate) fn packed_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:0DIGITS$}.log.zst"))
+}
+
+/// What is going to be a packed segment.
+pub(crate) fn unfinished_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!(".{first:0DIGITS$}.zst.new"))
+}
+
 pub(crate) fn index_path(dir: &Path, first: u64) -> PathBuf {
     dir.join(format!("{first:0DIGITS$}.index"))
 }
@@ -26,7 +36,10 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, LogError> {
     let mut firsts = Vec::new();
     for entry in entries {
         let name = entry.map_err(LogError::file("read", dir))?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
+        let number = name
+            .to_str()
+            .map(|name| name.strip_suffix(".zst").unwrap_or(name))
+            .and_then(|name| name.strip_suffix(".log"));
         // Names that we do not write are somebody else's files.
         let number = number.filter(|digits| digits.len() == DIGITS);
         firsts.extend(
@@ -40,9 +53,10 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, LogError> {
     Ok(firsts)
 }
 
-/// Removes a segment. Nothing is wrong when it is gone already.
+/// Removes a segment in all its forms. Nothing is wrong when it is gone already.
+/// The plain form goes before the packed one: by that whoever packs it learns.
 pub(crate) fn remove(dir: &Path, first: u64) -> Result<(), LogError> {
-    for path in [index_path(dir, first), log_path(dir, first)] {
+    for path in [index_path, log_path, packed_path, unfinished_path].map(|path| path(dir, first)) {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(LogError::file("remove", path)(error));

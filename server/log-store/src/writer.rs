@@ -40,6 +40,8 @@ pub struct Writer {
     next_seq: u64,
     /// Whether anything was written that [`Writer::finish`] has to see to disk.
     written: bool,
+    /// Whether a segment was closed since [`Writer::take_closed`] was asked.
+    closed: bool,
     /// Dropped and not yet marked on disk.
     unmarked: u64,
     /// How many of them the marker at the head of the batch tells of.
@@ -92,6 +94,7 @@ impl Writer {
             current,
             next_seq,
             written: false,
+            closed: false,
             unmarked: 0,
             marker: 0,
             why: String::new(),
@@ -134,8 +137,9 @@ impl Writer {
         self.write_batch()
     }
 
-    /// Writes what is left and waits until the disk has it.
-    pub fn finish(mut self) -> Result<(), LogError> {
+    /// Writes what is left, the mark for what was lost too, and waits until the disk
+    /// has it. May be tried again.
+    pub fn finish(&mut self) -> Result<(), LogError> {
         self.commit()?;
         if let Some(current) = self.current.as_ref().filter(|_| self.written) {
             let path = segment::log_path(&self.dir, current.first);
@@ -152,6 +156,12 @@ impl Writer {
     /// Records dropped since this writer was opened.
     pub fn dropped(&self) -> u64 {
         self.dropped_total
+    }
+
+    /// Whether a segment was closed since this was last asked: it will not change any
+    /// more, and may be packed.
+    pub fn take_closed(&mut self) -> bool {
+        std::mem::take(&mut self.closed)
     }
 
     /// Bytes collected but not written.
@@ -299,8 +309,9 @@ impl Writer {
 
     /// Keeps the newest segments. What cannot be removed is tried again at the
     /// next rotation.
-    fn remove_old(&self) {
+    fn remove_old(&mut self) {
         let Ok(firsts) = segment::list(&self.dir) else { return };
+        self.closed |= firsts.len() > 1;
         let keep = usize::try_from(self.options.segments.max(1)).unwrap_or(usize::MAX);
         for first in firsts.iter().rev().skip(keep) {
             let _ = segment::remove(&self.dir, *first);
@@ -341,13 +352,20 @@ impl Current {
 /// Opens the last segment at its end, cut to complete lines.
 fn reopen(dir: &Path, first: u64) -> Result<(Option<Current>, u64), LogError> {
     let path = segment::log_path(dir, first);
-    let log = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .open(&path)
-        .map_err(LogError::file("open", &path))?;
-    let mut index = Index::default();
     let index_path = segment::index_path(dir, first);
+    let mut index = Index::default();
+    let log = match OpenOptions::new().read(true).append(true).open(&path) {
+        Ok(log) => log,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Packed: whoever removed the newer ones wants no more of it.
+            let packed = crate::bytes::open(dir, first)?;
+            index
+                .advance(&*packed, u64::MAX)
+                .map_err(LogError::file("read", segment::packed_path(dir, first)))?;
+            return Ok((None, first + index.count));
+        }
+        Err(error) => return Err(LogError::file("open", path)(error)),
+    };
     index
         .load(&index_path, &log)
         .map_err(LogError::file("read", &index_path))?;

@@ -1,5 +1,7 @@
 //! Writer and reader on a real directory, in one process and in two.
 
+mod packed;
+
 use log_store::{LogError, Options, Reader, Record, Stream, Writer};
 use model::Timestamp;
 use proptest::prelude::*;
@@ -421,10 +423,10 @@ fn speed() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
-    /// Batches, rotation, retention and reopening in any order keep the numbers.
+    /// Batches, rotation, packing, retention and reopening in any order keep the numbers.
     #[test]
     fn numbers_never_repeat_or_skip(
-        steps in proptest::collection::vec((0u64..400, any::<bool>()), 1..12),
+        steps in proptest::collection::vec((0u64..400, any::<bool>(), any::<bool>()), 1..12),
         segment_bytes in 100u64..40_000,
         segments in 1u32..6,
     ) {
@@ -432,9 +434,12 @@ proptest! {
         let options = Options { segment_bytes, segments };
         let mut writer = Writer::open(dir.path(), options).unwrap();
         let mut total = 0;
-        for (count, reopen) in steps {
+        for (count, reopen, pack) in steps {
             write(&mut writer, count);
             total += count;
+            if pack {
+                log_store::pack_closed(dir.path()).unwrap();
+            }
             if reopen {
                 drop(writer);
                 writer = Writer::open(dir.path(), options).unwrap();
