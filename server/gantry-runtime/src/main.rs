@@ -18,6 +18,10 @@ fn main() -> ExitCode {
             named("gantry-clerk");
             shim::clerk::run(std::env::args_os().skip(2))
         }
+        Some(shim::packer::ARGUMENT) => {
+            named("gantry-packer");
+            shim::packer::run(std::env::args_os().skip(2))
+        }
         _ => {
             named("gantry-runtime");
             cli::run()

@@ -177,6 +177,9 @@ pub struct ExecState {
     pub exit: Option<ExitStatus>,
     #[serde(default)]
     pub exited_at_ns: Option<i64>,
+    /// As [`crate::Exec::kept`] had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +253,7 @@ mod tests {
                         process: identity,
                         exit: Some(ExitStatus::Code(1)),
                         exited_at_ns: Some(2),
+                        kept: Some(serde_json::json!(["c"])),
                     }],
                     dropped_records: 1,
                     oom_kills: 0,

@@ -46,11 +46,16 @@ pub struct Log {
     pub mode: LogMode,
     pub segment_bytes: u64,
     pub segments: u32,
+    /// Pack segments that are closed.
+    #[serde(default)]
+    pub compress: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogMode {
+    /// Nothing is kept.
+    Off,
     /// The container waits for a slow disk.
     Blocking,
     /// What a buffer of this many bytes cannot hold is dropped, counted and marked.
@@ -60,6 +65,7 @@ pub enum LogMode {
 impl From<spec::LogMode> for LogMode {
     fn from(mode: spec::LogMode) -> Self {
         match mode {
+            spec::LogMode::Off => Self::Off,
             spec::LogMode::Blocking => Self::Blocking,
             spec::LogMode::NonBlocking { buffer_bytes } => Self::NonBlocking { buffer_bytes },
         }

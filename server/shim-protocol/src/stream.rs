@@ -47,6 +47,10 @@ pub struct Exec {
     pub detach: bool,
     #[serde(default)]
     pub size: Option<WindowSize>,
+    /// What the server has to know of the exec if it should return without memory:
+    /// kept as it is, and told again in [`crate::ExecState::kept`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<serde_json::Value>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,7 @@ mod tests {
             stderr: true,
             detach: false,
             size: Some(WindowSize { rows: 5, cols: 9 }),
+            kept: Some(serde_json::json!({"user": "me"})),
         };
         for hello in [Hello::Control, Hello::Attach(attach), Hello::Exec(Box::new(exec))] {
             let bytes = encode(&hello).unwrap();

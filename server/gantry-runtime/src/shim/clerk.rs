@@ -11,6 +11,7 @@
 //! closes when all is on disk.
 
 use super::complain;
+use super::packer::Packer;
 use anyhow::{Context as _, Result, bail};
 use log_store::{Options, Stream, Writer};
 use model::Timestamp;
@@ -20,6 +21,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+use sys::children::Deaths;
+use sys::epoll::{Interest, Poll};
 
 /// The first argument that makes this program a clerk.
 pub(crate) const ARGUMENT: &str = "shim-log";
@@ -31,6 +34,11 @@ const HEADER_BYTES: usize = 4 + 1 + 8;
 const LEAST_BUFFER_BYTES: usize = 64 << 10;
 /// How long opening may take, and at the end writing what is left.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// What the clerk waits for.
+const SOCKET: u64 = 0;
+const DEATHS: u64 = 1;
+/// How long the last records are tried to be written.
+const LAST_TRIES: Duration = Duration::from_secs(10);
 const WHY: &str = "they came faster than the disk takes them";
 
 /// The shim's side.
@@ -38,6 +46,7 @@ const WHY: &str = "they came faster than the disk takes them";
 pub(super) struct Clerk {
     dir: PathBuf,
     options: Options,
+    compress: bool,
     limit: usize,
     socket: UnixStream,
     hired: Instant,
@@ -49,11 +58,12 @@ pub(super) struct Clerk {
 }
 
 impl Clerk {
-    pub(super) fn hire(dir: &Path, options: Options, buffer_bytes: u64) -> Result<Self> {
+    pub(super) fn hire(dir: &Path, options: Options, compress: bool, buffer_bytes: u64) -> Result<Self> {
         Ok(Self {
-            socket: spawn(dir, options)?,
+            socket: spawn(dir, options, compress)?,
             dir: dir.to_owned(),
             options,
+            compress,
             limit: usize::try_from(buffer_bytes)
                 .unwrap_or(usize::MAX)
                 .max(LEAST_BUFFER_BYTES),
@@ -128,7 +138,7 @@ impl Clerk {
         if self.hired.elapsed() < Duration::from_secs(1) {
             bail!("the process that writes the log ends as soon as it begins");
         }
-        self.socket = spawn(&self.dir, self.options)?;
+        self.socket = spawn(&self.dir, self.options, self.compress)?;
         self.hired = Instant::now();
         // A record cut in the middle would be read as something else.
         self.buffer.clear();
@@ -160,7 +170,7 @@ impl AsFd for Clerk {
     }
 }
 
-fn spawn(dir: &Path, options: Options) -> Result<UnixStream> {
+fn spawn(dir: &Path, options: Options, compress: bool) -> Result<UnixStream> {
     let (near, far) = UnixStream::pair().context("cannot make a socket pair")?;
     // Not waited for: the shim reaps whatever child ends.
     Command::new("/proc/self/exe")
@@ -168,6 +178,7 @@ fn spawn(dir: &Path, options: Options) -> Result<UnixStream> {
         .arg(dir)
         .arg(options.segment_bytes.to_string())
         .arg(options.segments.to_string())
+        .arg(compress.to_string())
         .stdin(OwnedFd::from(far))
         .spawn()
         .context("cannot start the process that writes the log")?;
@@ -189,18 +200,17 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Ex
         let mut number = || arguments.next()?.to_str()?.parse::<u64>().ok();
         let segment_bytes = number()?;
         let segments = u32::try_from(number()?).ok()?;
-        Some((
-            dir,
-            Options {
-                segment_bytes,
-                segments,
-            },
-        ))
+        let options = Options {
+            segment_bytes,
+            segments,
+        };
+        let compress: bool = arguments.next()?.to_str()?.parse().ok()?;
+        Some((compress.then(|| Packer::new(&dir)), dir, options))
     })();
-    let Some((dir, options)) = options else {
+    let Some((packer, dir, options)) = options else {
         return ExitCode::FAILURE;
     };
-    match write(&dir, options) {
+    match write(&dir, options, packer) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.context("the log's writer ends"));
@@ -209,21 +219,39 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Ex
     }
 }
 
-fn write(dir: &Path, options: Options) -> Result<()> {
+fn write(dir: &Path, options: Options, mut packer: Option<Packer>) -> Result<()> {
     let mut socket = UnixStream::from(sys::session::take_stdin()?);
     let mut writer = Writer::open(dir, options)?;
+    let deaths = Deaths::watch()?;
+    let poll = Poll::new()?;
+    poll.add(&socket, SOCKET, Interest::READ)?;
+    poll.add(&deaths, DEATHS, Interest::READ)?;
     socket.write_all(&[OPEN])?;
     let mut buffer = vec![0; 64 << 10];
     let mut filled = 0;
     let mut troubled = false;
+    let mut ready = Vec::new();
     loop {
+        ready.clear();
+        poll.wait(&mut ready, None)?;
+        if ready.iter().any(|event| event.token == DEATHS) {
+            deaths.clear();
+            while let Ok(Some((pid, _))) = sys::children::reap() {
+                if let Some(packer) = &mut packer {
+                    packer.ended(pid);
+                }
+            }
+        }
+        if ready.iter().all(|event| event.token != SOCKET) {
+            continue;
+        }
         let length = match socket.read(&mut buffer[filled..]) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error.into()),
         };
         if length == 0 {
-            return Ok(writer.finish()?);
+            return finish(&mut writer);
         }
         filled += length;
         let taken = take(&buffer[..filled], &mut writer);
@@ -236,6 +264,22 @@ fn write(dir: &Path, options: Options) -> Result<()> {
                     complain(&anyhow::Error::new(error).context("log records are being dropped"));
                 }
             }
+        }
+        if writer.take_closed()
+            && let Some(packer) = &mut packer
+        {
+            packer.begin();
+        }
+    }
+}
+
+/// A disk that is full may have room again in a moment, for the mark at least.
+fn finish(writer: &mut Writer) -> Result<()> {
+    let end = Instant::now() + LAST_TRIES;
+    loop {
+        match writer.finish() {
+            Err(_) if Instant::now() < end => std::thread::sleep(Duration::from_millis(200)),
+            outcome => return Ok(outcome?),
         }
     }
 }
@@ -284,6 +328,7 @@ mod tests {
         Clerk {
             dir: PathBuf::new(),
             options: OPTIONS,
+            compress: false,
             limit: LEAST_BUFFER_BYTES,
             socket,
             hired: Instant::now(),

@@ -33,6 +33,7 @@ impl Shim {
             None => ours,
         };
         let mut process = Process::new(Some(exec.exec_id.clone()), begun.identity, begun.pidfd);
+        process.kept = exec.kept.as_ref().map(|kept| kept.to_string().into());
         if let Err(error) = self.watch_streams(key, &mut process, ours) {
             // It cannot be served: without its streams it is of no use.
             let _ = process.signal(model::Signal::KILL.number());

@@ -43,7 +43,7 @@ impl Shim {
         match found.map(|(key, _)| *key) {
             Some(ProcessKey::INIT) => self.init_ended(status),
             Some(key) => self.exec_ended(key, status),
-            None => {}
+            None => self.log.child_ended(pid),
         }
     }
 
@@ -149,9 +149,7 @@ impl Shim {
         if !(read && alone) && now < until {
             return;
         }
-        if let Err(error) = self.log.finish() {
-            complain(&error);
-        }
+        let mut logged = self.log.finish();
         let record = ExitRecord {
             run: self.launch.run,
             status,
@@ -174,6 +172,14 @@ impl Shim {
             };
             return;
         }
+        if logged.is_err() {
+            // Perhaps there was no room a moment ago.
+            logged = self.log.finish();
+        }
+        if let Err(error) = logged {
+            complain(&error);
+        }
+        self.log.close();
         if let Err(error) = self.container.remove_group() {
             complain(&error);
         }

@@ -1,6 +1,7 @@
 //! Init's output on its way to the log.
 
 use super::clerk::Clerk;
+use super::packer::Packer;
 use super::{complain, now_ns};
 use anyhow::{Context as _, Result};
 use log_store::{Lines, Options, Stream, Writer};
@@ -15,6 +16,8 @@ pub(super) struct Log {
     stderr: Lines,
     /// Whether the present trouble has been complained about.
     troubled: bool,
+    /// Where closed segments are to be packed, by us.
+    packer: Option<Packer>,
     next_seq: u64,
     dropped: u64,
 }
@@ -24,7 +27,7 @@ enum Sink {
     /// Written here: the container waits for the disk.
     Writer(Writer),
     Clerk(Clerk),
-    /// After the end.
+    /// After the end, or where nothing is to be kept.
     Closed,
 }
 
@@ -45,9 +48,13 @@ impl Log {
             segments: settings.segments,
         };
         let sink = match settings.mode {
+            LogMode::Off => Sink::Closed,
             LogMode::Blocking => Sink::Writer(Writer::open(&settings.dir, options)?),
-            LogMode::NonBlocking { buffer_bytes } => Sink::Clerk(Clerk::hire(&settings.dir, options, buffer_bytes)?),
+            LogMode::NonBlocking { buffer_bytes } => {
+                Sink::Clerk(Clerk::hire(&settings.dir, options, settings.compress, buffer_bytes)?)
+            }
         };
+        let packs = settings.compress && matches!(sink, Sink::Writer(_));
         let next_seq = match &sink {
             Sink::Writer(writer) => writer.next_seq(),
             Sink::Clerk(_) | Sink::Closed => 0,
@@ -57,6 +64,7 @@ impl Log {
             stdout: Lines::default(),
             stderr: Lines::default(),
             troubled: false,
+            packer: packs.then(|| Packer::new(&settings.dir)),
             next_seq,
             dropped: 0,
         })
@@ -91,6 +99,11 @@ impl Log {
         let outcome = writer.commit();
         self.next_seq = writer.next_seq();
         self.dropped = writer.dropped();
+        if writer.take_closed()
+            && let Some(packer) = &mut self.packer
+        {
+            packer.begin();
+        }
         match outcome {
             Ok(()) => self.troubled = false,
             Err(error) => {
@@ -102,23 +115,33 @@ impl Log {
         self.dropped == dropped_before
     }
 
-    /// Writes unfinished lines too and waits for the disk.
+    /// Writes unfinished lines too and waits for the disk. May be tried again where
+    /// the disk is full, since the mark for what was lost is to get there.
     pub(super) fn finish(&mut self) -> Result<()> {
         let time = Timestamp::from_unix_nanos(now_ns());
+        // Nothing may be written where the container's files are removed next.
+        self.packer = None;
         let Self {
             sink, stdout, stderr, ..
         } = self;
         for (lines, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
             lines.finish(|text, partial| sink.record(time, stream, text, partial));
         }
-        match std::mem::replace(sink, Sink::Closed) {
-            Sink::Writer(writer) => {
-                self.next_seq = writer.next_seq();
-                writer.finish().context("cannot finish the log")
-            }
-            Sink::Clerk(clerk) => clerk.finish(time).context("cannot finish the log"),
-            Sink::Closed => Ok(()),
+        if let Sink::Writer(writer) = sink {
+            let outcome = writer.finish().context("cannot finish the log");
+            self.next_seq = writer.next_seq();
+            self.dropped = writer.dropped();
+            return outcome;
         }
+        match std::mem::replace(sink, Sink::Closed) {
+            Sink::Clerk(clerk) => clerk.finish(time).context("cannot finish the log"),
+            Sink::Writer(_) | Sink::Closed => Ok(()),
+        }
+    }
+
+    /// Lets go of the log, for the next run to write on.
+    pub(super) fn close(&mut self) {
+        self.sink = Sink::Closed;
     }
 
     /// Whether every record stays in the log, so that a slow reader may read there.
@@ -162,6 +185,13 @@ impl Log {
     /// Whether records wait for the clerk.
     pub(super) fn is_waiting(&self) -> bool {
         matches!(&self.sink, Sink::Clerk(clerk) if clerk.is_waiting())
+    }
+
+    /// A child has ended that is no process of the container.
+    pub(super) fn child_ended(&mut self, pid: i32) {
+        if let Some(packer) = &mut self.packer {
+            packer.ended(pid);
+        }
     }
 
     /// The clerk is gone. Without one records are counted as dropped by nobody, so

@@ -30,6 +30,7 @@ mod exec;
 mod exit_record;
 mod launch;
 mod log;
+pub(crate) mod packer;
 mod process;
 mod server;
 mod stdio;

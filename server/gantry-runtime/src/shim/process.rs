@@ -20,6 +20,8 @@ impl ProcessKey {
 pub(super) struct Process {
     /// `None` is init.
     pub(super) exec_id: Option<String>,
+    /// What the server wants to be reminded of; as JSON text, which is smaller.
+    pub(super) kept: Option<Box<str>>,
     pub(super) identity: Identity,
     pub(super) pidfd: OwnedFd,
     /// What is still open to be read: two pipes, or a terminal's near side.
@@ -117,6 +119,7 @@ impl Process {
     pub(super) fn new(exec_id: Option<String>, identity: Identity, pidfd: OwnedFd) -> Self {
         Self {
             exec_id,
+            kept: None,
             identity,
             pidfd,
             outputs: Vec::new(),
@@ -149,6 +152,7 @@ impl Process {
             process: self.identity,
             exit: self.exit.map(|(status, _)| status),
             exited_at_ns: self.exit.map(|(_, at)| at),
+            kept: self.kept.as_deref().and_then(|text| serde_json::from_str(text).ok()),
         })
     }
 }

@@ -49,6 +49,7 @@ pub(crate) struct Wish {
     pub(crate) stdin_once: bool,
     pub(crate) mode: LogMode,
     pub(crate) segment_bytes: u64,
+    pub(crate) compress: bool,
     pub(crate) memory_bytes: Option<u64>,
     /// The log gets a disk of its own, this small.
     pub(crate) log_disk_kib: Option<u32>,
@@ -64,6 +65,7 @@ pub(crate) fn wish(script: &str) -> Wish {
         stdin_once: false,
         mode: LogMode::Blocking,
         segment_bytes: 8 << 20,
+        compress: false,
         memory_bytes: None,
         log_disk_kib: None,
         edit: |_| {},
@@ -125,6 +127,7 @@ impl Host {
                 mode: wish.mode,
                 segment_bytes: wish.segment_bytes,
                 segments: 1000,
+                compress: wish.compress,
             },
             rootfs: None,
             network_namespace: true,
@@ -211,6 +214,7 @@ impl Host {
             stderr: true,
             detach: false,
             size: terminal.then_some(WindowSize { rows: 11, cols: 22 }),
+            kept: Some(serde_json::json!({ "reminder": exec_id })),
         })))
     }
 

@@ -2,9 +2,10 @@
 
 mod defaults;
 mod host;
+mod logs;
 
 use host::{Host, LIMIT, ready, unframe, wish};
-use shim_protocol::{Attach, Command as Ask, Exec, ExitStatus, Hello, InitState, LogMode, Target};
+use shim_protocol::{Attach, Command as Ask, Exec, ExitStatus, Hello, InitState, Target};
 use std::fmt::Write as _;
 use std::fs;
 use std::time::Instant;
@@ -268,6 +269,36 @@ fn execs_have_their_own_streams_and_exit_codes() {
 }
 
 #[test]
+fn an_exec_is_told_of_with_what_the_server_wants_to_know_of_it() {
+    if !ready() {
+        return;
+    }
+    let mut host = Host::start(&wish("sleep 1000"));
+    let mut lives = host
+        .exec("lives", &["sh", "-c", "echo here; sleep 1000"], false, false)
+        .unwrap();
+    lives.until("here");
+    drop(host.exec("ended", &["true"], false, false).unwrap());
+    host.control().exec_exited("ended");
+    // As a server does that was killed.
+    host.reconnect();
+    let mut execs = host.control().state().execs;
+    execs.sort_by(|a, b| a.exec_id.cmp(&b.exec_id));
+    let told: Vec<_> = execs
+        .iter()
+        .map(|exec| (exec.exec_id.as_str(), exec.exit, &exec.kept))
+        .collect();
+    let kept = |id: &str| Some(serde_json::json!({ "reminder": id }));
+    assert_eq!(
+        told,
+        [
+            ("ended", Some(ExitStatus::Code(0)), &kept("ended")),
+            ("lives", None, &kept("lives"))
+        ]
+    );
+}
+
+#[test]
 fn an_exec_with_a_terminal_is_a_console_of_its_own() {
     if !ready() {
         return;
@@ -320,6 +351,7 @@ fn a_detached_exec_runs_alone() {
         stderr: false,
         detach: true,
         size: None,
+        kept: None,
     };
     let mut raw = host.raw(&Hello::Exec(Box::new(exec))).unwrap();
     assert_eq!(raw.read_on(), b"");
@@ -460,37 +492,4 @@ fn a_bundle_that_cannot_be_made_is_told_and_leaves_nothing() {
         panic!("it was made");
     };
     assert!(!problem.message.is_empty());
-}
-
-#[test]
-fn a_full_disk_costs_log_records_and_stops_nobody() {
-    if !ready() {
-        return;
-    }
-    let mut wanted = wish("yes | head -c 4000000; echo last; while [ ! -e /go ]; do sleep 0.02; done");
-    wanted.log_disk_kib = Some(256);
-    let mut host = Host::create(&wanted);
-    let mut reader = host.attach(false);
-    host.control().ask(Ask::Start).unwrap();
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"last\n") {
-        seen.extend(reader.some());
-    }
-    assert_eq!(unframe(&seen).0.len(), 4_000_005);
-    assert!(host.control().state().dropped_records > 0);
-    fs::write(host.dir.path().join("bundle/rootfs/go"), "").unwrap();
-    assert_eq!(host.control().exited().status, ExitStatus::Code(0));
-}
-
-#[test]
-fn non_blocking_logs_keep_what_they_can() {
-    if !ready() {
-        return;
-    }
-    let mut wanted = wish("seq 1 1000");
-    wanted.mode = LogMode::NonBlocking { buffer_bytes: 1 << 20 };
-    let host = Host::start(&wanted);
-    host.until("the record", || host.record().is_some());
-    let wanted = numbers(1000);
-    assert!(host.log_text() == wanted);
 }
