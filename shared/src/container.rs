@@ -198,6 +198,28 @@ pub struct Ended {
     pub at: String,
 }
 
+/// What the probes of the present run said, or those of the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct HealthReport {
+    pub status: Health,
+    /// Failures in a row that count.
+    pub failing_streak: u32,
+    /// The newest five, oldest first.
+    pub probes: Vec<ProbeResult>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ProbeResult {
+    pub started: String,
+    pub ended: String,
+    /// −1 when it took too long or could not run.
+    pub exit_code: i32,
+    /// The first 4,096 bytes of what it printed.
+    pub output: String,
+}
+
 /// A process of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

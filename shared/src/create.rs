@@ -235,6 +235,9 @@ pub struct HealthCheck {
     pub retries: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_period: Option<f64>,
+    /// Between probes in the start period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<f64>,
 }
 
 /// How much of the log is kept, and what happens when the disk is slow.
@@ -242,9 +245,22 @@ pub struct HealthCheck {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogOptions {
-    /// Everything kept, in bytes.
+    /// Everything kept, in bytes before compression.
     pub keep_bytes: u64,
+    /// Files it is divided into, of which the oldest goes when a new one begins; 16
+    /// unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u32>,
+    /// Compress the files that are not written to any more.
+    #[serde(default)]
+    pub compress: bool,
     /// Drop and count lines rather than let the container wait.
     #[serde(default)]
     pub non_blocking: bool,
+    /// What waits for a slow disk before lines are dropped; a mebibyte unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_bytes: Option<u64>,
+    /// Keep nothing at all.
+    #[serde(default)]
+    pub off: bool,
 }

@@ -26,6 +26,7 @@
 //! | `POST /containers/{id}/start`, `/stop?timeout&signal`, `/restart?timeout`, `/kill?signal`, `/pause`, `/unpause` | | 204 |
 //! | `GET /containers/{id}/wait?until` | | [`container::Ended`] |
 //! | `GET /containers/{id}/limits`, `PATCH …` | [`limits::Limits`] | [`limits::Limits`] as read back |
+//! | `GET /containers/{id}/health` | | [`container::HealthReport`], or `null` without a probe |
 //! | `GET /containers/{id}/processes` | | [`list::List`] of [`container::Process`] |
 //! | `GET /containers/{id}/stats` | | [`stats::Stats`] |
 //! | `GET /containers/{id}/stats/history?seconds` | | [`stats::History`] |

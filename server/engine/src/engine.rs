@@ -202,6 +202,12 @@ impl Engine {
     }
 }
 
+impl From<Arc<Inner>> for Engine {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+}
+
 impl Inner {
     pub(crate) fn database(&self) -> &Database {
         self.journal.database()

@@ -114,6 +114,10 @@ impl ContainerDirs {
         self.dir.join(shim_protocol::ExitRecord::FILE)
     }
 
+    pub(crate) fn health(&self) -> PathBuf {
+        self.dir.join("health.json")
+    }
+
     pub(crate) fn shim_log(&self) -> PathBuf {
         self.run.join("shim.log")
     }

@@ -8,6 +8,7 @@ use model::network::{Endpoint, PortMapping};
 use model::{Signal, Timestamp};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+use std::time::Duration;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerRecord {
@@ -19,6 +20,8 @@ pub struct ContainerRecord {
     /// Counts starts; 0 before the first.
     pub run: u64,
     pub restart_count: u32,
+    /// The wait before the last restart by policy, or the one that goes on.
+    pub restart_delay: Option<Duration>,
     pub stopped_by_hand: bool,
     /// Of its own user namespace, from its creation on; `None` where it has the host's.
     pub ids: Option<HostIds>,
@@ -135,7 +138,7 @@ pub async fn update(db: &mut SqliteConnection, record: &ContainerRecord) -> Resu
     let state = StateColumns::of(&record.state);
     sqlx::query(
         "UPDATE containers SET name = ?, spec = ?, phase = ?, state = ?, run = ?, init_pid = ?, init_ticks = ?, started_ns = ?, ended_ns = ?,
-         exit_code = ?, exit_signal = ?, oom_killed = ?, reason = ?, restart_count = ?, stopped_by_hand = ?, endpoint = ?, ports = ? WHERE id = ?",
+         exit_code = ?, exit_signal = ?, oom_killed = ?, reason = ?, restart_count = ?, restart_delay_ms = ?, stopped_by_hand = ?, endpoint = ?, ports = ? WHERE id = ?",
     )
     .bind(record.spec.name.as_str())
     .bind(spec::write(&record.spec))
@@ -151,6 +154,7 @@ pub async fn update(db: &mut SqliteConnection, record: &ContainerRecord) -> Resu
     .bind(state.oom_killed)
     .bind(state.reason)
     .bind(record.restart_count)
+    .bind(record.restart_delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
     .bind(record.stopped_by_hand)
     .bind(record.endpoint.as_ref().map(endpoint::write))
     .bind(ports::write(&record.ports))
@@ -263,6 +267,9 @@ fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
         state: read_state(row).map_err(|(column, why)| unreadable(column, why))?,
         run: row.get::<i64, _>("run") as u64,
         restart_count: row.get("restart_count"),
+        restart_delay: row
+            .get::<Option<i64>, _>("restart_delay_ms")
+            .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
         stopped_by_hand: row.get("stopped_by_hand"),
         ids: ids(row)?,
         endpoint,
@@ -343,6 +350,7 @@ pub(crate) mod tests {
             state: State::Created,
             run: 0,
             restart_count: 0,
+            restart_delay: None,
             stopped_by_hand: false,
             ids: None,
             endpoint: None,
@@ -408,6 +416,7 @@ pub(crate) mod tests {
             record.state = state;
             record.phase = Phase::Ready;
             record.run += 1;
+            record.restart_delay = Some(Duration::from_millis(record.run * 100));
             record.endpoint = Some(Endpoint {
                 address: [10, 88, 0, 2].into(),
                 prefix: 16,

@@ -51,6 +51,19 @@ impl Database {
 
     /// Waits for the writing connection; there is one, so keep it short.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
+        match self.begin_once().await {
+            Ok(transaction) => Ok(transaction),
+            Err(_) => {
+                // When the disk is full SQLite itself takes a transaction back. The
+                // connection counts it as under way still and begins none any more:
+                // another one takes its place.
+                self.writer.acquire().await?.close().await?;
+                self.begin_once().await
+            }
+        }
+    }
+
+    async fn begin_once(&self) -> Result<Transaction, StoreError> {
         // IMMEDIATE takes the write lock now: a later upgrade could fail with SQLITE_BUSY at once.
         Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
     }
@@ -119,5 +132,28 @@ pub(crate) mod tests {
             .await
             .expect_err("is newer");
         assert!(matches!(refused, StoreError::Newer(9999)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_a_full_disk_refused_is_written_once_there_is_room() {
+        let (_folder, database) = scratch().await;
+        let fill = "INSERT INTO settings (key, value) VALUES ('large', hex(zeroblob(4000000)))";
+        // The limit is the connection's own and stands for the end of the disk.
+        let mut tx = database.begin().await.expect("begins");
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(&mut *tx)
+            .await
+            .expect("limits");
+        sqlx::query(fill).execute(&mut *tx).await.expect_err("there is no room");
+        drop(tx);
+        for _ in 0..3 {
+            let mut tx = database.begin().await.expect("begins again");
+            sqlx::query("DELETE FROM settings")
+                .execute(&mut *tx)
+                .await
+                .expect("writes");
+            sqlx::query(fill).execute(&mut *tx).await.expect("there is room");
+            tx.commit().await.expect("commits");
+        }
     }
 }

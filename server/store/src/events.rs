@@ -72,6 +72,26 @@ pub async fn list_latest(
     rows.iter().map(read).collect()
 }
 
+/// Whether an event of the subject with this action and attribute is kept.
+pub async fn is_told(
+    db: &mut SqliteConnection,
+    subject: &str,
+    action: Action,
+    (name, value): (&str, &str),
+) -> Result<bool, StoreError> {
+    // Attributes are a list of pairs in JSON.
+    let pair = serde_json::to_string(&[name, value]).expect("strings are JSON");
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM events WHERE subject = ? AND action = ? AND instr(attributes, ?) > 0)",
+    )
+    .bind(subject)
+    .bind(action.word())
+    .bind(pair)
+    .fetch_one(db)
+    .await?;
+    Ok(row.get(0))
+}
+
 /// The number of the newest event; 0 before the first.
 pub async fn last_seq(db: &mut SqliteConnection) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
@@ -142,6 +162,34 @@ mod tests {
         }
         assert_eq!(seqs, [1, 2, 3]);
         assert_eq!(last_seq(&mut tx).await.expect("reads"), 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_told_is_found_by_its_attribute() {
+        let (_folder, database) = crate::database::tests::scratch().await;
+        let mut tx = database.begin().await.expect("begins");
+        let attributes = vec![("exec_id".into(), "e\"1".into()), ("exit_code".into(), "0".into())];
+        let subject = Subject::Container("c".into());
+        append(
+            &mut tx,
+            Timestamp::from_unix_nanos(1),
+            subject,
+            Action::ExecDie,
+            attributes,
+        )
+        .await
+        .expect("appends");
+        for (subject, action, value, told) in [
+            ("c", Action::ExecDie, "e\"1", true),
+            ("c", Action::ExecDie, "e", false),
+            ("c", Action::ExecStart, "e\"1", false),
+            ("d", Action::ExecDie, "e\"1", false),
+        ] {
+            let found = is_told(&mut tx, subject, action, ("exec_id", value))
+                .await
+                .expect("reads");
+            assert_eq!(found, told, "{subject} {action:?} {value}");
+        }
     }
 
     #[tokio::test]

@@ -55,6 +55,19 @@ impl Docker {
         made["Id"].as_str().expect("an id").to_owned()
     }
 
+    /// Looks at a container again and again until it is as wanted.
+    pub async fn until(&self, name: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = std::time::Instant::now() + LIMIT;
+        loop {
+            let container = self.inspect(name).await;
+            if wanted(&container) {
+                return container;
+            }
+            assert!(std::time::Instant::now() < end, "{name} stays as it is: {container}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     pub async fn inspect(&self, name: &str) -> Value {
         let (status, container) = self.ask(Method::GET, &format!("/containers/{name}/json"), None).await;
         assert_eq!(status, StatusCode::OK, "{container}");

@@ -139,7 +139,13 @@ impl Own {
     /// Ends and removes whatever is there, in whatever state.
     pub(crate) fn clean(&self) {
         for _ in 0..3 {
-            for (pid, _) in self.processes() {
+            let mut processes = self.processes();
+            // Young shims lie where the server lay.
+            let shims: Vec<_> = processes.iter().filter_map(|(pid, _)| parent_shim(*pid)).collect();
+            processes.extend(shims);
+            // Shims first, or they write down how the rest ended.
+            processes.sort_by_key(|(_, command)| !command.starts_with("gantry-runtime shim"));
+            for (pid, _) in processes {
                 signal(pid, "KILL");
             }
             if wait_until(Duration::from_secs(2), || self.processes().is_empty().then_some(())).is_some() {
@@ -160,6 +166,16 @@ impl Own {
             let _ = run("nft", &["delete", "table", "ip", &format!("gantry_{}", self.instance)]);
         }
     }
+}
+
+/// The shim that is the process's parent, if one is.
+fn parent_shim(pid: u32) -> Option<(u32, String)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    let parent: u32 = line.trim().parse().ok()?;
+    let command = fs::read(format!("/proc/{parent}/cmdline")).ok()?;
+    let command = String::from_utf8_lossy(&command).replace('\0', " ");
+    command.starts_with("gantry-runtime shim").then_some((parent, command))
 }
 
 /// A directory and all below it, each before what is in it.

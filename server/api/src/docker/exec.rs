@@ -30,9 +30,9 @@ pub(super) async fn create(
         attach_stdin,
         attach_stdout,
         attach_stderr,
-        // Told again when it starts, and by the client that attaches.
+        // Told again when it starts.
         console_size: _,
-        detach_keys: _,
+        detach_keys,
         tty,
         env,
         cmd,
@@ -64,7 +64,9 @@ pub(super) async fn create(
         stdout: attach_stdout.unwrap_or(false),
         stderr: attach_stderr.unwrap_or(false),
         privileged: privileged.unwrap_or(false),
+        detach_keys: read_text(detach_keys),
     };
+    hijack::keys_for(spec.terminal, spec.detach_keys.as_deref())?;
     let exec = engine.exec_create(&id, spec).await?;
     Ok((StatusCode::CREATED, Json(json!({ "Id": exec.as_str() }))))
 }
@@ -98,7 +100,7 @@ pub(super) async fn start(
     let input = Input {
         wanted: exec.spec.stdin,
         closes: !terminal,
-        detach_keys: hijack::keys_for(terminal, None)?,
+        detach_keys: hijack::keys_for(terminal, exec.spec.detach_keys.as_deref())?,
     };
     let Some(upgrade) = upgrade else {
         if input.wanted {

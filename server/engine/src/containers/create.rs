@@ -176,6 +176,7 @@ async fn insert(
         state: State::Created,
         run: 0,
         restart_count: 0,
+        restart_delay: None,
         stopped_by_hand: false,
         ids: None,
         endpoint: None,

@@ -15,7 +15,11 @@ use model::container::{ExitStatus, InitProcess, Loss, State};
 use model::event::{Action, Subject};
 use shim_protocol::{Command, ExitRecord};
 use std::time::Duration;
+use store::containers::ContainerRecord;
+use tokio::time::Instant;
 
+/// Between attempts to write down an end that the database refuses: its disk is full.
+const RECORD_AGAIN: Duration = Duration::from_secs(2);
 /// What a killed process may take to be gone.
 const DEATH_LIMIT: Duration = Duration::from_secs(5);
 
@@ -25,6 +29,14 @@ pub(super) enum End {
     Recorded(ExitRecord),
     /// No record was left.
     Lost(Loss),
+}
+
+/// An end that could not be written down, and is tried again: the shim keeps its
+/// record until then.
+#[derive(Debug)]
+pub(super) struct Unrecorded {
+    pub(super) end: End,
+    pub(super) again: Instant,
 }
 
 pub(super) fn show_loss(why: Loss) -> &'static str {
@@ -38,15 +50,17 @@ impl Keeper {
     /// The run is over. Records it, lets the shim go, cleans up, answers those who
     /// wait for a stop, and starts again or removes where that is wanted.
     pub(super) async fn ended(&mut self, end: End) -> Flow {
-        let recorded = self.record_end(&end).await;
-        if let Err(error) = &recorded {
-            // The shim keeps its record until it is released: the next start of the
-            // server reads it.
-            tracing::error!(container = self.record.id.short(), %error, "cannot record an exit");
+        if let Err(error) = self.record_end(&end).await {
+            // Nobody is told of an end that the next server would not know of.
+            tracing::error!(container = self.record.id.short(), %error, "cannot record an exit; tried again");
+            self.unrecorded = Some(Unrecorded {
+                end,
+                again: Instant::now() + RECORD_AGAIN,
+            });
+            return Flow::GoOn;
         }
-        if let Some(mut shim) = self.shim.take()
-            && recorded.is_ok()
-        {
+        self.unrecorded = None;
+        if let Some(mut shim) = self.shim.take() {
             let _ = shim.ask(Command::Release).await;
         }
         self.clean_up().await;
@@ -65,8 +79,6 @@ impl Keeper {
             }
         } else if self.record.spec.auto_remove {
             flow = self.remove_after_end().await;
-        } else if and_then != Some(AndThen::ServerEnds) {
-            self.plan_restart(Occasion::Exited { code: self.exit_code() });
         }
         // The first to ask hears how the start went that a restart asked for.
         let mut waiting = waiting.into_iter();
@@ -89,6 +101,13 @@ impl Keeper {
         next.state = end_state(end, since);
         next.ports = Vec::new();
         let (code, oom_killed, error, at) = told(&next.state);
+        next.restart_delay = delay_after(&next, code, since.map(|since| at.since(since)).unwrap_or_default());
+        // A stop for another reason than rest says itself what comes next.
+        let for_good = self
+            .stopping
+            .as_ref()
+            .is_none_or(|stopping| stopping.and_then == AndThen::Rest);
+        let plans = for_good && !next.spec.auto_remove;
         let mut events = Vec::new();
         let mut facts = vec![("exit_code".to_owned(), code.to_string())];
         if let Some(error) = &error {
@@ -125,6 +144,9 @@ impl Keeper {
                 });
                 self.record = next;
                 self.end_health();
+                if plans {
+                    self.plan_restart(Occasion::Exited { code });
+                }
                 self.show();
             })
             .await
@@ -166,49 +188,52 @@ impl Keeper {
         self.last_exit.as_ref().map_or(0, |exit| exit.code)
     }
 
-    /// Plans the next start where the policy wants one.
+    /// Plans the next start where the policy wants one: after the wait that was
+    /// written down with the end, or what is left of it.
     pub(super) fn plan_restart(&mut self, occasion: Occasion) {
         let record = &self.record;
-        if record.run == 0
-            || !record
-                .spec
-                .restart
-                .wants_restart(occasion, record.stopped_by_hand, record.restart_count)
-        {
+        let wants = record
+            .spec
+            .restart
+            .wants_restart(occasion, record.stopped_by_hand, record.restart_count);
+        if record.run == 0 || !wants {
             return;
         }
         let delay = match occasion {
             Occasion::ServerStarted => Duration::ZERO,
             Occasion::Exited { .. } => {
-                let delay = next_delay(self.last_delay, self.last_run_time());
-                self.last_delay = Some(delay);
-                delay
+                let whole = record.restart_delay.unwrap_or_default();
+                let ended = self.last_exit.as_ref().map(|exit| exit.at);
+                whole.saturating_sub(ended.map(|at| clock::now().since(at)).unwrap_or_default())
             }
         };
         self.restart = Some(planned(delay));
         self.show();
     }
 
-    fn last_run_time(&self) -> Duration {
-        match &self.record.state {
-            State::Exited { started, at, .. } => at.since(*started),
-            State::Created
-            | State::Running { .. }
-            | State::Paused { .. }
-            | State::Failed { .. }
-            | State::Lost { .. } => Duration::ZERO,
+    /// A policy that was changed may not want the restart any more that waits.
+    pub(super) fn reconsider_restart(&mut self) {
+        let record = &self.record;
+        let occasion = Occasion::Exited { code: self.exit_code() };
+        let wants = record
+            .spec
+            .restart
+            .wants_restart(occasion, record.stopped_by_hand, record.restart_count);
+        if !wants {
+            self.restart = None;
         }
     }
 
     /// The wait is over. A start that fails is tried again like a run that ended.
     pub(super) async fn restart_now(&mut self) -> Flow {
+        let outcome = self.start(self.record.restart_count.saturating_add(1)).await;
         self.restart = None;
-        match self.start(self.record.restart_count.saturating_add(1)).await {
-            Ok(()) => {}
-            Err(EngineError::Ending) => {}
+        match outcome {
+            Ok(()) | Err(EngineError::Ending) => {}
             Err(error) => {
                 tracing::warn!(container = self.record.id.short(), %error, "a restart failed");
                 self.plan_restart(Occasion::Exited { code: self.exit_code() });
+                self.show();
             }
         }
         Flow::GoOn
@@ -225,7 +250,7 @@ impl Keeper {
             && let Ok(state) = shim.state().await
             && state.run == self.record.run
         {
-            self.shim = Some(shim);
+            self.adopt_execs(state.execs).await;
             if let shim_protocol::InitState::Exited(record) = state.init {
                 return self.ended(End::Recorded(record)).await;
             }
@@ -288,6 +313,21 @@ impl Keeper {
                 .doing(|| format!("kill the processes of container `{name}`"))
         })
         .await
+    }
+}
+
+/// The wait before the next start, where the policy wants one after this end of a
+/// run that took `run_time`; otherwise the wait before the last one.
+pub(super) fn delay_after(record: &ContainerRecord, code: i32, run_time: Duration) -> Option<Duration> {
+    let wants =
+        record
+            .spec
+            .restart
+            .wants_restart(Occasion::Exited { code }, record.stopped_by_hand, record.restart_count);
+    if wants {
+        Some(next_delay(record.restart_delay, run_time))
+    } else {
+        record.restart_delay
     }
 }
 

@@ -1,84 +1,104 @@
-//! Health: probes beside a running container, and what they say of it.
+//! Health: what probes beside a running container say of it. It outlives the server
+//! as the container does, and is shown with the run's end.
 
-use crate::clock;
+use crate::blocking::blocking;
 use crate::containers::keeper::Keeper;
-use crate::containers::request::Request;
+use crate::containers::prober::Prober;
 use crate::containers::view::{Health, HealthStatus, ProbeResult};
-use crate::engine::Engine;
-use crate::error::EngineError;
-use crate::exec::{Exec, ExecId, ExecSpec};
+use crate::containers::{health_file, prober};
+use crate::error::Doing;
 use model::Timestamp;
-use model::container::health::{HealthCheck, Probe};
-use model::container::{ContainerId, ExitStatus};
+use model::container::health::HealthCheck;
+use model::container::{ExitStatus, State};
 use model::event::Action;
-use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_RETRIES: u32 = 3;
-const DEFAULT_START_INTERVAL: Duration = Duration::from_secs(5);
 const KEPT_PROBES: usize = 5;
-const KEPT_OUTPUT_BYTES: usize = 4096;
 
 impl Keeper {
-    /// Begins the probes of a run that has just begun, or was found running.
-    pub(super) fn begin_health(&mut self) {
-        self.end_health();
+    /// Begins the probes of a run that has just begun, or was found running with
+    /// what was `known` of its health.
+    pub(super) fn begin_health(&mut self, known: Option<Health>) {
+        self.probes = None;
         let Some(check) = self.record.spec.health.clone() else {
+            self.health = None;
             return;
         };
         let Some(requests) = self.own_requests.upgrade() else {
             return;
         };
-        self.health = Some(Health {
+        let last = known
+            .as_ref()
+            .and_then(|health| health.probes.last())
+            .map(|probe| probe.ended);
+        self.health = Some(known.unwrap_or(Health {
             status: HealthStatus::Starting,
             failing_streak: 0,
             probes: Vec::new(),
-        });
+        }));
         let stop = CancellationToken::new();
         self.probes = Some(stop.clone().drop_guard());
-        let engine = Engine {
-            inner: self.engine.clone(),
-        };
         let prober = Prober {
-            engine,
+            engine: self.engine.clone().into(),
             container: self.record.id.clone(),
             run: self.record.run,
             check,
             requests: requests.downgrade(),
         };
+        let ending = self.engine.ending.clone();
         self.engine.tracker.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = prober.engine.inner.ending.cancelled() => {}
-                () = prober.probe() => {}
+                () = ending.cancelled() => {}
+                () = prober.probe(last) => {}
             }
         });
     }
 
+    /// The run is over. What its probes said is kept to be looked at.
     pub(super) fn end_health(&mut self) {
         self.probes = None;
-        self.health = None;
+    }
+
+    /// What an earlier server knew of the present run's health.
+    pub(super) async fn read_health(&self) -> Option<Health> {
+        self.record.spec.health.as_ref()?;
+        let (path, run) = (self.dirs().health(), self.record.run);
+        let read = blocking("read what probes said", move || {
+            health_file::read(&path, run).doing(|| format!("read `{}`", path.display()))
+        });
+        match read.await {
+            Ok(health) => health,
+            Err(error) => {
+                tracing::warn!(container = self.record.id.short(), %error, "the health is judged anew");
+                None
+            }
+        }
     }
 
     pub(super) async fn probed(&mut self, run: u64, result: ProbeResult) {
         if run != self.record.run {
             return;
         }
+        let path = self.dirs().health();
         let (Some(health), Some(check)) = (&mut self.health, &self.record.spec.health) else {
             return;
         };
-        let since = match &self.record.state {
-            model::container::State::Running { since, .. } => *since,
-            _ => return,
+        // What could not answer because it was frozen says nothing.
+        let State::Running { since, .. } = self.record.state else {
+            return;
         };
         let before = health.status;
         judge(health, check, result, since);
         let after = health.status;
+        let known = health.clone();
         self.show();
+        let written = blocking("write what probes said", move || {
+            health_file::write(&path, run, &known).doing(|| format!("write `{}`", path.display()))
+        });
+        let written = written.await;
+        self.log_failure("write down what a probe said", written);
         if before != after {
             let word = match after {
                 HealthStatus::Starting => "starting",
@@ -96,10 +116,10 @@ impl Keeper {
     }
 
     pub(super) async fn exec_ended(&mut self, exec_id: &str, status: ExitStatus, at: Timestamp) {
-        let Some(id) = ExecId::parse(exec_id) else {
+        let Some(id) = crate::exec::ExecId::parse(exec_id) else {
             return;
         };
-        let Some(exec): Option<Exec> = self.engine.execs.record_end(&id, status, at) else {
+        let Some(exec) = self.engine.execs.record_end(&id, status, at) else {
             return;
         };
         if exec.is_probe {
@@ -116,8 +136,7 @@ impl Keeper {
 /// on, and the first success ends that period.
 fn judge(health: &mut Health, check: &HealthCheck, result: ProbeResult, since: Timestamp) {
     let success = result.exit_code == 0;
-    let starting =
-        health.status == HealthStatus::Starting && result.started.since(since) < check.start_period.unwrap_or_default();
+    let starting = prober::in_start_period(health.status, check, result.started, since);
     health.probes.push(result);
     if health.probes.len() > KEPT_PROBES {
         health.probes.remove(0);
@@ -134,87 +153,11 @@ fn judge(health: &mut Health, check: &HealthCheck, result: ProbeResult, since: T
     }
 }
 
-/// Probes one run until it is told to stop.
-struct Prober {
-    engine: Engine,
-    container: ContainerId,
-    run: u64,
-    check: HealthCheck,
-    requests: mpsc::WeakSender<Request>,
-}
-
-impl Prober {
-    async fn probe(&self) {
-        let or = |duration: Option<Duration>, default| duration.filter(|d| !d.is_zero()).unwrap_or(default);
-        let began = Instant::now();
-        let start_period = self.check.start_period.unwrap_or_default();
-        loop {
-            let healthy = self.engine.inspect(&self.container).is_ok_and(|view| {
-                view.health
-                    .as_ref()
-                    .is_some_and(|health| health.status != HealthStatus::Starting)
-            });
-            let interval = if !healthy && began.elapsed() < start_period {
-                or(self.check.start_interval, DEFAULT_START_INTERVAL)
-            } else {
-                or(self.check.interval, DEFAULT_INTERVAL)
-            };
-            tokio::time::sleep(interval).await;
-            let Ok(view) = self.engine.inspect(&self.container) else {
-                return;
-            };
-            // Nothing answers while it is frozen.
-            if !matches!(view.state, model::container::State::Running { .. }) {
-                continue;
-            }
-            let result = self.probe_once(or(self.check.timeout, DEFAULT_TIMEOUT)).await;
-            let Some(requests) = self.requests.upgrade() else {
-                return;
-            };
-            let probed = Request::Probed { run: self.run, result };
-            if requests.send(probed).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    async fn probe_once(&self, limit: Duration) -> ProbeResult {
-        let command = match &self.check.test {
-            Probe::None => Vec::new(),
-            Probe::Command(command) => command.clone(),
-            Probe::Shell(line) => vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()],
-        };
-        let spec = ExecSpec {
-            command,
-            stdout: true,
-            stderr: true,
-            ..ExecSpec::default()
-        };
-        let started = clock::now();
-        let outcome: Result<_, EngineError> = self
-            .engine
-            .run_probe(&self.container, spec, limit, KEPT_OUTPUT_BYTES)
-            .await;
-        let (exit_code, output) = match outcome {
-            Ok(Some((code, output))) => (code, output),
-            Ok(None) => (
-                -1,
-                format!("the probe took longer than {} s and was killed", limit.as_secs()).into_bytes(),
-            ),
-            Err(error) => (-1, error.to_string().into_bytes()),
-        };
-        ProbeResult {
-            started,
-            ended: clock::now(),
-            exit_code,
-            output,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::container::health::Probe;
+    use std::time::Duration;
 
     fn result(second: i64, exit_code: i32) -> ProbeResult {
         let at = Timestamp::from_unix_nanos(second * 1_000_000_000);

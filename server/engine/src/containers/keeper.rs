@@ -2,7 +2,7 @@
 
 use crate::attach::{AttachOptions, Attached};
 use crate::clock;
-use crate::containers::end::End;
+use crate::containers::end::{End, Unrecorded};
 use crate::containers::registry::Handle;
 use crate::containers::request::{Reply, Request};
 use crate::containers::stop::Stopping;
@@ -40,9 +40,10 @@ pub(crate) struct Keeper {
     pub(super) shim: Option<Shim>,
     pub(super) stopping: Option<Stopping>,
     pub(super) restart: Option<PlannedRestart>,
-    /// The wait before the last restart.
-    pub(super) last_delay: Option<Duration>,
+    /// An end that the database would not take yet.
+    pub(super) unrecorded: Option<Unrecorded>,
     pub(super) last_exit: Option<ExitInfo>,
+    /// Of the present run, or of the last one.
     pub(super) health: Option<Health>,
     /// Ends the health probes of the present run.
     pub(super) probes: Option<tokio_util::sync::DropGuard>,
@@ -73,7 +74,7 @@ impl Keeper {
             shim: None,
             stopping: None,
             restart: None,
-            last_delay: None,
+            unrecorded: None,
             last_exit,
             health: None,
             probes: None,
@@ -184,11 +185,15 @@ impl Keeper {
     fn next_timer(&self) -> Option<Instant> {
         let stop = self.stopping.as_ref().and_then(|stopping| stopping.deadline);
         let restart = self.restart.map(|restart| restart.at);
-        stop.into_iter().chain(restart).min()
+        let record = self.unrecorded.as_ref().map(|unrecorded| unrecorded.again);
+        stop.into_iter().chain(restart).chain(record).min()
     }
 
     async fn on_timer(&mut self) -> Flow {
         let now = Instant::now();
+        if let Some(unrecorded) = self.unrecorded.take_if(|unrecorded| unrecorded.again <= now) {
+            return self.ended(unrecorded.end).await;
+        }
         if self.restart.is_some_and(|restart| restart.at <= now) {
             return self.restart_now().await;
         }

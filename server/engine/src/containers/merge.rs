@@ -205,6 +205,12 @@ pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
     if spec.log.segment_bytes < 4096 || spec.log.segments == 0 {
         wrong("log", "a log has at least one segment of at least 4 KiB".to_owned());
     }
+    if spec.log.compress && spec.log.segments < 2 {
+        wrong(
+            "log",
+            "only segments that are not written to any more are compressed; keep at least two of them".to_owned(),
+        );
+    }
     if let LogMode::NonBlocking { buffer_bytes } = spec.log.mode
         && buffer_bytes == 0
     {

@@ -105,12 +105,18 @@ impl Keeper {
             }
         }
         if let Some(policy) = restart {
-            next.spec.restart = policy;
-            if policy == RestartPolicy::No {
-                self.restart = None;
+            if policy != RestartPolicy::No && next.spec.auto_remove {
+                return Err(EngineError::invalid(
+                    "restart",
+                    "a container that is removed when it ends cannot be restarted",
+                ));
             }
+            next.spec.restart = policy;
         }
-        self.save(next, vec![(Action::Update, Vec::new())]).await
+        self.save(next, vec![(Action::Update, Vec::new())]).await?;
+        self.reconsider_restart();
+        self.show();
+        Ok(())
     }
 
     pub(super) async fn resize(&mut self, rows: u16, cols: u16) -> Result<(), EngineError> {

@@ -7,6 +7,9 @@
 //! | no | yes | – | `Exited` as recorded; the restart policy decides |
 //! | no | no | no | `Lost`, the host restarted; the policy decides |
 //! | no | no | yes | what is left is killed; `Lost`, its shim was killed; the policy decides |
+//!
+//! That is where the row says that it ran. A start that the server's end cut off is
+//! ended; where it is over already, `exit.json` is newer than the row and is believed.
 
 use crate::blocking::blocking;
 use crate::clock;
@@ -14,18 +17,20 @@ use crate::containers::end::End;
 use crate::containers::keeper::{Flow, Keeper};
 use crate::engine::Inner;
 use crate::error::{Doing, EngineError};
-use crate::exec::{ExecId, ExecState};
+use crate::exec::{Exec, ExecId, ExecState};
 use crate::layout::remove_dir;
 use crate::shim::{self, Shim};
-use model::Timestamp;
 use model::container::restart::Occasion;
 use model::container::{ContainerId, Loss, State};
-use shim_protocol::InitState;
+use model::event::{Action, Subject};
+use model::{Signal, Timestamp};
+use shim_protocol::{Command, ExitRecord, InitState, Target};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use store::containers::{ContainerRecord, Phase};
+use store::runs::Run;
 use tokio::task::JoinSet;
 
 /// A shim that does not answer in this time is as good as dead.
@@ -81,9 +86,10 @@ impl Keeper {
 
     async fn recover(&mut self, same_boot: bool) -> Flow {
         let believed = self.record.state.init();
+        self.health = self.read_health().await;
         let flow = match (self.find_shim().await, believed) {
             (Some((shim, state)), Some(_)) => self.adopt(shim, state).await,
-            (Some((shim, _)), None) => self.end_unrecorded_start(shim).await,
+            (Some((shim, state)), None) => self.end_unrecorded_start(shim, state).await,
             (None, Some(init)) => match self.read_exit_record().await {
                 Some(record) => self.ended(End::Recorded(record)).await,
                 None if same_boot => {
@@ -92,7 +98,10 @@ impl Keeper {
                 }
                 None => self.ended(End::Lost(Loss::HostRestarted)).await,
             },
-            (None, None) => Flow::GoOn,
+            (None, None) => match self.read_exit_record().await {
+                Some(record) if self.is_news(&record) => self.ended_unseen(record).await,
+                _ => Flow::GoOn,
+            },
         };
         if flow == Flow::Removed || self.record.state.init().is_some() {
             return flow;
@@ -100,13 +109,13 @@ impl Keeper {
         if self.record.spec.auto_remove && self.record.run > 0 {
             return self.remove_after_end().await;
         }
+        // A wait that the server's end cut short goes on; `always` begins again with
+        // the server even what was stopped by hand.
+        if self.restart.is_none() && self.last_exit.is_some() {
+            self.plan_restart(Occasion::Exited { code: self.exit_code() });
+        }
         if self.restart.is_none() {
-            // `always` and `unless-stopped` begin again with the server; a wait that
-            // the server's end cut short goes on.
             self.plan_restart(Occasion::ServerStarted);
-            if self.restart.is_none() && self.last_exit.is_some() {
-                self.plan_restart(Occasion::Exited { code: self.exit_code() });
-            }
         }
         Flow::GoOn
     }
@@ -140,7 +149,7 @@ impl Keeper {
             InitState::Created | InitState::Ending => None,
             InitState::Running { started_at_ns } => Some(Timestamp::from_unix_nanos(started_at_ns)),
         };
-        self.adopt_execs(state.execs);
+        self.adopt_execs(state.execs).await;
         let frozen = blocking("look whether a container is paused", {
             let group = self.group();
             move || {
@@ -166,27 +175,63 @@ impl Keeper {
             self.log_failure("record an adopted container", saved);
         }
         self.hold_network().await;
-        self.begin_health();
+        let known = self.read_health().await;
+        self.begin_health(known);
         self.show();
         Flow::GoOn
     }
 
-    fn adopt_execs(&self, execs: Vec<shim_protocol::ExecState>) {
+    /// What a shim tells of execs to a server that was away.
+    pub(super) async fn adopt_execs(&mut self, execs: Vec<shim_protocol::ExecState>) {
         for exec in execs {
             let Some(id) = ExecId::parse(&exec.exec_id) else {
                 continue;
             };
-            let state = match exec.exit {
-                Some(status) => ExecState::Exited {
-                    status: status.into(),
-                    at: exec.exited_at_ns.map_or_else(clock::now, Timestamp::from_unix_nanos),
-                },
-                None => ExecState::Running {
-                    pid: exec.process.pid,
-                    since: clock::now(),
-                },
+            let running = ExecState::Running {
+                pid: exec.process.pid,
+                since: clock::now(),
             };
-            self.engine.execs.adopt(id, self.record.id.clone(), state);
+            let ended = exec.exit.map(|status| {
+                let at = exec.exited_at_ns.map_or_else(clock::now, Timestamp::from_unix_nanos);
+                (status.into(), at)
+            });
+            let state = match ended {
+                Some((status, at)) if self.is_told(&id).await => ExecState::Exited { status, at },
+                _ => running,
+            };
+            let adopted = Exec::adopted(id, self.record.id.clone(), state, exec.kept);
+            if adopted.is_probe {
+                self.end_probe(&exec.exec_id, ended.is_some()).await;
+                continue;
+            }
+            self.engine.execs.adopt(adopted);
+            if let Some((status, at)) = ended {
+                // Of no effect where the end is known already.
+                self.exec_ended(&exec.exec_id, status, at).await;
+            }
+        }
+    }
+
+    /// Whether an event told of the end of the exec.
+    async fn is_told(&self, id: &ExecId) -> bool {
+        let told = async {
+            let mut db = self.engine.database().read().await?;
+            let attribute = ("exec_id", id.as_str());
+            store::events::is_told(&mut db, self.record.id.as_str(), Action::ExecDie, attribute).await
+        };
+        // Where that cannot be known it is better told once than twice.
+        told.await.unwrap_or(true)
+    }
+
+    /// Nobody waits for the result of an earlier server's probe, nor ends it in time.
+    async fn end_probe(&mut self, exec_id: &str, ended: bool) {
+        if let Some(shim) = self.shim.as_mut().filter(|_| !ended) {
+            let kill = Command::Signal {
+                target: Target::Exec(exec_id.to_owned()),
+                signal: Signal::KILL.number(),
+            };
+            // It may have ended in this moment.
+            let _ = shim.ask(kill).await;
         }
     }
 
@@ -210,9 +255,56 @@ impl Keeper {
         self.log_failure("publish ports again", published);
     }
 
+    /// Whether the present run ended after everything the row tells of.
+    fn is_news(&self, record: &ExitRecord) -> bool {
+        let told = match self.record.state {
+            State::Created | State::Running { .. } | State::Paused { .. } => None,
+            State::Exited { at, .. } | State::Failed { at, .. } | State::Lost { at, .. } => Some(at),
+        };
+        told.is_none_or(|at| Timestamp::from_unix_nanos(record.at_ns) > at)
+    }
+
+    /// The command was begun while the server ended, and is over: nothing but its
+    /// end was left to be recorded.
+    async fn ended_unseen(&mut self, record: ExitRecord) -> Flow {
+        if let Some(started) = record.started_at_ns {
+            let recorded = self.record_unseen_start(Timestamp::from_unix_nanos(started)).await;
+            self.log_failure("record a start that nobody saw", recorded);
+        }
+        self.ended(End::Recorded(record)).await
+    }
+
+    async fn record_unseen_start(&self, started: Timestamp) -> Result<(), EngineError> {
+        let log = self.dirs().log();
+        let first_line = blocking("read a log", move || {
+            log_store::Reader::open(log)
+                .and_then(|mut reader| reader.seq_at_time(started))
+                .doing(|| "read the log".to_owned())
+        })
+        .await?;
+        let run = Run {
+            run: self.record.run,
+            first_line,
+            started,
+            ended: None,
+            exit_code: None,
+            oom_killed: false,
+        };
+        let mut change = self.engine.journal.change().await?;
+        store::runs::insert(change.db(), &self.record.id, &run).await?;
+        let subject = Subject::Container(self.record.id.as_str().to_owned());
+        let facts = super::keeper::with_facts(&self.record, Vec::new());
+        change.event(subject, Action::Start, facts).await?;
+        change.commit(|| {}).await
+    }
+
     /// The server ended in the middle of a start. The command may run, but nothing
     /// of it was recorded: it is ended, and the policy decides.
-    async fn end_unrecorded_start(&mut self, mut shim: Shim) -> Flow {
+    async fn end_unrecorded_start(&mut self, mut shim: Shim, state: shim_protocol::State) -> Flow {
+        if let InitState::Exited(record) = state.init {
+            self.shim = Some(shim);
+            return self.ended_unseen(record).await;
+        }
         shim.end(ANSWER_LIMIT).await;
         let mut next = self.record.clone();
         next.state = State::Failed {

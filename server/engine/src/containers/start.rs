@@ -56,9 +56,12 @@ impl Keeper {
             Verdict::AlreadySo => return Ok(()),
             Verdict::Refuse(refusal) => return Err(self.refused(refusal)),
         }
-        self.restart = None;
-        self.last_delay = None;
-        self.start(0).await
+        // While it begins, a restart that waited still counts: nobody sees it rest.
+        let outcome = self.start(0).await;
+        if self.restart.take().is_some() {
+            self.show();
+        }
+        outcome
     }
 
     /// As `docker run --rm` has it: what was to be removed at its end goes, too,
@@ -80,6 +83,9 @@ impl Keeper {
         let mut next = self.record.clone();
         next.run += 1;
         next.restart_count = restart_count;
+        if restart_count == 0 {
+            next.restart_delay = None;
+        }
         next.stopped_by_hand = false;
         self.save(next, Vec::new()).await?;
         let mut undo = Undo::default();
@@ -159,6 +165,7 @@ impl Keeper {
                 mode: spec.log.mode.into(),
                 segment_bytes: spec.log.segment_bytes,
                 segments: spec.log.segments,
+                compress: spec.log.compress,
             },
             rootfs: Some(overlay),
             network_namespace: namespace.is_some(),
@@ -368,7 +375,8 @@ impl Keeper {
         change
             .commit(|| {
                 self.record = next;
-                self.begin_health();
+                self.restart = None;
+                self.begin_health(None);
                 self.show();
             })
             .await
@@ -384,6 +392,9 @@ impl Keeper {
             at,
         };
         next.ports = Vec::new();
+        if next.restart_count > 0 {
+            next.restart_delay = super::end::delay_after(&next, code, Duration::ZERO);
+        }
         self.last_exit = Some(ExitInfo {
             run: next.run,
             code,

@@ -54,14 +54,15 @@ impl Keeper {
 
     /// Nothing runs; a restart may be planned, which a stop takes back.
     async fn stop_what_rests(&mut self, and_then: AndThen, reply: Reply<()>) -> Flow {
-        let planned = self.restart.take().is_some();
         let outcome = if and_then == AndThen::Start {
             self.start_by_hand().await
-        } else if planned && and_then == AndThen::Rest {
+        } else if self.restart.is_some() && and_then == AndThen::Rest {
             let mut next = self.record.clone();
             next.stopped_by_hand = true;
+            self.restart = None;
             self.save(next, Vec::new()).await
         } else {
+            self.restart = None;
             Ok(())
         };
         let flow = self.remove_if_failed_start(&outcome).await;

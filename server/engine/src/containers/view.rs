@@ -22,6 +22,7 @@ pub struct Container {
     pub endpoint: Option<Endpoint>,
     /// In force, with the host ports chosen at the start; empty while not running.
     pub ports: Vec<PortMapping>,
+    /// What probes said of the present run, or of the last one.
     pub health: Option<Health>,
     /// The end of the last run, also while another runs already.
     pub last_exit: Option<ExitInfo>,

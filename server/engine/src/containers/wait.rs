@@ -23,7 +23,8 @@ impl Waiting {
         Self {
             condition,
             run: if runs { container.run } else { container.run + 1 },
-            already: !runs && condition == WaitCondition::NotRunning,
+            // What is about to be started again counts as running.
+            already: !runs && container.restart_at.is_none() && condition == WaitCondition::NotRunning,
             view,
         }
     }
@@ -41,6 +42,11 @@ impl Waiting {
                 && self.condition != WaitCondition::Removed
             {
                 return exit.clone();
+            }
+            // A restart that was waited for may be called off.
+            let rests = !container.is_running() && container.restart_at.is_none();
+            if rests && self.condition == WaitCondition::NotRunning {
+                return last_exit(&container);
             }
             // The keeper lets go of the view when the container is removed.
             if self.view.changed().await.is_err() {

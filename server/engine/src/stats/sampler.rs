@@ -41,14 +41,13 @@ impl Sampling {
         host.running = count(|state| matches!(state, State::Running { .. }));
         host.paused = count(|state| matches!(state, State::Paused { .. }));
         self.host = Some(host);
-        let running: Vec<&Arc<Container>> = containers.iter().filter(|container| container.is_running()).collect();
-        self.of.retain(|id, sampled| {
-            running
-                .iter()
-                .any(|container| container.id == *id && container.run == sampled.run)
-        });
+        let running = containers.iter().filter(|container| container.is_running());
+        let runs: HashMap<&ContainerId, u64> = running
+            .clone()
+            .map(|container| (&container.id, container.run))
+            .collect();
+        self.of.retain(|id, sampled| runs.get(id) == Some(&sampled.run));
         let stats = running
-            .into_iter()
             .filter_map(|container| self.sample(engine, container, cpu))
             .collect();
         StatsRound {

@@ -250,6 +250,20 @@ impl Crashed {
         }
     }
 
+    /// Takes the last start out of the database: as if the server had ended before it
+    /// could write down that it was done.
+    pub(crate) async fn forget_start(&self, id: &ContainerId) {
+        let database = store::Database::open(&self.dir.path().join("data/gantry.db"))
+            .await
+            .unwrap();
+        let mut tx = database.begin().await.unwrap();
+        let mut record = store::containers::find(&mut tx, id).await.unwrap().unwrap();
+        record.state = model::container::State::Created;
+        store::containers::update(&mut tx, &record).await.unwrap();
+        tx.commit().await.unwrap();
+        database.close().await;
+    }
+
     /// The container's exit record, once it is there.
     pub(crate) async fn exit_record(&self, id: &ContainerId) {
         let path = self

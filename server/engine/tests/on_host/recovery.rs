@@ -104,6 +104,42 @@ async fn a_shim_killed_while_no_server_ran_is_told_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_began_and_ended_while_the_server_died_is_known() {
+    let Some(host) = Host::open().await else { return };
+    let over = host.create(sh("echo done; sleep 0.3; exit 6")).await;
+    let runs = host.create(sh("exec sleep 600")).await;
+    for id in [&over, &runs] {
+        host.engine.start(id).await.unwrap();
+    }
+    let init = host.engine.inspect(&runs).unwrap().state.init().unwrap();
+    let crashed = host.crash().await;
+    crashed.exit_record(&over).await;
+    for id in [&over, &runs] {
+        crashed.forget_start(id).await;
+    }
+    let host = crashed.open().await;
+    let seen = host.engine.inspect(&over).unwrap();
+    assert!(
+        matches!(&seen.state, State::Exited { status, .. } if status.code() == 6),
+        "{:?}",
+        seen.state
+    );
+    // Nothing of it was told to anybody: it is ended, and said to have failed.
+    let cut_off = host.engine.inspect(&runs).unwrap();
+    assert!(
+        matches!(cut_off.state, State::Failed { code: 128, .. }),
+        "{:?}",
+        cut_off.state
+    );
+    assert!(!lives(init));
+    // The next server has nothing to add.
+    let host = host.crash().await.open().await;
+    assert_eq!(host.engine.inspect(&over).unwrap().state, seen.state);
+    assert_eq!(host.engine.inspect(&runs).unwrap().state, cut_off.state);
+    host.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_paused_container_is_found_paused() {
     let Some(host) = Host::open().await else { return };
     let id = host.create(sh("exec sleep 600")).await;

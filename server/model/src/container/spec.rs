@@ -151,10 +151,14 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// The oldest segments go when there are more than this.
     pub segments: u32,
+    /// Segments that are closed are compressed.
+    pub compress: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogMode {
+    /// Nothing is kept; who is attached still sees everything.
+    Off,
     /// The container waits for a slow disk.
     Blocking,
     /// Lines that a buffer of this many bytes cannot hold are dropped, counted and marked.
@@ -168,6 +172,7 @@ impl Default for LogOptions {
             mode: LogMode::Blocking,
             segment_bytes: 32 << 20,
             segments: 16,
+            compress: false,
         }
     }
 }

@@ -146,10 +146,15 @@ enum ProbeForm {
 
 #[derive(Serialize, Deserialize)]
 struct LogForm {
+    /// Nothing is kept.
+    #[serde(default)]
+    off: bool,
     /// Bytes of the buffer of a log that never makes the container wait.
     non_blocking_bytes: Option<u64>,
     segment_bytes: u64,
     segments: u32,
+    #[serde(default)]
+    compress: bool,
 }
 
 pub(crate) fn write(spec: &Spec) -> String {
@@ -259,12 +264,14 @@ fn form(spec: Spec) -> Form {
         oom_score_adj: spec.oom_score_adj,
         health: spec.health.map(health_form),
         log: LogForm {
+            off: spec.log.mode == LogMode::Off,
             non_blocking_bytes: match spec.log.mode {
-                LogMode::Blocking => None,
+                LogMode::Off | LogMode::Blocking => None,
                 LogMode::NonBlocking { buffer_bytes } => Some(buffer_bytes),
             },
             segment_bytes: spec.log.segment_bytes,
             segments: spec.log.segments,
+            compress: spec.log.compress,
         },
     }
 }
@@ -400,12 +407,14 @@ fn spec(form: Form) -> Result<Spec, String> {
         oom_score_adj: form.oom_score_adj,
         health: form.health.map(health),
         log: LogOptions {
-            mode: form
-                .log
-                .non_blocking_bytes
-                .map_or(LogMode::Blocking, |buffer_bytes| LogMode::NonBlocking { buffer_bytes }),
+            mode: match form.log.non_blocking_bytes {
+                _ if form.log.off => LogMode::Off,
+                None => LogMode::Blocking,
+                Some(buffer_bytes) => LogMode::NonBlocking { buffer_bytes },
+            },
             segment_bytes: form.log.segment_bytes,
             segments: form.log.segments,
+            compress: form.log.compress,
         },
     })
 }
@@ -558,6 +567,7 @@ pub(crate) mod tests {
                 mode: LogMode::NonBlocking { buffer_bytes: 1 << 20 },
                 segment_bytes: 5,
                 segments: 6,
+                compress: true,
             },
         }
     }

@@ -1,6 +1,6 @@
 //! `GET /containers/{id}/json`
 
-use super::{list, show};
+use super::{list, read_log, show};
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use axum::Json;
@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use engine::{Container, Engine, ExecState, Volume};
 use model::container::health::{HealthCheck, Probe};
 use model::container::limits::{Ceiling, DEFAULT_PERIOD_US, DeviceAmount};
-use model::container::spec::{LogMode, NamespaceMode, Seccomp, Spec, StopTimeout};
+use model::container::spec::{NamespaceMode, Seccomp, Spec, StopTimeout};
 use model::container::{Limits, RestartPolicy, UserNamespace};
 use model::mount::Source;
 use serde_json::{Map, Value, json};
@@ -186,7 +186,7 @@ fn host_config(spec: &Spec) -> Value {
     let mut shown = json!({
         "Binds": or_null(&binds),
         "ContainerIDFile": "",
-        "LogConfig": log_config(spec),
+        "LogConfig": read_log::show(&spec.log),
         "NetworkMode": show::network_mode(&network.mode),
         "PortBindings": port_bindings(spec),
         "RestartPolicy": restart_policy(spec.restart),
@@ -334,20 +334,6 @@ fn restart_policy(policy: RestartPolicy) -> Value {
         RestartPolicy::UnlessStopped => ("unless-stopped", 0),
     };
     json!({ "Name": name, "MaximumRetryCount": count })
-}
-
-fn log_config(spec: &Spec) -> Value {
-    let log = &spec.log;
-    let mut options = Map::new();
-    if *log != model::container::spec::LogOptions::default() {
-        options.insert("max-size".to_owned(), log.segment_bytes.to_string().into());
-        options.insert("max-file".to_owned(), log.segments.to_string().into());
-    }
-    if let LogMode::NonBlocking { buffer_bytes } = log.mode {
-        options.insert("mode".to_owned(), "non-blocking".into());
-        options.insert("max-buffer-size".to_owned(), buffer_bytes.to_string().into());
-    }
-    json!({ "Type": "json-file", "Config": options })
 }
 
 fn security_options(spec: &Spec) -> Value {

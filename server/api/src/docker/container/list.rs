@@ -184,10 +184,7 @@ impl<'a> Selection<'a> {
         let network = show::network_mode(&spec.network.mode);
         let older = |other: &Arc<Container>| container.created < other.created;
         let newer = |other: &Arc<Container>| container.created > other.created;
-        let health = container
-            .health
-            .as_ref()
-            .map_or("none", |health| show::health_word(health.status));
+        let health = show::health_of(container);
         (self.names.is_empty() || self.names.iter().any(|regex| regex.is_match(name) || regex.is_match(&slashed)))
             && (!filters.has("ancestor") || self.ancestors.contains(&spec.image.id))
             && self.before.as_ref().is_none_or(older)

@@ -5,10 +5,12 @@ use crate::docker::query::Query;
 use crate::docker::stream::{Gone, Sender};
 use crate::docker::{frame, hijack, stream};
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use engine::{Container, Engine, EngineError, LogBatch, LogLine, LogStream, Logs};
 use model::Timestamp;
+use model::container::spec::LogMode;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -98,7 +100,14 @@ pub(in crate::docker) async fn logs(
     query: Query,
 ) -> Result<Response, Failure> {
     let id = engine.find(&name)?;
-    let terminal = engine.inspect(&id)?.spec.process.terminal;
+    let spec = engine.inspect(&id)?.spec.clone();
+    if spec.log.mode == LogMode::Off {
+        return Err(Failure::new(
+            StatusCode::NOT_IMPLEMENTED,
+            "configured logging driver does not support reading",
+        ));
+    }
+    let terminal = spec.process.terminal;
     let wanted = Wanted::read(&query, terminal)?;
     let follow = query.flag("follow");
     let logs = engine.logs(&id)?;

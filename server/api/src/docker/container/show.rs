@@ -79,11 +79,16 @@ fn health_line(health: &Health) -> &'static str {
     }
 }
 
-pub(super) fn health_word(status: HealthStatus) -> &'static str {
-    match status {
-        HealthStatus::Starting => "starting",
-        HealthStatus::Healthy => "healthy",
-        HealthStatus::Unhealthy => "unhealthy",
+/// `none` without a probe. What is not probed any more is not healthy, for clients
+/// that look at nothing else.
+pub(super) fn health_of(container: &Container) -> &'static str {
+    let probed = matches!(container.state, State::Running { .. });
+    match container.health.as_ref().map(|health| health.status) {
+        None => "none",
+        Some(_) if !probed => "unhealthy",
+        Some(HealthStatus::Starting) => "starting",
+        Some(HealthStatus::Healthy) => "healthy",
+        Some(HealthStatus::Unhealthy) => "unhealthy",
     }
 }
 
@@ -116,12 +121,12 @@ pub(super) fn state(container: &Container) -> Value {
         "FinishedAt": time(finished),
     });
     if let Some(health) = &container.health {
-        state["Health"] = show_health(health);
+        state["Health"] = show_health(health, health_of(container));
     }
     state
 }
 
-fn show_health(health: &Health) -> Value {
+fn show_health(health: &Health, word: &str) -> Value {
     let log: Vec<Value> = health
         .probes
         .iter()
@@ -135,7 +140,7 @@ fn show_health(health: &Health) -> Value {
         })
         .collect();
     json!({
-        "Status": health_word(health.status),
+        "Status": word,
         "FailingStreak": health.failing_streak,
         "Log": log,
     })

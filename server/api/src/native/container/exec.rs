@@ -26,6 +26,7 @@ pub(super) async fn create(
         stdout: true,
         stderr: true,
         privileged: false,
+        detach_keys: None,
     };
     let id = front.engine.exec_create(&front.engine.find(&id)?, spec).await?;
     Ok((StatusCode::CREATED, Json(ExecCreated { id: id.to_string() })))

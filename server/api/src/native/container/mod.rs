@@ -4,6 +4,7 @@ mod change;
 mod create;
 mod exec;
 pub(super) mod files;
+mod health;
 mod list;
 mod logs;
 mod orders;
@@ -30,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(orders::unpause))
         .routes(routes!(orders::wait))
         .routes(routes!(change::limits, change::change_limits))
+        .routes(routes!(health::report))
         .routes(routes!(processes::list))
         .routes(routes!(logs::read))
         .routes(routes!(logs::search))

@@ -128,16 +128,26 @@ pub(super) fn new_container(new: NewContainer, cpus: u32) -> Result<Asked, Vec<M
         .collect();
     asked.health = new.health.and_then(|health| health_check(health, &mut mistakes));
     if let Some(log) = new.log {
+        let segments = log.segments.unwrap_or(SEGMENTS);
         asked.log = LogOptions {
-            mode: if log.non_blocking {
-                LogMode::NonBlocking {
+            mode: match log.buffer_bytes {
+                _ if log.off => LogMode::Off,
+                None if log.non_blocking => LogMode::NonBlocking {
                     buffer_bytes: NON_BLOCKING_BUFFER_BYTES,
+                },
+                Some(buffer_bytes) if log.non_blocking => LogMode::NonBlocking { buffer_bytes },
+                None => LogMode::Blocking,
+                Some(_) => {
+                    mistakes.add(
+                        "log.buffer_bytes",
+                        "only a log that is `non_blocking` has a buffer".to_owned(),
+                    );
+                    LogMode::Blocking
                 }
-            } else {
-                LogMode::Blocking
             },
-            segment_bytes: log.keep_bytes / u64::from(SEGMENTS),
-            segments: SEGMENTS,
+            segment_bytes: log.keep_bytes / u64::from(segments.max(1)),
+            segments,
+            compress: log.compress,
         };
     }
     if mistakes.0.is_empty() {
@@ -246,6 +256,7 @@ fn health_check(health: HealthCheck, mistakes: &mut Mistakes) -> Option<Check> {
         time("health.timeout", health.timeout),
     );
     let start_period = time("health.start_period", health.start_period);
+    let start_interval = time("health.start_interval", health.start_interval);
     let mut command = health.command;
     let test = if health.disabled {
         Probe::None
@@ -264,7 +275,7 @@ fn health_check(health: HealthCheck, mistakes: &mut Mistakes) -> Option<Check> {
         timeout,
         retries: health.retries,
         start_period,
-        start_interval: None,
+        start_interval,
     })
 }
 

@@ -8,7 +8,7 @@ use model::container::state::Loss;
 use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing, UserNamespace as Users};
 use model::mount::Source;
 use model::network::NetworkMode as Mode;
-use shared::container::{Container, Details, Health, HostIds, Port, Spec, State, Status};
+use shared::container::{Container, Details, Health, HealthReport, HostIds, Port, ProbeResult, Spec, State, Status};
 use shared::create::{
     Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy, Rlimit,
     UserNamespace,
@@ -74,11 +74,7 @@ fn state(container: &Engines) -> State {
             state.since = since.to_string();
             state.pid = Some(init.pid);
             state.started = Some(since.to_string());
-            state.health = container.health.as_ref().map(|health| match health.status {
-                HealthStatus::Starting => Health::Starting,
-                HealthStatus::Healthy => Health::Healthy,
-                HealthStatus::Unhealthy => Health::Unhealthy,
-            });
+            state.health = container.health.as_ref().map(|health| health_word(health.status));
         }
         Doing::Exited {
             status,
@@ -116,6 +112,28 @@ fn state(container: &Engines) -> State {
         }
     }
     state
+}
+
+fn health_word(status: HealthStatus) -> Health {
+    match status {
+        HealthStatus::Starting => Health::Starting,
+        HealthStatus::Healthy => Health::Healthy,
+        HealthStatus::Unhealthy => Health::Unhealthy,
+    }
+}
+
+pub(super) fn health_report(health: &engine::Health) -> HealthReport {
+    let probes = health.probes.iter().map(|probe| ProbeResult {
+        started: probe.started.to_string(),
+        ended: probe.ended.to_string(),
+        exit_code: probe.exit_code,
+        output: String::from_utf8_lossy(&probe.output).into_owned(),
+    });
+    HealthReport {
+        status: health_word(health.status),
+        failing_streak: health.failing_streak,
+        probes: probes.collect(),
+    }
 }
 
 pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details {
@@ -206,7 +224,14 @@ pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details 
             health: spec.health.as_ref().map(health),
             log: LogOptions {
                 keep_bytes: spec.log.segment_bytes.saturating_mul(u64::from(spec.log.segments)),
+                segments: Some(spec.log.segments),
+                compress: spec.log.compress,
                 non_blocking: matches!(spec.log.mode, LogMode::NonBlocking { .. }),
+                buffer_bytes: match spec.log.mode {
+                    LogMode::NonBlocking { buffer_bytes } => Some(buffer_bytes),
+                    LogMode::Off | LogMode::Blocking => None,
+                },
+                off: spec.log.mode == LogMode::Off,
             },
         },
     }
@@ -278,5 +303,6 @@ fn health(check: &Check) -> HealthCheck {
         timeout: seconds(check.timeout),
         retries: check.retries,
         start_period: seconds(check.start_period),
+        start_interval: seconds(check.start_interval),
     }
 }

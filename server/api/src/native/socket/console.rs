@@ -38,7 +38,7 @@ impl Process {
             },
             Self::Exec(id) => match engine.exec_wait(id).await.map(|exec| exec.state) {
                 Ok(ExecState::Exited { status, .. }) => status.code(),
-                Ok(ExecState::Failed { code, reason }) => return format!("{reason} (status {code})"),
+                Ok(ExecState::Failed { code, reason, .. }) => return format!("{reason} (status {code})"),
                 Ok(_) | Err(_) => return "the container was removed".to_owned(),
             },
         };

@@ -1,5 +1,12 @@
 //! Execs: further processes in a running container.
 
+mod kept;
+mod known;
+mod probe;
+
+pub(crate) use known::Execs;
+pub(crate) use probe::Probed;
+
 use crate::attach::Attached;
 use crate::blocking::blocking;
 use crate::clock;
@@ -11,14 +18,7 @@ use model::Timestamp;
 use model::container::{ContainerId, ExitStatus, Verdict};
 use model::event::{Action, Subject};
 use shim_protocol::{Command, Target, WindowSize};
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::watch;
-
-/// An ended exec can be asked for this long.
-const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub struct ExecSpec {
     pub stdout: bool,
     pub stderr: bool,
     pub privileged: bool,
+    /// Typed, they end the attachment and not the command; the front doors read them.
+    pub detach_keys: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,96 +89,13 @@ pub enum ExecState {
     Failed {
         code: i32,
         reason: String,
+        at: Timestamp,
     },
 }
 
 impl ExecState {
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Exited { .. } | Self::Failed { .. })
-    }
-}
-
-/// All execs, by id. Each is watched, so that its end can be waited for.
-#[derive(Debug, Default)]
-pub(crate) struct Execs {
-    by_id: Mutex<HashMap<ExecId, watch::Sender<Exec>>>,
-}
-
-impl Execs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ExecId, watch::Sender<Exec>>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn insert(&self, exec: Exec) {
-        let now = clock::now();
-        let mut by_id = self.lock();
-        by_id.retain(|_, known| match &known.borrow().state {
-            ExecState::Exited { at, .. } => now.since(*at) < REMEMBERED,
-            _ => true,
-        });
-        by_id.insert(exec.id.clone(), watch::channel(exec).0);
-    }
-
-    /// Lets `change` decide on a new state; `None` leaves it.
-    fn change(&self, id: &ExecId, change: impl FnOnce(&Exec) -> Option<ExecState>) -> Option<Exec> {
-        let by_id = self.lock();
-        let known = by_id.get(id)?;
-        let next = change(&known.borrow())?;
-        known.send_modify(|exec| exec.state = next);
-        Some(known.borrow().clone())
-    }
-
-    fn watch(&self, id: &ExecId) -> Result<watch::Receiver<Exec>, EngineError> {
-        let found = self.lock().get(id).map(watch::Sender::subscribe);
-        found.ok_or_else(|| EngineError::NotFound {
-            what: "exec",
-            name: id.as_str().chars().take(12).collect(),
-        })
-    }
-
-    pub(crate) fn forget(&self, id: &ExecId) {
-        self.lock().remove(id);
-    }
-
-    pub(crate) fn forget_all_of(&self, container: &ContainerId) {
-        self.lock().retain(|_, known| known.borrow().container != *container);
-    }
-
-    /// The run is over, and with it everything in it.
-    pub(crate) fn end_all_of(&self, container: &ContainerId) {
-        let now = clock::now();
-        for known in self.lock().values() {
-            let open = {
-                let exec = known.borrow();
-                exec.container == *container && matches!(exec.state, ExecState::Starting | ExecState::Running { .. })
-            };
-            if open {
-                known.send_modify(|exec| {
-                    exec.state = ExecState::Exited {
-                        status: ExitStatus::Signaled(model::Signal::KILL),
-                        at: now,
-                    };
-                });
-            }
-        }
-    }
-
-    /// The exec as it was before, when it was known and not over.
-    pub(crate) fn record_end(&self, id: &ExecId, status: ExitStatus, at: Timestamp) -> Option<Exec> {
-        self.change(id, |exec| {
-            (!exec.state.is_over()).then_some(ExecState::Exited { status, at })
-        })
-    }
-
-    /// An exec that an earlier server began.
-    pub(crate) fn adopt(&self, id: ExecId, container: ContainerId, state: ExecState) {
-        self.insert(Exec {
-            id,
-            container,
-            spec: ExecSpec::default(),
-            state,
-            is_probe: false,
-        });
     }
 }
 
@@ -234,10 +153,8 @@ impl Engine {
 
     /// By container; oldest first is not promised.
     pub fn execs(&self, container: &ContainerId) -> Vec<Exec> {
-        let by_id = self.inner.execs.lock();
-        let all = by_id.values().map(|known| known.borrow().clone());
-        all.filter(|exec| exec.container == *container && !exec.is_probe)
-            .collect()
+        let all = self.inner.execs.all_of(container);
+        all.into_iter().filter(|exec| !exec.is_probe).collect()
     }
 
     /// Waits until it is over.
@@ -310,6 +227,7 @@ impl Engine {
             stderr: exec.spec.stderr,
             detach,
             size: size.map(|(rows, cols)| WindowSize { rows, cols }),
+            kept: Some(kept::write(exec)),
         };
         let outcome = match process {
             Ok(process) => shim::exec(&dirs.run, request(process))
@@ -345,63 +263,10 @@ impl Engine {
                             _ => 126,
                         },
                         reason: error.to_string(),
+                        at: clock::now(),
                     })
                 });
                 Err(error)
-            }
-        }
-    }
-
-    /// Runs a command of the engine's own, without events, and collects up to
-    /// `keep` bytes of what it prints. `None` when it took longer than `limit`; it
-    /// is killed then.
-    pub(crate) async fn run_probe(
-        &self,
-        container: &ContainerId,
-        spec: ExecSpec,
-        limit: Duration,
-        keep: usize,
-    ) -> Result<Option<(i32, Vec<u8>)>, EngineError> {
-        let id = ExecId::random();
-        let exec = Exec {
-            id: id.clone(),
-            container: container.clone(),
-            spec,
-            state: ExecState::Starting,
-            is_probe: true,
-        };
-        self.inner.execs.insert(exec.clone());
-        let outcome = self.follow_probe(&exec, limit, keep).await;
-        self.inner.execs.forget(&id);
-        outcome
-    }
-
-    async fn follow_probe(
-        &self,
-        exec: &Exec,
-        limit: Duration,
-        keep: usize,
-    ) -> Result<Option<(i32, Vec<u8>)>, EngineError> {
-        let Some(mut attached) = self.run_exec(exec, false, None).await? else {
-            return Ok(None);
-        };
-        // The time to start it is not counted.
-        let ended = tokio::time::timeout(limit, async {
-            let output = read_frames(&mut attached, keep).await;
-            let exec = self.exec_wait(&exec.id).await?;
-            let code = match exec.state {
-                ExecState::Exited { status, .. } => status.code(),
-                ExecState::Failed { code, .. } => code,
-                ExecState::Created | ExecState::Starting | ExecState::Running { .. } => -1,
-            };
-            Ok::<_, EngineError>((code, output))
-        })
-        .await;
-        match ended {
-            Ok(outcome) => outcome.map(Some),
-            Err(_) => {
-                let _ = self.exec_kill(&exec.id, model::Signal::KILL).await;
-                Ok(None)
             }
         }
     }
@@ -425,23 +290,4 @@ pub(crate) fn exec_facts(id: &ExecId, spec: &ExecSpec) -> Vec<(String, String)> 
         ("exec_id".to_owned(), id.0.clone()),
         ("command".to_owned(), spec.command.join(" ")),
     ]
-}
-
-/// The text of framed output, cut at `keep` bytes; the rest is read and dropped.
-async fn read_frames(from: &mut (impl tokio::io::AsyncRead + Unpin), keep: usize) -> Vec<u8> {
-    use tokio::io::AsyncReadExt as _;
-    let mut kept = Vec::new();
-    let mut header = [0; shim_protocol::stream::HEADER_BYTES];
-    while from.read_exact(&mut header).await.is_ok() {
-        let Some((_, length)) = shim_protocol::stream::parse_header(header) else {
-            break;
-        };
-        let mut piece = vec![0; length as usize];
-        if from.read_exact(&mut piece).await.is_err() {
-            break;
-        }
-        let room = keep.saturating_sub(kept.len()).min(piece.len());
-        kept.extend_from_slice(&piece[..room]);
-    }
-    kept
 }
