@@ -241,6 +241,44 @@ fn only_the_listed_devices_can_be_opened() {
     assert_eq!(code("exec 3</dev/zero"), Some(0));
 }
 
+/// What the test below runs in a group of its own, as the service it stands for.
+#[test]
+fn a_service_makes_a_group_inside_its_own() {
+    let Ok(own) = std::env::var("GANTRY_TEST_SERVICE") else {
+        return;
+    };
+    let hierarchies = Hierarchies::discover().unwrap();
+    let group = hierarchies.group(&format!("{own}/containers/one"));
+    let mut limits = Limits {
+        pids: Some(Ceiling::At(20)),
+        ..Limits::default()
+    };
+    limits.memory.limit = Some(Ceiling::At(64 << 20));
+    group.create_unused().unwrap();
+    // A second server start finds all as it is.
+    group.create().unwrap();
+    group.apply(&limits, &Special::default(), None).unwrap();
+    assert_eq!(group.read_limits().unwrap().memory.limit, Some(Ceiling::At(64 << 20)));
+    let inside = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    assert!(inside.contains(&format!("{own}/leaf")), "{inside}");
+}
+
+#[test]
+fn a_service_steps_aside_for_the_groups_inside_its_own() {
+    let Some(fixture) = Fixture::new("service") else { return };
+    let layout = fixture.hierarchies.layout();
+    if layout.version_of(Controller::Memory) != Some(Version::V2) {
+        println!("skipped: needs the memory controller on v2");
+        return;
+    }
+    let service = format!(
+        "exec env GANTRY_TEST_SERVICE={} {} --exact a_service_makes_a_group_inside_its_own",
+        fixture.group.path(),
+        std::env::current_exe().unwrap().display()
+    );
+    assert_eq!(fixture.spawn(&service).wait().unwrap().code(), Some(0));
+}
+
 /// The v2 program, on the v2 tree that hybrid hosts have as well.
 #[test]
 fn the_kernel_takes_our_device_program() {

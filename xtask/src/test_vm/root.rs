@@ -15,7 +15,9 @@ use std::time::Duration;
 const SIZE: &str = "8G";
 
 /// Debian's own programs that tests or the server call. What else they call is busybox's.
-const PROGRAMS: [&str; 8] = ["sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed"];
+const PROGRAMS: [&str; 11] = [
+    "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script",
+];
 /// Those that some tests can do without, and that not every host has.
 const PROGRAMS_IF_THERE: [&str; 4] = ["newuidmap", "newgidmap", "slirp4netns", "pasta"];
 

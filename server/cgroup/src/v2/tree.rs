@@ -4,9 +4,9 @@ use crate::control_file;
 use crate::error::CgroupError;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Where the processes go that stand at the root of a tree that is not the host's.
+/// Where the processes go that stand where groups with controllers are to be.
 const LEAF: &str = "leaf";
 
 /// Makes every group above `path` and lets it hand `controllers` down, from the top. The
@@ -15,6 +15,8 @@ pub(crate) fn enable_controllers(root: &Path, path: &Path, controllers: &[String
     let Some(above) = path.parent() else {
         return Ok(());
     };
+    let own = own_dir(root)?;
+    // The root of a tree that is not the host's has none but our own and our siblings'.
     enable(root, controllers, true)?;
     let mut dir = root.to_owned();
     for part in above {
@@ -23,12 +25,25 @@ pub(crate) fn enable_controllers(root: &Path, path: &Path, controllers: &[String
             dir: dir.clone(),
             source,
         })?;
-        enable(&dir, controllers, false)?;
+        enable(&dir, controllers, own.as_deref() == Some(&dir))?;
     }
     Ok(())
 }
 
-pub(crate) fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Result<(), CgroupError> {
+/// The group that this process is in: a service's own, when it was given one.
+fn own_dir(root: &Path) -> Result<Option<PathBuf>, CgroupError> {
+    let text = control_file::read(Path::new("/proc/self/cgroup"))?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    Ok(path.map(|path| {
+        if path.is_empty() {
+            root.to_owned()
+        } else {
+            root.join(path)
+        }
+    }))
+}
+
+pub(crate) fn enable(dir: &Path, controllers: &[String], may_empty: bool) -> Result<(), CgroupError> {
     if controllers.is_empty() {
         return Ok(());
     }
@@ -49,7 +64,7 @@ pub(crate) fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Resul
     if control_file::write_raw(&file, &missing.join(" ")).is_ok() {
         return Ok(());
     }
-    if at_root {
+    if may_empty {
         empty_into_leaf(dir)?;
     }
     for name in &missing {
@@ -58,20 +73,20 @@ pub(crate) fn enable(dir: &Path, controllers: &[String], at_root: bool) -> Resul
     Ok(())
 }
 
-/// A server inside a container stands, with its siblings, at the root of the tree it
-/// sees, and no group but the host's own root may hold both processes and groups with
-/// controllers: they move one down.
-fn empty_into_leaf(root: &Path) -> Result<(), CgroupError> {
+/// No group but the host's own root may hold both processes and groups with controllers.
+/// A server inside a container stands, with its siblings, at the root of the tree it sees,
+/// and a service in the group it was given: they move one down.
+fn empty_into_leaf(dir: &Path) -> Result<(), CgroupError> {
     // The host's own root is the one group without a type.
-    if !root.join("cgroup.type").exists() {
+    if !dir.join("cgroup.type").exists() {
         return Ok(());
     }
-    let leaf = root.join(LEAF);
+    let leaf = dir.join(LEAF);
     fs::create_dir_all(&leaf).map_err(|source| CgroupError::Make {
         dir: leaf.clone(),
         source,
     })?;
-    let procs = control_file::read(&root.join("cgroup.procs"))?;
+    let procs = control_file::read(&dir.join("cgroup.procs"))?;
     for pid in procs.lines().filter(|pid| *pid != "0") {
         // One that ended meanwhile needs no move.
         let _ = control_file::write_raw(&leaf.join("cgroup.procs"), pid);
