@@ -1,7 +1,8 @@
 //! Which devices a group may use.
 //!
-//! On v1 the kernel keeps the list; on v2 it runs a program of ours. Both get the same
-//! [`Policy`], so that a list means the same on both.
+//! On v1 the kernel keeps a list; on v2 it runs a program of ours. Both come from the same
+//! rules, of which the last that speaks of a device and a kind of access decides. Where
+//! v1's list cannot say that, the rules are refused.
 
 use crate::error::CgroupError;
 use crate::group::Group;
@@ -29,122 +30,60 @@ pub enum DeviceKind {
     Block,
 }
 
-/// What a list comes to: a default, and exceptions from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Policy {
-    pub(crate) allow_by_default: bool,
-    pub(crate) exceptions: Vec<Exception>,
-}
-
+/// A set of the kinds of access, as the kernel's bits. linux/bpf.h, `BPF_DEVCG_ACC_*`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exception {
-    pub(crate) block: bool,
-    pub(crate) major: Option<u32>,
-    pub(crate) minor: Option<u32>,
-    pub(crate) access: Access,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Access {
-    pub(crate) read: bool,
-    pub(crate) write: bool,
-    pub(crate) mknod: bool,
-}
+pub(crate) struct Access(pub(crate) u8);
 
 impl Access {
-    fn is_empty(self) -> bool {
-        !self.read && !self.write && !self.mknod
+    pub(crate) const MKNOD: Self = Self(1);
+    pub(crate) const READ: Self = Self(2);
+    pub(crate) const WRITE: Self = Self(4);
+    pub(crate) const ALL: Self = Self(7);
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
-    fn with(self, other: Self) -> Self {
-        Self {
-            read: self.read || other.read,
-            write: self.write || other.write,
-            mknod: self.mknod || other.mknod,
-        }
+    pub(crate) fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 
-    fn without(self, other: Self) -> Self {
-        Self {
-            read: self.read && !other.read,
-            write: self.write && !other.write,
-            mknod: self.mknod && !other.mknod,
-        }
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub(crate) fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 }
 
 impl DeviceRule {
-    fn access(&self) -> Access {
-        Access {
-            read: self.read,
-            write: self.write,
-            mknod: self.mknod,
-        }
+    pub(crate) fn access(&self) -> Access {
+        let part = |has: bool, access: Access| if has { access } else { Access(0) };
+        part(self.read, Access::READ)
+            .with(part(self.write, Access::WRITE))
+            .with(part(self.mknod, Access::MKNOD))
     }
 
-    fn is_everything(&self) -> bool {
-        let access = self.access();
-        self.kind == DeviceKind::All
-            && self.major.is_none()
-            && self.minor.is_none()
-            && access.read
-            && access.write
-            && access.mknod
-    }
-}
-
-impl Policy {
-    /// Begins with everything denied. Follows the kernel's own v1 rules: a line about
-    /// everything begins anew; one like the default takes access away from the very same
-    /// exception; one against it adds to it.
-    pub(crate) fn of(rules: &[DeviceRule]) -> Self {
-        let mut policy = Self {
-            allow_by_default: false,
-            exceptions: Vec::new(),
-        };
-        for rule in rules {
-            if rule.is_everything() {
-                policy.allow_by_default = rule.allow;
-                policy.exceptions.clear();
-                continue;
-            }
-            if rule.kind != DeviceKind::Block {
-                policy.take(rule, false);
-            }
-            if rule.kind != DeviceKind::Char {
-                policy.take(rule, true);
-            }
-        }
-        policy.exceptions.retain(|exception| !exception.access.is_empty());
-        policy
-    }
-
-    fn take(&mut self, rule: &DeviceRule, block: bool) {
-        let same = self
-            .exceptions
-            .iter_mut()
-            .find(|known| (known.block, known.major, known.minor) == (block, rule.major, rule.minor));
-        match (rule.allow == self.allow_by_default, same) {
-            (true, Some(known)) => known.access = known.access.without(rule.access()),
-            (true, None) => {}
-            (false, Some(known)) => known.access = known.access.with(rule.access()),
-            (false, None) => self.exceptions.push(Exception {
-                block,
-                major: rule.major,
-                minor: rule.minor,
-                access: rule.access(),
-            }),
-        }
+    /// What a list begins anew with.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.kind == DeviceKind::All && self.major.is_none() && self.minor.is_none() && self.access() == Access::ALL
     }
 }
 
 impl Group {
     /// Allows the devices that `rules` come to, and no others.
+    ///
+    /// # Errors
+    /// [`CgroupError::DeviceRules`] when the list that v1 keeps cannot say it.
     pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<(), CgroupError> {
-        let policy = Policy::of(rules);
         match self.place(Controller::Devices) {
-            Some((Version::V1, dir)) => v1::devices::set(&dir, &policy),
-            Some((Version::V2, dir)) => v2::devices::set(&dir, &policy),
+            Some((Version::V1, dir)) => v1::devices::set(&dir, rules),
+            Some((Version::V2, dir)) => v2::devices::set(&dir, rules),
             // Better none than one that believes itself shut in.
             None => Err(CgroupError::NoController {
                 controller: Controller::Devices,
@@ -157,6 +96,7 @@ impl Group {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     pub(crate) const EVERYTHING: DeviceRule = DeviceRule {
         allow: false,
@@ -168,46 +108,38 @@ pub(crate) mod tests {
         mknod: true,
     };
 
-    pub(crate) fn char_device(allow: bool, major: u32, minor: Option<u32>, access: &str) -> DeviceRule {
-        DeviceRule {
+    pub(crate) fn any_rule() -> impl Strategy<Value = DeviceRule> {
+        let kind = prop_oneof![Just(DeviceKind::All), Just(DeviceKind::Char), Just(DeviceKind::Block)];
+        let number = || proptest::option::of(0u32..3);
+        (any::<bool>(), kind, number(), number(), 1u8..8).prop_map(|(allow, kind, major, minor, access)| DeviceRule {
             allow,
-            kind: DeviceKind::Char,
-            major: Some(major),
+            kind,
+            major,
             minor,
-            read: access.contains('r'),
-            write: access.contains('w'),
-            mknod: access.contains('m'),
-        }
+            read: Access(access).has(Access::READ),
+            write: Access(access).has(Access::WRITE),
+            mknod: Access(access).has(Access::MKNOD),
+        })
     }
 
-    #[test]
-    fn what_is_allowed_in_two_lines_is_allowed_together() {
-        let policy = Policy::of(&[
-            EVERYTHING,
-            char_device(true, 1, Some(3), "r"),
-            char_device(true, 1, Some(3), "w"),
-            char_device(true, 5, None, "r"),
-            char_device(false, 5, None, "r"),
-        ]);
-        assert!(!policy.allow_by_default);
-        let [null] = policy.exceptions.as_slice() else {
-            panic!("{policy:?}");
-        };
-        assert!(null.access.read && null.access.write && !null.access.mknod);
-    }
-
-    #[test]
-    fn a_line_about_everything_begins_anew() {
-        let all = DeviceRule {
-            allow: true,
-            ..EVERYTHING
-        };
-        let policy = Policy::of(&[
-            char_device(true, 1, Some(3), "r"),
-            all,
-            char_device(false, 10, Some(229), "rwm"),
-        ]);
-        assert!(policy.allow_by_default);
-        assert_eq!(policy.exceptions.len(), 1);
+    /// What the rules say of one question, in words: of each kind of access the last rule
+    /// that speaks of it decides, and it is denied where none does.
+    pub(crate) fn judge(rules: &[DeviceRule], block: bool, access: Access, major: u32, minor: u32) -> bool {
+        [Access::MKNOD, Access::READ, Access::WRITE]
+            .into_iter()
+            .filter(|one| access.has(*one))
+            .all(|one| {
+                let speaks = |rule: &&DeviceRule| {
+                    let kind = match rule.kind {
+                        DeviceKind::All => true,
+                        DeviceKind::Char => !block,
+                        DeviceKind::Block => block,
+                    };
+                    kind && rule.access().has(one)
+                        && rule.major.is_none_or(|number| number == major)
+                        && rule.minor.is_none_or(|number| number == minor)
+                };
+                rules.iter().rev().find(speaks).is_some_and(|rule| rule.allow)
+            })
     }
 }

@@ -45,6 +45,10 @@ pub enum CgroupError {
         "`{key}` is not a file of the v2 hierarchy that may be set: it must be the name of a file of an enabled controller, without `/`"
     )]
     Unified { key: String },
+    #[error(
+        "the device rule `{rule}` cuts a piece out of `{wider}`, which cgroup v1 cannot do; allow the pieces one by one"
+    )]
+    DeviceRules { rule: String, wider: String },
     #[error("{setting} is not there on cgroup v2, where this host has that controller")]
     OnlyV1 { setting: &'static str },
     #[error("`{asked}` is no size of huge pages; write it as `64KB`, `2MB` or `1GB`")]

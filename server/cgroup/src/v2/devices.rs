@@ -1,15 +1,15 @@
 //! Devices: a program in the kernel's own instructions that is asked at each open and
 //! mknod. bpf(2); kernel, bpf/standardization/instruction-set.rst
 
-use crate::devices::{Access, Exception, Policy};
+use crate::devices::{Access, DeviceKind, DeviceRule};
 use crate::error::CgroupError;
 use std::fs::File;
 use std::path::Path;
 use sys::cgroup_device::{attach, attached, detach, load};
 
-/// Puts a program for `policy` in the place of those that are there. The new one comes
+/// Puts a program for `rules` in the place of those that are there. The new one comes
 /// before the old ones go, so that at no moment there is none.
-pub(crate) fn set(dir: &Path, policy: &Policy) -> Result<(), CgroupError> {
+pub(crate) fn set(dir: &Path, rules: &[DeviceRule]) -> Result<(), CgroupError> {
     let failed = |doing| {
         move |source| CgroupError::DeviceProgram {
             doing,
@@ -22,7 +22,7 @@ pub(crate) fn set(dir: &Path, policy: &Policy) -> Result<(), CgroupError> {
         source,
     })?;
     let old = attached(&group).map_err(failed("look for"))?;
-    let program = load(&compile(policy)).map_err(failed("load"))?;
+    let program = load(&compile(rules)).map_err(failed("load"))?;
     attach(&group, &program).map_err(failed("attach"))?;
     for old in &old {
         detach(&group, old).map_err(failed("detach"))?;
@@ -39,13 +39,9 @@ const MAJOR: u8 = 4;
 const MINOR: u8 = 5;
 const SCRATCH: u8 = 6;
 
-/// linux/bpf.h: `BPF_DEVCG_*`
+/// linux/bpf.h: `BPF_DEVCG_DEV_*`
 const BLOCK: i32 = 1;
 const CHAR: i32 = 2;
-const MKNOD: i32 = 1;
-const READ: i32 = 2;
-const WRITE: i32 = 4;
-const ALL: i32 = MKNOD | READ | WRITE;
 
 /// Operations: class, size or source, and what is done.
 const LOAD_WORD: u8 = 0x61;
@@ -57,8 +53,8 @@ const JUMP_IF_NOT_EQUAL: u8 = 0x56;
 const JUMP_IF_EQUAL: u8 = 0x16;
 const EXIT: u8 = 0x95;
 
-/// The program: each exception in turn answers and ends, or is jumped over.
-pub(crate) fn compile(policy: &Policy) -> Vec<u64> {
+/// The program: the last rule is asked first. `ACCESS` holds what is not decided yet.
+fn compile(rules: &[DeviceRule]) -> Vec<u64> {
     // struct bpf_cgroup_dev_ctx: access << 16 | kind, major, minor
     let mut program = vec![
         instruction(LOAD_WORD, KIND, QUESTION, 0, 0),
@@ -68,43 +64,62 @@ pub(crate) fn compile(policy: &Policy) -> Vec<u64> {
         instruction(LOAD_WORD, MAJOR, QUESTION, 4, 0),
         instruction(LOAD_WORD, MINOR, QUESTION, 8, 0),
     ];
-    for exception in &policy.exceptions {
-        program.extend(exception_block(exception, policy.allow_by_default));
+    let mut by_default = false;
+    for rule in rules.iter().rev() {
+        if rule.is_everything() {
+            // Nothing before it counts.
+            by_default = rule.allow;
+            break;
+        }
+        program.extend(block_of(rule));
     }
-    program.extend(answer(policy.allow_by_default));
+    program.extend(answer(by_default));
     program
 }
 
-fn exception_block(exception: &Exception, allow_by_default: bool) -> Vec<u64> {
-    // (operation, register, number): each leaves the block when it holds.
-    let mut leave: Vec<(u8, u8, i32)> = vec![(JUMP_IF_NOT_EQUAL, KIND, if exception.block { BLOCK } else { CHAR })];
-    for (register, number) in [(MAJOR, exception.major), (MINOR, exception.minor)] {
-        if let Some(number) = number {
-            leave.push((JUMP_IF_NOT_EQUAL, register, number.cast_signed()));
-        }
-    }
-    let bits = bits(exception.access);
-    // Allowed is what asks for nothing beyond the exception; denied, what asks for any
-    // of it.
-    let access_test = if allow_by_default {
-        Some((bits, JUMP_IF_EQUAL))
-    } else if bits == ALL {
-        None
-    } else {
-        Some((ALL & !bits, JUMP_IF_NOT_EQUAL))
+/// Is left when the question is about another device; answers when it decides the rest.
+fn block_of(rule: &DeviceRule) -> Vec<u64> {
+    // (register, number): each leaves the block when they differ.
+    let kind = match rule.kind {
+        DeviceKind::All => None,
+        DeviceKind::Char => Some(CHAR),
+        DeviceKind::Block => Some(BLOCK),
     };
-    let mut block = Vec::new();
-    let length = leave.len() + access_test.map_or(0, |_| 3) + 2;
-    let distance = |at: usize| i16::try_from(length - at - 1).unwrap_or(i16::MAX);
-    for (operation, register, number) in leave {
-        block.push(instruction(operation, register, 0, distance(block.len()), number));
+    let tests: Vec<(u8, i32)> = [
+        (KIND, kind),
+        (MAJOR, rule.major.map(u32::cast_signed)),
+        (MINOR, rule.minor.map(u32::cast_signed)),
+    ]
+    .into_iter()
+    .filter_map(|(register, number)| Some((register, number?)))
+    .collect();
+    let bits = i32::from(rule.access().0);
+    let rest = i32::from(Access::ALL.without(rule.access()).0);
+    let [value, exit] = answer(rule.allow);
+    let decision = if rule.allow {
+        // What it allows needs no further word.
+        vec![
+            instruction(AND_NUMBER, ACCESS, 0, 0, rest),
+            instruction(JUMP_IF_NOT_EQUAL, ACCESS, 0, 2, 0),
+            value,
+            exit,
+        ]
+    } else {
+        vec![
+            instruction(MOVE_REGISTER, SCRATCH, ACCESS, 0, 0),
+            instruction(AND_NUMBER, SCRATCH, 0, 0, bits),
+            instruction(JUMP_IF_EQUAL, SCRATCH, 0, 2, 0),
+            value,
+            exit,
+        ]
+    };
+    let length = tests.len() + decision.len();
+    let mut block = Vec::with_capacity(length);
+    for (register, number) in tests {
+        let distance = i16::try_from(length - block.len() - 1).unwrap_or(i16::MAX);
+        block.push(instruction(JUMP_IF_NOT_EQUAL, register, 0, distance, number));
     }
-    if let Some((mask, jump)) = access_test {
-        block.push(instruction(MOVE_REGISTER, SCRATCH, ACCESS, 0, 0));
-        block.push(instruction(AND_NUMBER, SCRATCH, 0, 0, mask));
-        block.push(instruction(jump, SCRATCH, 0, distance(block.len()), 0));
-    }
-    block.extend(answer(!allow_by_default));
+    block.extend(decision);
     block
 }
 
@@ -113,10 +128,6 @@ fn answer(allow: bool) -> [u64; 2] {
         instruction(MOVE_NUMBER, ANSWER, 0, 0, i32::from(allow)),
         instruction(EXIT, 0, 0, 0, 0),
     ]
-}
-
-fn bits(access: Access) -> i32 {
-    i32::from(access.mknod) * MKNOD + i32::from(access.read) * READ + i32::from(access.write) * WRITE
 }
 
 /// struct bpf_insn, as it lies in memory.
@@ -134,8 +145,7 @@ fn instruction(operation: u8, to: u8, from: u8, offset: i16, number: i32) -> u64
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devices::DeviceRule;
-    use crate::devices::tests::{EVERYTHING, char_device};
+    use crate::devices::tests::{any_rule, judge};
     use proptest::prelude::*;
 
     /// Runs a program on one question, as the kernel would.
@@ -172,40 +182,16 @@ mod tests {
         }
     }
 
-    /// The policy said again, in words.
-    fn judge(policy: &Policy, block: bool, access: i32, major: u32, minor: u32) -> bool {
-        let meant = |exception: &&Exception| {
-            exception.block == block
-                && exception.major.is_none_or(|number| number == major)
-                && exception.minor.is_none_or(|number| number == minor)
-        };
-        let mut found = policy.exceptions.iter().filter(meant);
-        if policy.allow_by_default {
-            !found.any(|exception| bits(exception.access) & access != 0)
-        } else {
-            found.any(|exception| access & !bits(exception.access) == 0)
-        }
-    }
-
-    fn any_rule() -> impl Strategy<Value = DeviceRule> {
-        (any::<bool>(), 0u32..3, proptest::option::of(0u32..3), "[rwm]{1,3}")
-            .prop_map(|(allow, major, minor, access)| char_device(allow, major, minor, &access))
-    }
-
     proptest! {
         #[test]
-        fn the_program_answers_as_the_policy_says(
-            allow_first in any::<bool>(),
+        fn the_program_answers_as_the_rules_say(
             rules in proptest::collection::vec(any_rule(), 0..8),
-            access in 1i32..8, block in any::<bool>(), major in 0u32..4, minor in 0u32..4,
+            access in 1u8..8, block in any::<bool>(), major in 0u32..4, minor in 0u32..4,
         ) {
-            let mut list = vec![DeviceRule { allow: allow_first, ..EVERYTHING }];
-            list.extend(rules);
-            let policy = Policy::of(&list);
             let kind = if block { BLOCK } else { CHAR };
             prop_assert_eq!(
-                run(&compile(&policy), kind, access, major, minor),
-                judge(&policy, block, access, major, minor)
+                run(&compile(&rules), kind, i32::from(access), major, minor),
+                judge(&rules, block, Access(access), major, minor)
             );
         }
     }
