@@ -25,6 +25,9 @@ pub struct Stats {
     pub pids: u64,
     #[serde(default)]
     pub pids_limit: Option<u64>,
+    /// Processes and threads that were not made, for the limit on them.
+    #[serde(default)]
+    pub forks_refused: u64,
     pub io_read_rate: f64,
     pub io_write_rate: f64,
     pub network_received_rate: f64,

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// Holds some fifteen descriptors, and keeps the group from being nothing but a name.
+/// Holds some sixteen descriptors, and keeps the group from being nothing but a name.
 #[derive(Debug)]
 pub struct Sampler {
     /// For the message when the group is gone.
@@ -54,6 +54,7 @@ struct Memory {
 struct Pids {
     current: Option<File>,
     max: Option<File>,
+    events: Option<File>,
 }
 
 #[derive(Debug)]
@@ -84,6 +85,7 @@ impl Group {
                 Some((_, dir)) => Some(Pids {
                     current: open(&dir, "pids.current")?,
                     max: open(&dir, "pids.max")?,
+                    events: open(&dir, "pids.events")?,
                 }),
                 None => None,
             },
@@ -276,6 +278,8 @@ impl Reading<'_> {
     fn pids(&mut self, pids: &Pids, usage: &mut Usage) -> io::Result<()> {
         let current = self.text(pids.current.as_ref())?.to_owned();
         usage.take_pids(&current, self.text(pids.max.as_ref())?);
+        let events = self.text(pids.events.as_ref())?;
+        usage.forks_refused = control_file::keyed(events, "max").unwrap_or(0);
         Ok(())
     }
 
@@ -345,6 +349,7 @@ mod tests {
             ("memory.events", "low 0\noom 4\noom_kill 3\noom_group_kill 0\n"),
             ("pids.current", "7\n"),
             ("pids.max", "100\n"),
+            ("pids.events", "max 5\n"),
             ("io.stat", "8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n"),
             ("cpu.pressure", "some avg10=1.00 avg60=0.00 avg300=0.00 total=11\n"),
             ("memory.pressure", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"),
@@ -375,6 +380,7 @@ mod tests {
             swap_bytes: 300,
             pids: 7,
             pids_limit: Some(100),
+            forks_refused: 5,
             io_read_bytes: 10,
             io_write_bytes: 20,
             io_reads: 1,

@@ -26,6 +26,8 @@ pub struct Usage {
     pub swap_bytes: u64,
     pub pids: u64,
     pub pids_limit: Option<u64>,
+    /// Processes and threads that were not made, for the limit on them.
+    pub forks_refused: u64,
     pub io_read_bytes: u64,
     pub io_write_bytes: u64,
     pub io_reads: u64,

@@ -75,6 +75,7 @@ fn registry(front: &Front) -> Registry {
     let received = Family::<Labels, Whole>::default();
     let sent = Family::<Labels, Whole>::default();
     let killed = Family::<Labels, Whole>::default();
+    let refused = Family::<Labels, Whole>::default();
     for stats in &round.containers {
         let Ok(container) = front.engine.inspect(&stats.container) else {
             continue;
@@ -89,6 +90,7 @@ fn registry(front: &Front) -> Registry {
         limit.get_or_create(&labels).set(stats.memory.limit_bytes);
         pids.get_or_create(&labels).set(stats.pids);
         killed.get_or_create(&labels).set(stats.oom_kills);
+        refused.get_or_create(&labels).set(stats.forks_refused);
         if let Some(network) = &stats.network {
             received.get_or_create(&labels).set(network.received_bytes);
             sent.get_or_create(&labels).set(network.sent_bytes);
@@ -105,5 +107,10 @@ fn registry(front: &Front) -> Registry {
     }
     registry.register("container_processes", "Processes and threads", pids);
     registry.register("container_oom_kills", "Processes killed for want of memory", killed);
+    registry.register(
+        "container_forks_refused",
+        "Processes refused by the limit on them",
+        refused,
+    );
     registry
 }

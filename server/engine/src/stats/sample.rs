@@ -14,6 +14,8 @@ pub struct Stats {
     pub memory: MemoryUse,
     pub pids: u64,
     pub pids_limit: Option<u64>,
+    /// Processes and threads that were not made, for the limit on them.
+    pub forks_refused: u64,
     pub io: IoUse,
     /// `None` without a network of its own.
     pub network: Option<NetworkUse>,

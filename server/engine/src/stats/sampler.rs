@@ -126,6 +126,7 @@ fn stats(
         },
         pids: usage.pids,
         pids_limit: usage.pids_limit,
+        forks_refused: usage.forks_refused,
         io: IoUse {
             read_bytes: usage.io_read_bytes,
             write_bytes: usage.io_write_bytes,
