@@ -43,19 +43,27 @@ pub(crate) async fn recover(engine: &Arc<Inner>, same_boot: bool) -> Result<(), 
     let rows = store::containers::list(&mut *engine.database().read().await?).await?;
     let known: HashSet<ContainerId> = rows.iter().map(|row| row.id.clone()).collect();
     let mut work = JoinSet::new();
+    let mut keepers = Vec::new();
     for row in rows {
         if work.len() >= AT_ONCE {
-            work.join_next().await;
+            keepers.extend(work.join_next().await.and_then(Result::ok).flatten());
         }
         let engine = engine.clone();
         work.spawn(async move { recover_one(engine, row, same_boot).await });
     }
-    while work.join_next().await.is_some() {}
+    while let Some(looked_at) = work.join_next().await {
+        keepers.extend(looked_at.ok().flatten());
+    }
     remove_orphans(engine, known).await;
+    // Only now: what a container makes that is begun again belongs to nobody yet.
+    for keeper in keepers {
+        engine.tracker.spawn(keeper.keep());
+    }
     Ok(())
 }
 
-async fn recover_one(engine: Arc<Inner>, row: ContainerRecord, same_boot: bool) {
+/// What is to be kept, if it is still there.
+async fn recover_one(engine: Arc<Inner>, row: ContainerRecord, same_boot: bool) -> Option<Keeper> {
     let (id, phase) = (row.id.clone(), row.phase);
     let (mut keeper, handle) = Keeper::new(engine.clone(), row);
     engine.containers.insert(id.clone(), handle);
@@ -65,9 +73,9 @@ async fn recover_one(engine: Arc<Inner>, row: ContainerRecord, same_boot: bool) 
     };
     if flow == Flow::Removed {
         engine.containers.remove(&id);
-    } else {
-        engine.tracker.spawn(keeper.keep());
+        return None;
     }
+    Some(keeper)
 }
 
 impl Keeper {
