@@ -14,11 +14,17 @@ fn main() {
         .collect();
     files.sort();
     let mut code = String::from("pub(crate) const MIGRATIONS: &[(i64, &str, &str)] = &[\n");
+    let mut before = 0;
     for file in files {
         println!("cargo::rerun-if-changed={}", file.display());
         let stem = file.file_stem().and_then(|s| s.to_str()).expect("a name in UTF-8");
         let (number, title) = stem.split_once('_').expect("a name like 0001_title.sql");
         let number: i64 = number.parse().expect("a name that begins with a number");
+        assert!(
+            number > before,
+            "two migrations have the number {number}; give {stem} the next free one"
+        );
+        before = number;
         let path = fs::canonicalize(&file).expect("just listed");
         writeln!(
             code,
