@@ -204,13 +204,47 @@ impl Store {
         chain_id: &Digest,
         cancel: &CancellationToken,
     ) -> Result<u64, ImageError> {
+        let expected = Some((diff_id, chain_id));
+        self.unpack_new(layer, packed, packed_bytes, expected, cancel)
+            .map(|contents| contents.files_bytes)
+    }
+
+    /// Unpacks a lowest layer that nobody described: what comes out names it.
+    pub(crate) fn unpack_lowest(
+        &self,
+        layer: &Digest,
+        packed: impl io::Read + Send,
+        packed_bytes: u64,
+        cancel: &CancellationToken,
+    ) -> Result<Contents, ImageError> {
+        self.unpack_new(layer, packed, packed_bytes, None, cancel)
+    }
+
+    /// `expected`: the diff id it must have, and the chain id it gets.
+    fn unpack_new(
+        &self,
+        layer: &Digest,
+        packed: impl io::Read + Send,
+        packed_bytes: u64,
+        expected: Option<(&Digest, &Digest)>,
+        cancel: &CancellationToken,
+    ) -> Result<Contents, ImageError> {
         let new = self.snapshots.join(format!(".new-{}", random_name()));
-        let outcome = unpack_into(&new, layer, packed, packed_bytes, diff_id, cancel);
-        let named = outcome.and_then(|bytes| {
+        let outcome = unpack_into(
+            &new,
+            layer,
+            packed,
+            packed_bytes,
+            expected.map(|(diff_id, _)| diff_id),
+            cancel,
+        );
+        let named = outcome.and_then(|contents| {
+            // The lowest layer's chain id is its diff id.
+            let chain_id = expected.map_or(&contents.diff_id, |(_, chain_id)| chain_id);
             let place = self.snapshot(chain_id);
             self.content.settling.begin(Kind::Snapshot, chain_id.hex())?;
             match sys::unpack::rename_new(&new, &place) {
-                Ok(_) => Ok(bytes),
+                Ok(_) => Ok(contents),
                 Err(error) => Err(ImageError::file("name", place)(error)),
             }
         });
@@ -287,9 +321,9 @@ fn unpack_into(
     layer: &Digest,
     packed: impl io::Read + Send,
     packed_bytes: u64,
-    diff_id: &Digest,
+    diff_id: Option<&Digest>,
     cancel: &CancellationToken,
-) -> Result<u64, ImageError> {
+) -> Result<Contents, ImageError> {
     let root = new.join("fs");
     fs::create_dir_all(&root).map_err(ImageError::file("make", &root))?;
     open_to_all(&root).map_err(ImageError::file("open", &root))?;
@@ -298,20 +332,17 @@ fn unpack_into(
     if cancel.is_cancelled() {
         return Err(ImageError::Cancelled);
     }
-    let Contents {
-        diff_id: found,
-        files_bytes,
-    } = unpacked?;
-    if found != *diff_id {
+    let contents = unpacked?;
+    if let Some(expected) = diff_id.filter(|expected| **expected != contents.diff_id) {
         return Err(ImageError::Digest {
             what: "an unpacked layer",
-            expected: diff_id.clone(),
-            found,
+            expected: expected.clone(),
+            found: contents.diff_id,
         });
     }
     let size = new.join(SIZE_FILE);
-    fs::write(&size, format!("{files_bytes}\n")).map_err(ImageError::file("write", size))?;
-    Ok(files_bytes)
+    fs::write(&size, format!("{}\n", contents.files_bytes)).map_err(ImageError::file("write", size))?;
+    Ok(contents)
 }
 
 fn read_size(snapshot: &Path) -> Option<u64> {

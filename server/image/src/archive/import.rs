@@ -2,13 +2,15 @@
 
 use crate::config::changes;
 use crate::config::document::{ContainerConfig, Document, Step};
-use crate::layer::Unpacked;
+use crate::content::Ingest;
+use crate::growth::{End, Growth};
+use crate::layer::{Contents, Packing};
 use crate::pull::blocking;
 use crate::{Image, ImageError, Layer, Phase, Platform, Progress, Store};
 use model::Timestamp;
 use model::image::Digest;
-use sha2::{Digest as _, Sha256};
 use std::io::Read;
+use std::sync::Arc;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tokio_util::io::SyncIoBridge;
@@ -50,29 +52,20 @@ impl Store {
         let mut changed = ContainerConfig::default();
         changes::apply(&mut changed, &options.changes)?;
         progress.send_modify(|progress| progress.phase = Phase::Fetching);
-        let mut ingest = self.content.begin()?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            if cancel.is_cancelled() {
-                return Err(ImageError::Cancelled);
-            }
-            let count = tar.read(&mut buffer).map_err(ImageError::Read)?;
-            if count == 0 {
-                break;
-            }
-            ingest.write(&buffer[..count])?;
-            progress.send_modify(|progress| progress.bytes_done += count as u64);
-        }
-        let (digest, size) = ingest.commit(&self.content, None, "the root filesystem")?;
-        progress.send_modify(|progress| progress.phase = Phase::Extracting);
-        let diff_id = self.hash_unpacked(&digest, size)?;
-        let unpacked_bytes = match self.unpacked_bytes(&diff_id) {
-            Some(bytes) => bytes,
-            None => {
-                let packed = self.content.open_blob(&digest)?;
-                self.unpack_layer(&digest, packed, size, &diff_id, &diff_id, cancel)?
-            }
+        let mut head = Vec::new();
+        let read = (&mut tar).take(8).read_to_end(&mut head);
+        read.map_err(ImageError::Read)?;
+        let plain = Packing::of(&head) == Packing::Plain;
+        let mut tar = head.as_slice().chain(tar);
+        let (digest, size, contents) = if plain {
+            self.take_plain(&mut tar, progress, cancel)?
+        } else {
+            self.take_packed(&mut tar, progress, cancel)?
         };
+        let Contents {
+            diff_id,
+            files_bytes: unpacked_bytes,
+        } = contents;
         let layer = Layer {
             digest,
             diff_id: diff_id.clone(),
@@ -85,17 +78,73 @@ impl Store {
         Ok(image)
     }
 
-    fn hash_unpacked(&self, digest: &Digest, size: u64) -> Result<Digest, ImageError> {
-        let mut tar = Unpacked::new(self.content.open_blob(digest)?, size).map_err(ImageError::Read)?;
-        let mut hash = Sha256::new();
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            let count = tar.read(&mut buffer).map_err(ImageError::Read)?;
-            if count == 0 {
-                return Ok(Digest::from_sha256(hash.finalize().into()));
-            }
-            hash.update(&buffer[..count]);
+    /// Unpacked while it arrives.
+    fn take_plain(
+        &self,
+        tar: &mut impl Read,
+        progress: &watch::Sender<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<(Digest, u64, Contents), ImageError> {
+        let ingest = self.content.begin()?;
+        let growth = Arc::new(Growth::default());
+        let follower = ingest.follow(growth.clone())?;
+        let not_yet_known = Digest::from_sha256([0; 32]);
+        let (received, unpacked) = std::thread::scope(|scope| {
+            // Nothing grows by unpacking what is not packed.
+            let unpacking = scope.spawn(|| self.unpack_lowest(&not_yet_known, follower, u64::MAX, cancel));
+            let received = receive(tar, ingest, &growth, progress, cancel);
+            growth.end(if received.is_ok() { End::Whole } else { End::Broken });
+            let panicked = |_| Err(ImageError::Broken("unpacking panicked".to_owned()));
+            (received, unpacking.join().unwrap_or_else(panicked))
+        });
+        let (digest, size) = received?.commit(&self.content, None, "the root filesystem")?;
+        let contents = unpacked.map_err(|error| match error {
+            ImageError::Unpack { path, source, .. } => ImageError::Unpack {
+                layer: digest.clone(),
+                path,
+                source,
+            },
+            other => other,
+        })?;
+        Ok((digest, size, contents))
+    }
+
+    /// Unpacked when it is here, since only then is known how much may come out of it.
+    fn take_packed(
+        &self,
+        tar: &mut impl Read,
+        progress: &watch::Sender<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<(Digest, u64, Contents), ImageError> {
+        let received = receive(tar, self.content.begin()?, &Growth::default(), progress, cancel)?;
+        let (digest, size) = received.commit(&self.content, None, "the root filesystem")?;
+        progress.send_modify(|progress| progress.phase = Phase::Extracting);
+        let packed = self.content.open_blob(&digest)?;
+        let contents = self.unpack_lowest(&digest, packed, size, cancel)?;
+        Ok((digest, size, contents))
+    }
+}
+
+/// Writes down what comes, to its end.
+fn receive(
+    tar: &mut impl Read,
+    mut ingest: Ingest,
+    growth: &Growth,
+    progress: &watch::Sender<Progress>,
+    cancel: &CancellationToken,
+) -> Result<Ingest, ImageError> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        if cancel.is_cancelled() {
+            return Err(ImageError::Cancelled);
         }
+        let count = tar.read(&mut buffer).map_err(ImageError::Read)?;
+        if count == 0 {
+            return Ok(ingest);
+        }
+        ingest.write(&buffer[..count])?;
+        growth.reached(ingest.bytes());
+        progress.send_modify(|progress| progress.bytes_done += count as u64);
     }
 }
 
