@@ -289,7 +289,14 @@ impl Store {
         look: impl FnOnce(&Path, &Path) -> Result<T, ImageError>,
     ) -> Result<T, ImageError> {
         let new = self.snapshots.join(format!(".new-{}", random_name()));
-        let unpacked = unpack_into(&new, &layer.digest, packed, layer.size_bytes, &layer.diff_id, cancel);
+        let unpacked = unpack_into(
+            &new,
+            &layer.digest,
+            packed,
+            layer.size_bytes,
+            Some(&layer.diff_id),
+            cancel,
+        );
         let seen = unpacked.and_then(|_| look(&self.snapshot(&layer.chain_id).join("fs"), &new.join("fs")));
         if let Err(error) = fs::remove_dir_all(&new) {
             tracing::warn!(%error, path = %new.display(), "a layer to compare with is left until the next start");
