@@ -373,10 +373,108 @@ static int find_key(const char *name) {
     return 0;
 }
 
+/* ---- what is to be seen ----------------------------------------------------------- */
+
+extern char **environ;
+
+static void show_file(const char *path, const char *const *starts) {
+    char line[4096];
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        for (const char *const *start = starts; *start; start++)
+            if (!strncmp(line, *start, strlen(*start)))
+                printf("%s %s", strrchr(path, '/') + 1, line);
+    if (file)
+        fclose(file);
+}
+
+static void show_devices(const char *folder) {
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        char path[512];
+        struct stat found;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (entry->d_name[0] == '.' || lstat(path, &found) < 0)
+            continue;
+        unsigned kind = found.st_mode & S_IFMT;
+        if (kind == S_IFCHR || kind == S_IFBLK)
+            printf("dev %s %c %u:%u %o\n", path, kind == S_IFCHR ? 'c' : 'b', (unsigned)(found.st_rdev >> 8 & 0xfff),
+                   (unsigned)(found.st_rdev & 0xff), found.st_mode & 07777);
+        else
+            printf("dev %s %s\n", path, kind == S_IFDIR ? "directory" : kind == S_IFLNK ? "link" : "file");
+        if (kind == S_IFDIR)
+            show_devices(path);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+/* Files that are meant to be written and can be opened for it. */
+static void show_writable(const char *folder, int depth) {
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        char path[1024];
+        struct stat found;
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        int number = !strcmp(folder, "/proc") && entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+        if (entry->d_name[0] == '.' || number || lstat(path, &found) < 0)
+            continue;
+        if (S_ISREG(found.st_mode)) {
+            if (!(found.st_mode & 0222))
+                continue;
+            int file = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+            if (file >= 0) {
+                printf("writable %s\n", path);
+                close(file);
+            }
+        } else if (S_ISDIR(found.st_mode) && depth > 0)
+            show_writable(path, depth - 1);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+static int look(void) {
+    char path[64], target[512];
+    for (int fd = 0; fd < 4096; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length >= 0)
+            printf("fd %d %.*s\n", fd, (int)length, target);
+    }
+    for (char **variable = environ; *variable; variable++)
+        printf("env %s\n", *variable);
+    const char *status[] = {"Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp:", "SigIgn", "SigBlk", 0};
+    const char *all[] = {"", 0};
+    show_file("/proc/self/status", status);
+    show_file("/proc/self/oom_score_adj", all);
+    show_file("/proc/self/uid_map", all);
+    show_file("/proc/self/cgroup", all);
+    const char *kinds[] = {"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        snprintf(path, sizeof path, "/proc/self/ns/%s", kinds[i]);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length >= 0)
+            printf("ns %s %.*s\n", kinds[i], (int)length, target);
+    }
+    show_file("/proc/self/mountinfo", all);
+    printf("umask %o\n", umask(022));
+    printf("cwd %s\n", getcwd(target, sizeof target) ? target : "none");
+    show_devices("/dev");
+    show_writable("/proc", 6);
+    show_writable("/sys", 6);
+    fflush(stdout);
+    return 0;
+}
+
 int main(int count, char **arguments) {
     const char *what = count > 1 ? arguments[1] : "";
     if (!strcmp(what, "calls"))
         return calls();
+    if (!strcmp(what, "look"))
+        return look();
     if (!strcmp(what, "overwrite"))
         return overwrite();
     if (!strcmp(what, "spy"))

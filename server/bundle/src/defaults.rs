@@ -43,7 +43,16 @@ pub fn mounts(writable_sys: bool, writable_groups: bool) -> Vec<Value> {
             "/dev/pts",
             "devpts",
             "devpts",
-            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+            // The kernel has some thousands for all: one container may not take them.
+            &[
+                "nosuid",
+                "noexec",
+                "newinstance",
+                "ptmxmode=0666",
+                "mode=0620",
+                "gid=5",
+                "max=1024",
+            ],
         ),
         mount(
             "/sys",

@@ -18,6 +18,7 @@ pub(crate) struct Given {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) run_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
+    pub(crate) allowed_host: Option<Vec<String>>,
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) admin_password_file: Option<PathBuf>,
     pub(crate) cgroup_parent: Option<String>,
@@ -45,6 +46,7 @@ impl Given {
             data_dir: self.data_dir.or(other.data_dir),
             run_dir: self.run_dir.or(other.run_dir),
             listen: self.listen.or(other.listen),
+            allowed_host: self.allowed_host.or(other.allowed_host),
             docker_socket: self.docker_socket.or(other.docker_socket),
             admin_password_file: self.admin_password_file.or(other.admin_password_file),
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) run_dir: PathBuf,
     pub(crate) listen: SocketAddr,
+    pub(crate) allowed_hosts: Vec<String>,
     /// `None` is off.
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) admin_password_file: Option<PathBuf>,
@@ -93,6 +96,7 @@ impl Config {
             listen: listen
                 .parse()
                 .with_context(|| format!("`{listen}` is not an address to listen on such as `127.0.0.1:8420`"))?,
+            allowed_hosts: given.allowed_host.unwrap_or_default(),
             docker_socket,
             admin_password_file: given.admin_password_file,
             cgroup_parent,

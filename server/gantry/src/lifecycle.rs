@@ -73,6 +73,9 @@ async fn run(config: Config, stop_containers: bool) -> anyhow::Result<()> {
         setup_code: code,
         panel: embedded::panel_file,
         listens_on: address,
+        allowed_hosts: config.allowed_hosts.clone(),
+        // The rest of the descriptors is for containers.
+        most_connections: sys::host::descriptor_limit().midpoint(0).clamp(64, 8192),
         stop: stop.clone(),
         check: {
             let data_dir = config.data_dir.clone();

@@ -77,7 +77,8 @@ impl Host {
             .expect("a writable log");
         let mut server = Command::new(&self.program)
             .arg("serve")
-            .args(["--listen", "127.0.0.1:0", "--log-level", "info"])
+            .args(["--listen", "127.0.0.1:0"])
+            .args(self.log_level())
             .arg("--data-dir")
             .arg(self.data_dir())
             .arg("--run-dir")
@@ -114,6 +115,15 @@ impl Host {
         let address = line.strip_prefix("ready http://");
         let address = address.unwrap_or_else(|| panic!("the server said `{line}`"));
         address.clone_into(&mut self.address);
+    }
+
+    /// Unless the test says how much is logged.
+    fn log_level(&self) -> &'static [&'static str] {
+        if self.options.switches.iter().any(|switch| switch == "--log-level") {
+            &[]
+        } else {
+            &["--log-level", "info"]
+        }
     }
 
     /// Ends the server at once, as a crash does; containers go on.

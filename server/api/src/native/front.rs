@@ -16,6 +16,11 @@ pub struct Parts {
     pub setup_code: Option<String>,
     pub panel: panel::Files,
     pub listens_on: SocketAddr,
+    /// Names that the server may be asked under besides its addresses; with none, a server
+    /// that does not listen on loopback takes any.
+    pub allowed_hosts: Vec<String>,
+    /// At once.
+    pub most_connections: usize,
     /// Ends streams and sockets when the server ends.
     pub stop: CancellationToken,
     /// Looks at the host; takes a while, and blocks.

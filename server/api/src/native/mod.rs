@@ -4,15 +4,18 @@
 //! | to find | look in |
 //! | --- | --- |
 //! | who may ask | `guard` |
+//! | by which names, over how many connections | `host_name`, `connections` |
 //! | errors | `problem` |
 //! | containers, images … | the module of that name |
 //! | everything live | `socket` |
 
 mod body;
+mod connections;
 mod container;
 mod event;
 mod front;
 mod guard;
+mod host_name;
 mod idempotency;
 mod image;
 mod image_care;
@@ -41,7 +44,6 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use problem::Failure;
-use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -53,10 +55,9 @@ const LARGEST_JSON: usize = 4 << 20;
 
 /// Answers on `listener` until `stop`, then ends what is under way.
 pub async fn serve(listener: TcpListener, front: Front, stop: CancellationToken) -> std::io::Result<()> {
-    let service = router(front).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    let most = front.most_connections;
+    connections::serve(listener, router(front), most, stop).await;
+    Ok(())
 }
 
 fn router(front: Front) -> Router {
@@ -73,6 +74,7 @@ fn router(front: Front) -> Router {
         .merge(metrics::routes().layer(from_fn_with_state(front.clone(), guard::known_callers)))
         .fallback(panel)
         .layer(from_fn(guard::same_site))
+        .layer(from_fn_with_state(front.clone(), host_name::known_names))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::secure_answers))
         .layer(from_fn(layers::name_requests))
@@ -103,9 +105,12 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .routes(routes!(people::users, people::create_user))
         .routes(routes!(people::change_user, people::remove_user))
         .layer(from_fn_with_state(front.clone(), guard::known_callers));
-    OpenApiRouter::with_openapi(openapi::document())
+    let open = OpenApiRouter::new()
         .routes(routes!(session::setup, session::set_up))
         .routes(routes!(session::sign_in))
+        .layer(from_fn(connections::soon));
+    OpenApiRouter::with_openapi(openapi::document())
+        .merge(open)
         .merge(account)
         .merge(known)
 }

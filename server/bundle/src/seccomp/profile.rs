@@ -27,7 +27,7 @@ pub struct Profile {
 #[serde(rename_all = "camelCase")]
 pub struct ArchMap {
     pub architecture: Arch,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub sub_architectures: Vec<Arch>,
 }
 
@@ -83,7 +83,7 @@ impl Profile {
 }
 
 /// Profiles made by programs have `null` where a list is empty.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<LinuxSeccompArg>, D::Error> {
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
@@ -102,6 +102,8 @@ mod tests {
 
     #[test]
     fn profiles_made_by_programs_are_read() {
+        let mapped = r#"{"defaultAction": "SCMP_ACT_ALLOW", "archMap": [{"architecture": "SCMP_ARCH_RISCV64", "subArchitectures": null}]}"#;
+        assert!(Profile::parse(mapped).unwrap().arch_map[0].sub_architectures.is_empty());
         let json = r#"{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "whatever": 1,
             "syscalls": [{"name": "mkdir", "action": "SCMP_ACT_ERRNO", "args": null, "comment": "", "includes": {}, "excludes": {}}]}"#;
         let profile = Profile::parse(json).unwrap();

@@ -10,7 +10,10 @@ mod descriptors;
 mod devices;
 mod hostile;
 mod kernel;
+#[path = "../../../../tests/attacks/masked.rs"]
+mod masked;
 mod mounts;
 mod processes;
 mod rights;
 mod users;
+mod visible;

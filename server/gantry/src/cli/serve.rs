@@ -18,6 +18,9 @@ pub(crate) struct Serve {
     /// Panel and native API; port 0 picks a free one
     #[arg(long, value_name = "ADDR", env = "GANTRY_LISTEN")]
     listen: Option<String>,
+    /// A name the server may be asked under, such as that of a proxy; repeatable
+    #[arg(long, value_name = "NAME", env = "GANTRY_ALLOWED_HOST", value_delimiter = ',')]
+    allowed_host: Option<Vec<String>>,
     /// Docker Engine API; `none` turns it off
     #[arg(long, value_name = "PATH", env = "GANTRY_DOCKER_SOCKET")]
     docker_socket: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl Serve {
             data_dir: self.data_dir,
             run_dir: self.run_dir,
             listen: self.listen,
+            allowed_host: self.allowed_host,
             docker_socket: self.docker_socket,
             admin_password_file: self.admin_password_file,
             cgroup_parent: self.cgroup_parent,
