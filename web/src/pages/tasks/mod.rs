@@ -98,6 +98,10 @@ fn layer(layer: LayerProgress) -> AnyView {
             [size(layer.bytes_done), size(layer.bytes_total)].join(" of "),
             share(layer.bytes_done, layer.bytes_total),
         ),
+        LayerState::Uploading => (
+            ["sent ", &size(layer.bytes_done), " of ", &size(layer.bytes_total)].concat(),
+            share(layer.bytes_done, layer.bytes_total),
+        ),
         LayerState::Verifying => ("Verifying".to_owned(), Some(1.0)),
         LayerState::Extracting => ("Extracting".to_owned(), share(layer.bytes_done, layer.bytes_total)),
         LayerState::Done => ("Done".to_owned(), Some(1.0)),

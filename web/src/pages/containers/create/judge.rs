@@ -292,7 +292,11 @@ fn storage(draft: &Draft, judged: &mut Judged) {
     {
         judged.request.log = Some(LogOptions {
             keep_bytes,
+            segments: None,
+            compress: draft.is_on("log_compress"),
             non_blocking: draft.is_on("log_non_blocking"),
+            buffer_bytes: None,
+            off: false,
         });
     }
 }

@@ -305,6 +305,7 @@ fn more_limits(form: Form) -> AnyView {
             {text(form, "memory_and_swap", "Memory and swap", "no limit", "Together, above the memory limit.", "")}
             {text(form, "log_keep", "Log kept", "512 MiB", "The oldest lines go first.", "")}
         </div>
+        {switch(form, "log_compress", "Pack old lines", "Files of the log that are full are compressed; every line stays readable.")}
         {switch(form, "log_non_blocking", "Never wait for the log", "Lines a slow disk cannot take are dropped and counted.")}
         {rows(form, "rlimits", "Limits of each process", "Limit", &RLIMIT)}
     }
