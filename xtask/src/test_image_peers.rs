@@ -42,6 +42,8 @@ pub(crate) fn run_apart(arguments: &[String]) -> Result<()> {
             .args(["images_run_wherever", "--nocapture"])
             .current_dir(folder)
             .env("IMAGE_PEERS", "1")
+            .env("CGROUP_PARENT", apart::cgroup_parent(dir))
+            .env("RUNC", peers::runc()?.command().get_program())
             .env("DOCKER_REGISTRY", packages::unpack(&packages::UNPACKED[0])?)
             .env("DOCKER_CLI", packages::unpack(&packages::UNPACKED[1])?)
             .env("DOCKER_PEER", dockerd.socket()),
