@@ -23,10 +23,17 @@ async fn an_image_is_pulled_from_a_real_registry_and_runs() {
     assert_eq!(task.state, TaskState::Done, "{task:?}");
     let layers = task.progress.expect("progress").layers;
     assert_eq!(layers.len(), 2);
-    assert!(
-        layers.iter().any(|layer| layer.state == LayerState::AlreadyHere),
-        "the lower layer was here: {layers:?}"
-    );
+    assert!(layers.iter().all(|layer| layer.state == LayerState::Done), "{layers:?}");
+    let other = registry
+        .push(&image.clone().with_files(&[("etc/more", b"more\n")]), "team/web:2")
+        .await;
+    let task: Task = api
+        .send(Method::POST, "/images/pull", &json!({ "reference": other }))
+        .await
+        .expect("it begins");
+    let layers = api.finish(task).await.progress.expect("progress").layers;
+    let here = layers.iter().filter(|layer| layer.state == LayerState::AlreadyHere);
+    assert_eq!(here.count(), 2, "what both share was here: {layers:?}");
     let new = shared::create::NewContainer {
         image: name.clone(),
         command: None,

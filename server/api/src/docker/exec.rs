@@ -107,7 +107,7 @@ pub(super) async fn start(
             return Err(hijack::must_upgrade());
         }
         return match engine.exec_start(&id, false, size).await? {
-            Some(attached) => Ok(hijack::plain(attached, terminal)),
+            Some(attached) => Ok(hijack::plain(attached, terminal, code_is_known(engine, id))),
             None => Ok(StatusCode::OK.into_response()),
         };
     };
@@ -116,8 +116,7 @@ pub(super) async fn start(
             if let Some(attached) = attached
                 && hijack::join(&mut client, attached, input).await? == Ended::ByOutput
             {
-                // Clients ask for the exit code as soon as the stream ends.
-                let _ = tokio::time::timeout(CODE_WITHIN, engine.exec_wait(&id)).await;
+                code_is_known(engine, id).await;
             }
             hijack::end(client).await
         })),
@@ -137,6 +136,11 @@ pub(super) async fn start(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Clients ask for the exit code as soon as the stream ends.
+async fn code_is_known(engine: Engine, id: ExecId) {
+    let _ = tokio::time::timeout(CODE_WITHIN, engine.exec_wait(&id)).await;
 }
 
 /// `POST /exec/{id}/resize`

@@ -7,6 +7,7 @@ use axum::http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::Attached;
+use futures_util::{StreamExt as _, stream};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -72,9 +73,15 @@ where
     response
 }
 
-/// For clients that only listen and did not ask for the connection.
-pub(super) fn plain(attached: Attached, terminal: bool) -> Response {
-    let body = Body::from_stream(ReaderStream::new(attached));
+/// For clients that only listen and did not ask for the connection. The answer ends
+/// when `settled` has.
+pub(super) fn plain(
+    attached: Attached,
+    terminal: bool,
+    settled: impl Future<Output = ()> + Send + 'static,
+) -> Response {
+    let end = stream::once(settled).filter_map(async |()| None);
+    let body = Body::from_stream(ReaderStream::new(attached).chain(end));
     ([(CONTENT_TYPE, content_type(terminal))], body).into_response()
 }
 

@@ -51,7 +51,12 @@ impl Engine {
             }
         }
         let _lease = self.inner.leases.hold().await;
-        let second = self.look_at(running, &rows).await?;
+        let mut second = self.look_at(running, &rows).await?;
+        if !second.damages.is_empty() {
+            // What is unpacked could not be judged before its packed bytes were whole again.
+            self.mend(running, &second, &rows).await?;
+            second = self.look_at(running, &rows).await?;
+        }
         if second.damages.is_empty() {
             return Ok(Vec::new());
         }

@@ -116,7 +116,9 @@ impl Pull<'_> {
         let (fetched, unpacked) = tokio::join!(fetching, self.unpack(layer, place, follower, Some(growth.clone())));
         // A blob that is not what was promised is why it does not unpack.
         fetched?;
-        unpacked
+        unpacked?;
+        self.show(place.number, LayerState::Done, 0);
+        Ok(())
     }
 
     /// From a blob that was here. Should it be damaged, it is fetched again.

@@ -71,7 +71,11 @@ pub(in crate::docker) async fn attach(
         return Err(hijack::must_upgrade());
     }
     match (history, joining) {
-        (None, Some(joining)) => Ok(hijack::plain(joining.attached().await?, terminal)),
+        (None, Some(joining)) => Ok(hijack::plain(
+            joining.attached().await?,
+            terminal,
+            std::future::ready(()),
+        )),
         (Some((logs, wanted)), None) => {
             let body = stream::body(move |sender| async move { logs::send_history(&logs, &wanted, &sender).await });
             Ok(([(CONTENT_TYPE, hijack::content_type(terminal))], body).into_response())

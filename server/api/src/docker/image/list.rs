@@ -45,9 +45,9 @@ pub(in crate::docker) async fn list(State(engine): State<Engine>, query: Query) 
             let mut row = row(image);
             if filters.has("reference") {
                 let mut named = image.clone();
-                named
-                    .tags
-                    .retain(|tag| filters.allows("reference", |pattern| is_like(tag, pattern)));
+                let allowed = |name: &Reference| filters.allows("reference", |pattern| is_like(name, pattern));
+                named.tags.retain(allowed);
+                named.digests.retain(allowed);
                 row["RepoTags"] = tags(&named).into();
                 row["RepoDigests"] = json!(digests(&named));
             }
