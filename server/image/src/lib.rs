@@ -18,6 +18,7 @@ mod commit;
 mod config;
 mod content;
 mod disk_size;
+mod download;
 mod error;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
@@ -30,6 +31,7 @@ mod pull;
 mod push;
 mod registry;
 mod settling;
+mod stack;
 mod store;
 mod verify;
 
@@ -39,8 +41,9 @@ pub use commit::CommitOptions;
 pub use config::changes::apply as changes_of_config;
 pub use config::document;
 pub use config::{History, ParsedConfig};
+pub use download::Downloaded;
 pub use error::ImageError;
-pub use layer::{ChangeKind, Packing, changes, extract, write_children, write_entry, write_tree};
+pub use layer::{ChangeKind, Packing, Unpacked, changes, extract, is_tar, write_children, write_entry, write_tree};
 pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Mirror, PullOptions, Pulled};

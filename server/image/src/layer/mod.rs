@@ -15,10 +15,9 @@ pub use compare::{ChangeKind, changes};
 pub(crate) use difference::{Difference, difference};
 pub use extract::extract;
 pub(crate) use pack::{Changes, pack};
-pub use packing::Packing;
-pub(crate) use packing::{Packed, Unpacked};
+pub(crate) use packing::Packed;
+pub use packing::{Packing, Unpacked, is_tar};
 pub use tree::{write_children, write_entry, write_tree};
-
 pub(crate) use unpack::{Contents, unpack};
 
 use model::image::Digest;

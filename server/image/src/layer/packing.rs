@@ -96,8 +96,9 @@ impl<W: Write> Write for Packed<W> {
     }
 }
 
-/// The bytes of a tar, out of gzip, zstd or nothing at all.
-pub(crate) struct Unpacked<R: Read> {
+/// The bytes of a tar, out of gzip, zstd, bzip2, xz or nothing at all, told from the
+/// first bytes; within bounds, so that a bomb does not go off.
+pub struct Unpacked<R: Read> {
     inner: Inner<R>,
     packed_bytes: u64,
     bytes: u64,
@@ -107,13 +108,21 @@ enum Inner<R: Read> {
     Plain(BufReader<R>),
     Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<R>>>),
     Zstd(zstd::Decoder<'static, BufReader<R>>),
+    Bzip2(Box<bzip2::bufread::MultiBzDecoder<BufReader<R>>>),
+    Xz(Box<lzma_rust2::XzReader<BufReader<R>>>),
 }
 
 impl<R: Read> Unpacked<R> {
-    /// `packed_bytes`: how much there is to read.
-    pub(crate) fn new(from: R, packed_bytes: u64) -> io::Result<Self> {
+    /// `packed_bytes`: how much there is to read; `u64::MAX` where nobody knows.
+    pub fn new(from: R, packed_bytes: u64) -> io::Result<Self> {
         let mut from = BufReader::with_capacity(128 << 10, from);
-        let inner = match Packing::of(from.fill_buf()?) {
+        let head = from.fill_buf()?;
+        // bzip2's own manual, "File format"; the .xz file format, 2.1.1.1.
+        let is_bzip2 = head.starts_with(b"BZh");
+        let is_xz = head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]);
+        let inner = match Packing::of(head) {
+            Packing::Plain if is_bzip2 => Inner::Bzip2(Box::new(bzip2::bufread::MultiBzDecoder::new(from))),
+            Packing::Plain if is_xz => Inner::Xz(Box::new(lzma_rust2::XzReader::new(from, true))),
             Packing::Gzip => Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(from))),
             Packing::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(from)?),
             Packing::Plain => Inner::Plain(from),
@@ -132,6 +141,8 @@ impl<R: Read> Read for Unpacked<R> {
             Inner::Plain(from) => from.read(buffer),
             Inner::Gzip(from) => from.read(buffer),
             Inner::Zstd(from) => from.read(buffer),
+            Inner::Bzip2(from) => from.read(buffer),
+            Inner::Xz(from) => from.read(buffer),
         }?;
         self.bytes += count as u64;
         let ratio_broken = self.bytes > RATIO_FROM_BYTES && self.bytes / self.packed_bytes.max(1) > MOST_RATIO;
@@ -143,6 +154,23 @@ impl<R: Read> Read for Unpacked<R> {
         }
         Ok(count)
     }
+}
+
+/// Whether the file is a tar, packed or not. The place in the file is its beginning
+/// afterwards.
+pub fn is_tar(mut file: &std::fs::File) -> bool {
+    use std::io::Seek as _;
+    let looks = |file| -> io::Result<bool> {
+        let mut block = [0; 512];
+        Unpacked::new(file, u64::MAX)?.read_exact(&mut block)?;
+        let mut header = tar::Header::new_old();
+        header.as_mut_bytes().copy_from_slice(&block);
+        let wanted = header.cksum();
+        header.set_cksum();
+        Ok(block[0] != 0 && wanted.ok() == header.cksum().ok())
+    };
+    let found = looks(file).unwrap_or(false);
+    file.rewind().is_ok() && found
 }
 
 #[cfg(test)]
