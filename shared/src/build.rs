@@ -26,6 +26,10 @@ pub struct NewBuild {
     /// By id, for `RUN --mount=type=secret`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
+    /// Sockets of ssh agents on the host, by id, for `RUN --mount=type=ssh`; needs the
+    /// role `admin`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ssh: BTreeMap<String, String>,
     /// Runs every step.
     pub no_cache: bool,
     /// Asks the registry for base images even when they are here.
@@ -81,6 +85,16 @@ pub struct Details {
     pub build: Build,
     pub dockerfile: String,
     pub steps: Vec<Step>,
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that works and is perhaps not meant so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Warning {
+    pub line: u32,
+    pub message: String,
 }
 
 /// A step, or what is known of it so far.
@@ -127,6 +141,7 @@ pub enum StepState {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Line {
     pub seq: u64,
+    /// 0 is the builder itself.
     pub step: u32,
     pub time: String,
     pub text: String,
@@ -138,4 +153,38 @@ pub struct Line {
 pub struct LinePage {
     pub lines: Vec<Line>,
     pub next: u64,
+}
+
+/// What a step made, remembered under the key of all it depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CacheEntry {
+    pub key: String,
+    /// The step.
+    pub title: String,
+    pub created: String,
+    pub used: String,
+    pub uses: u64,
+    /// Of its own layer, unpacked; also where an image has it, too.
+    pub size_bytes: u64,
+}
+
+/// What of the cache is to go; without limits, all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct CachePrune {
+    /// Only what was not used for so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_for_s: Option<u64>,
+    /// Until what is left takes no more than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CachePruned {
+    pub entries: u64,
+    pub freed_bytes: u64,
 }

@@ -63,9 +63,11 @@
 //! | `POST /registries/{host}/check` | | [`registry::Verdict`] |
 //! | `POST /registries/import` | a Docker `config.json` | [`list::List`] of [`registry::Registry`] |
 //! | `GET /builds`, `GET /builds/{id}` | | [`list::List`] of [`build::Build`], [`build::Details`] |
-//! | `POST /builds` | [`build::NewBuild`] as JSON; or a tar with it in `?options=` | 202 [`build::Build`] |
+//! | `POST /builds` | [`build::NewBuild`] as JSON; or a tar with it in `?options=`; or a form with the parts `options` and `context` | 202 [`build::Build`] |
 //! | `POST /builds/{id}/cancel`, `DELETE /builds/{id}` | | 202, 204 |
 //! | `GET /builds/{id}/log?from&max&step` | | [`build::LinePage`] |
+//! | `GET /builds/{id}/log/follow?from&step` | | JSON lines of [`build::Line`], for `curl -N` |
+//! | `GET /builds/cache`, `POST /builds/cache/prune` | [`build::CachePrune`] | [`list::List`] of [`build::CacheEntry`], [`build::CachePruned`] |
 //! | `GET /tasks`, `GET /tasks/{id}`, `POST /tasks/{id}/cancel` | | [`list::List`] of [`task::Task`], [`task::Task`], 202 |
 //! | `GET /volumes`, `POST /volumes`, `GET /volumes/{name}`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
 //! | `GET /networks` | | [`list::List`] of [`network::Network`] |

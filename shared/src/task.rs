@@ -33,6 +33,7 @@ pub enum TaskKind {
     Import,
     Verify,
     Push,
+    Build,
     Other,
 }
 

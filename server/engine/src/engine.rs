@@ -2,6 +2,7 @@
 
 use crate::addresses::Addresses;
 use crate::blocking::blocking;
+use crate::builds::Builds;
 use crate::containers::recover::recover;
 use crate::containers::registry::Registry;
 use crate::containers::request::AndThen;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
     pub(crate) tasks: Tasks,
+    pub(crate) builds: Builds,
     pub(crate) stats: Hub,
     pub(crate) log_watcher: Watcher,
     /// Everything that runs beside requests is started through it.
@@ -139,6 +141,7 @@ impl Engine {
             containers: Registry::default(),
             execs: Execs::default(),
             tasks: Tasks::default(),
+            builds: Builds::default(),
             stats: Hub::default(),
             log_watcher: Watcher::start(ending.clone()).doing(|| "watch logs".to_owned())?,
             tracker: TaskTracker::new(),
@@ -147,6 +150,7 @@ impl Engine {
             _locks: locks,
         });
         recover(&engine, boot.is_same).await?;
+        crate::builds::sweep(&engine).await?;
         boot.keep(&database).await?;
         engine.tracker.spawn(stats::keep_sampling(engine.clone()));
         let engine = Self { inner: engine };

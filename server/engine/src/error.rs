@@ -42,6 +42,14 @@ pub enum EngineError {
         kind: Kind,
         reason: String,
     },
+    /// A build that did not become an image. `code` is the exit code of the command it
+    /// ended with.
+    #[error("{reason}")]
+    Build {
+        kind: Kind,
+        reason: String,
+        code: Option<i32>,
+    },
     #[error("{0} was cancelled")]
     Cancelled(String),
     #[error("{what} took longer than {limit_s} s")]
@@ -89,7 +97,7 @@ impl EngineError {
             Self::NotFound { .. } | Self::ImageMissing(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid(_) => Kind::Invalid,
             Self::Taken { .. } | Self::Refused { .. } | Self::InUse { .. } | Self::Conflict(_) => Kind::Conflict,
-            Self::Image { kind, .. } => *kind,
+            Self::Image { kind, .. } | Self::Build { kind, .. } => *kind,
             Self::Cancelled(_) => Kind::Cancelled,
             Self::TimedOut { .. } => Kind::TimedOut,
             Self::Ending => Kind::Unavailable,
@@ -117,6 +125,7 @@ impl EngineError {
             Self::StartFailed { .. } => "start_failed",
             Self::ExecFailed { .. } => "exec_failed",
             Self::Image { .. } => "image_failed",
+            Self::Build { .. } => "build_failed",
             Self::Cancelled(_) => "cancelled",
             Self::TimedOut { .. } => "timed_out",
             Self::Ending => "ending",

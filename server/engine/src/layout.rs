@@ -65,6 +65,24 @@ impl Layout {
         self.volumes().join(name)
     }
 
+    /// What builds make on the way, by id; swept at every start.
+    pub(crate) fn build_work(&self) -> PathBuf {
+        self.data.join("builds/work")
+    }
+
+    /// What `RUN --mount=type=cache` keeps.
+    pub(crate) fn build_caches(&self) -> PathBuf {
+        self.data.join("builds/caches")
+    }
+
+    pub(crate) fn build_logs(&self) -> PathBuf {
+        self.data.join("builds/logs")
+    }
+
+    pub(crate) fn build_log(&self, id: &str) -> PathBuf {
+        self.build_logs().join(id)
+    }
+
     pub(crate) fn container(&self, id: &ContainerId) -> ContainerDirs {
         ContainerDirs {
             dir: self.containers().join(id.as_str()),

@@ -17,6 +17,7 @@
 //! | pulls, pushes and other long work | `tasks`, `images` |
 //! | registries and what signs in there | `registries`, `vault` |
 //! | ids of containers in user namespaces | `ids` |
+//! | images made from Dockerfiles | `builds` |
 //! | changes and their events | `journal` |
 //! | talking with shims, starting them | `shim`, `spawn` |
 //!
@@ -27,6 +28,7 @@
 mod addresses;
 mod attach;
 mod blocking;
+mod builds;
 mod clock;
 mod containers;
 mod engine;
@@ -50,6 +52,10 @@ mod vault;
 mod volumes;
 
 pub use attach::{AttachOptions, Attached, Attaching};
+pub use builds::{
+    Build, BuildLine, BuildLog, BuildNetwork, BuildState, BuildStep, CacheEntry, CachePruned, FileChoice, LineStream,
+    NewBuild, Secret, StepState,
+};
 pub use containers::new::{Created, NewContainer, RemoveOptions};
 pub use containers::view::{
     Container, ContainerList, ExitInfo, Health, HealthStatus, ProbeResult, ProcessInfo, Snapshot, WaitCondition,

@@ -55,6 +55,7 @@ pub enum TaskKind {
     Import,
     Verify,
     Push,
+    Build,
 }
 
 impl TaskKind {
@@ -65,6 +66,7 @@ impl TaskKind {
             Self::Import => "import",
             Self::Verify => "verify",
             Self::Push => "push",
+            Self::Build => "build",
         }
     }
 }

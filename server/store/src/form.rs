@@ -1,6 +1,7 @@
 //! The JSON that some columns hold. Fields may be added with a default; a
 //! change of meaning needs a migration.
 
+pub(crate) mod build;
 pub(crate) mod endpoint;
 pub(crate) mod limits;
 pub(crate) mod mount;

@@ -6,6 +6,8 @@
 //! [`StoreError::Taken`]. Rows that cannot be read name table, row and column.
 #![forbid(unsafe_code)]
 
+pub mod build_cache;
+pub mod builds;
 pub mod containers;
 mod database;
 mod error;

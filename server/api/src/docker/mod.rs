@@ -8,6 +8,7 @@
 //! - Fields that are not known are ignored, as `dockerd` does; a known field that would
 //!   change what the user gets is honoured, or refused by its name.
 
+mod build;
 mod container;
 mod exec;
 mod filters;
@@ -114,7 +115,8 @@ fn the_rest() -> Router<Engine> {
         .route("/info", get(system::info::info))
         .route("/events", get(system::events::events))
         .route("/system/df", get(system::df::df))
-        .route("/build/prune", post(image::remove::prune_build_cache))
+        .route("/build", post(build::build))
+        .route("/build/prune", post(build::prune))
         .route("/plugins", get(system::plugins::list))
         .route("/plugins/{*name}", get(system::plugins::inspect))
         .route("/networks", get(network::list))

@@ -11,6 +11,7 @@
 
 mod body;
 mod connections;
+mod build;
 mod container;
 mod event;
 mod front;
@@ -92,6 +93,7 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .routes(routes!(people::remove_token))
         .layer(from_fn_with_state(front.clone(), guard::own_account));
     let known = OpenApiRouter::new()
+        .merge(build::routes())
         .merge(container::routes())
         .merge(event::routes())
         .merge(image::routes())

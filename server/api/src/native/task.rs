@@ -81,6 +81,7 @@ pub(super) fn shown(task: &Engines) -> Task {
         Kinds::Import => (TaskKind::Import, "Import"),
         Kinds::Verify => (TaskKind::Verify, "Verify"),
         Kinds::Push => (TaskKind::Push, "Push"),
+        Kinds::Build => (TaskKind::Build, "Build"),
     };
     Task {
         id: task.id.to_string(),

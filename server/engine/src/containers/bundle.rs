@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 /// Writes `config.json`.
-pub(super) fn write(
+pub(crate) fn write(
     dirs: &ContainerDirs,
     id: &ContainerId,
     spec: &Spec,

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// directories anew.
 ///
 /// `owner` has what is made on the disk, where that is seen as it is.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     overlay: &Overlay,
     spec: &Spec,
     volumes: &[VolumePath],

@@ -33,3 +33,5 @@ mod system;
 pub(crate) mod top;
 pub(crate) mod view;
 pub(crate) mod wait;
+
+pub(crate) use files::prepare as prepare_files;

@@ -256,17 +256,17 @@ pub(super) fn row_of(image: &image::Image) -> ImageRow {
         added: clock::now(),
         used: None,
         size_bytes: image.size_bytes,
-        layers: image
-            .layers
-            .iter()
-            .map(|layer| LayerRow {
-                digest: layer.digest.clone(),
-                diff_id: layer.diff_id.clone(),
-                chain_id: layer.chain_id.clone(),
-                size_bytes: layer.size_bytes,
-                unpacked_bytes: layer.unpacked_bytes,
-            })
-            .collect(),
+        layers: image.layers.iter().map(layer_row).collect(),
+    }
+}
+
+pub(crate) fn layer_row(layer: &image::Layer) -> LayerRow {
+    LayerRow {
+        digest: layer.digest.clone(),
+        diff_id: layer.diff_id.clone(),
+        chain_id: layer.chain_id.clone(),
+        size_bytes: layer.size_bytes,
+        unpacked_bytes: layer.unpacked_bytes,
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod view;
 use crate::error::{EngineError, Kind};
 use image::ImageError;
 pub use image::Login as RegistryLogin;
+pub(crate) use bring::{kept, layer_row};
+
 use std::sync::Arc;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 

@@ -191,7 +191,8 @@ impl Engine {
     /// Removes what no image needs; `alone` proves that nobody brings one.
     pub(super) async fn collect_with(&self, _alone: &super::Alone) -> Result<image::Collected, EngineError> {
         let rows = store::images::list(&mut *self.inner.database().read().await?).await?;
-        let keep: Vec<_> = rows.into_iter().map(kept).collect();
+        let mut keep: Vec<_> = rows.into_iter().map(kept).collect();
+        keep.extend(crate::builds::kept_by_cache(&self.inner).await?);
         let engine = self.inner.clone();
         blocking("remove what no image needs", move || {
             engine

@@ -25,5 +25,7 @@ pub(super) mod wait;
 
 pub(super) use create::check_platform;
 pub(super) use list::row;
+pub(super) use read::read_ulimit;
 pub(super) use read::text as read_text;
+pub(super) use read_limits::limits as read_limits;
 pub(super) use show::{NEVER, labels as show_labels, mac as mac_text, status_word};

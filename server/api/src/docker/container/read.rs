@@ -316,7 +316,7 @@ pub(super) fn read_restart(policy: bollard_stubs::models::RestartPolicy) -> Resu
     }
 }
 
-fn read_ulimit(ulimit: bollard_stubs::models::ResourcesUlimits) -> Rlimit {
+pub(in crate::docker) fn read_ulimit(ulimit: bollard_stubs::models::ResourcesUlimits) -> Rlimit {
     // −1 is no ceiling.
     let amount = |value: Option<i64>| u64::try_from(value.unwrap_or(0)).unwrap_or(u64::MAX);
     Rlimit {

@@ -11,7 +11,7 @@ use model::container::limits::{Ceiling, Cpu, DeviceAmount};
 use model::container::spec::Device;
 use std::os::unix::fs::MetadataExt as _;
 
-pub(super) fn limits(host: &HostConfig, container: &mut NewContainer) -> Result<(), Failure> {
+pub(in crate::docker) fn limits(host: &HostConfig, container: &mut NewContainer) -> Result<(), Failure> {
     let mut resources = Resources {
         cpu_shares: host.cpu_shares,
         memory: host.memory,

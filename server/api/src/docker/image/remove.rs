@@ -64,8 +64,3 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
         "SpaceReclaimed": pruned.freed_bytes,
     })))
 }
-
-/// `POST /build/prune`: nothing is built here, so nothing of builds is kept.
-pub(in crate::docker) async fn prune_build_cache() -> Json<Value> {
-    Json(json!({ "CachesDeleted": [], "SpaceReclaimed": 0 }))
-}

@@ -24,6 +24,12 @@ pub(in crate::docker) async fn df(State(engine): State<Engine>, query: Query) ->
     let images = engine.images().await?.items;
     let host = engine.host_info();
     let mut shown = json!({ "BuilderSize": 0, "BuildCache": [] });
+    if wanted("build-cache") {
+        let cache = engine.build_cache().await?;
+        let bytes: u64 = cache.iter().map(|entry| entry.size_bytes).sum();
+        shown["BuilderSize"] = bytes.into();
+        shown["BuildCache"] = crate::docker::build::entries(&cache).into();
+    }
     if wanted("image") {
         shown["LayersSize"] = usage.layers_bytes.into();
         let rows = images.iter().map(|image| {
