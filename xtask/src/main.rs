@@ -12,6 +12,7 @@ mod process;
 mod programs;
 mod test;
 mod test_image_peers;
+mod test_builds;
 mod test_peers;
 mod test_registry_rounds;
 mod test_rounds;
@@ -54,6 +55,11 @@ cargo xtask COMMAND
   fuzz TARGET [--seconds N]
                     libFuzzer on one target of tests/fuzz, for ten minutes; without TARGET
                     it names them
+  test-builds [PART]
+                    builds every Dockerfile case with buildah too, two of them on whole
+                    distributions, and kills the server fifty times in a build; PART is one of
+                    peers, talk, rounds, or record, which writes down anew what cases give;
+                    needs root
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -79,6 +85,7 @@ fn main() -> Result<()> {
         "test-image-peers" => test_image_peers::run(rest),
         "test-image-peers-apart" => test_image_peers::run_apart(rest),
         "test-registry-rounds" => test_registry_rounds::run_rounds(rest.first().map(String::as_str)),
+        "test-builds" => test_builds::run_builds(rest.first().map(String::as_str)),
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-vm" => test_vm::run_vm(rest),
         "test-peers-apart" => test_peers::run_apart(rest),

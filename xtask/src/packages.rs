@@ -52,6 +52,19 @@ pub(crate) const TO_TEST: &[Package] = &[
         "boots another kernel, on a pure v2 tree of control groups",
     ),
     package("e2fsprogs", "mke2fs", "makes that machine's disk"),
+    package("bzip2", "bzip2", "packs archives that builds unpack"),
+    package("xz-utils", "xz", "packs archives that builds unpack"),
+    package("zstd", "zstd", "packs archives that builds unpack"),
+];
+
+/// Beyond those, to test builds.
+pub(crate) const TO_TEST_BUILDS: &[Package] = &[
+    package("buildah", "buildah", "builds the same Dockerfiles, to compare"),
+    package(
+        "mmdebstrap",
+        "mmdebstrap",
+        "makes the distributions that two of them stand on",
+    ),
 ];
 
 /// Beyond the first, to measure.
