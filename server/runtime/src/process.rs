@@ -26,11 +26,7 @@ pub(crate) fn check(process: &Process) -> Result<(), CreateError> {
 /// them, and asking for one would fail the whole, as in a container on a host
 /// that is one, too.
 fn held() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapPrm:")?.trim(), 16).ok())
-        .unwrap_or(u64::MAX)
+    sys::credentials::permitted().unwrap_or(u64::MAX)
 }
 
 /// The sets a process gets; without a word in the spec it keeps none.

@@ -30,6 +30,11 @@ pub fn open_dir(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
 /// What is there stays as it is; links on the way are followed, also to where nothing
 /// is yet.
 pub fn make_dirs(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd> {
+    // Mostly it is there.
+    match open_dir(&root, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        outcome => return outcome,
+    }
     let mut links = MOST_LINKS;
     make_dirs_through(root.as_fd(), path, mode, &mut links)
 }

@@ -27,6 +27,11 @@ pub fn last_capability() -> u32 {
         .unwrap_or(40)
 }
 
+/// The capabilities that this process may use. capget(2)
+pub fn permitted() -> io::Result<u64> {
+    Ok(rustix::thread::capabilities(None)?.permitted.bits())
+}
+
 /// Becomes another user with these capabilities, in the order that is possible:
 /// bounding set, groups, user, the sets, ambient set. `last` is the kernel's last
 /// capability, since /proc may not be there any more.

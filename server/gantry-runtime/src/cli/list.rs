@@ -3,7 +3,7 @@
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -30,12 +30,7 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
             .iter()
             .map(|state| {
                 let mut item = state.to_oci(state.status(global)?);
-                let owner = fs::metadata(&state.bundle).map_or(0, |metadata| metadata.uid());
-                item["owner"] = json!(if owner == 0 {
-                    "root".to_owned()
-                } else {
-                    owner.to_string()
-                });
+                item["owner"] = owner(global, state).into();
                 Ok(item)
             })
             .collect::<Result<_>>()?;
@@ -43,21 +38,34 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
         return Ok(());
     }
     if !quiet {
-        println!("{:<24} {:<8} {:<8} {:<32} CREATED", "ID", "PID", "STATUS", "BUNDLE");
+        println!(
+            "{:<24} {:<8} {:<8} {:<32} {:<30} OWNER",
+            "ID", "PID", "STATUS", "BUNDLE", "CREATED"
+        );
     }
     for state in states {
         if quiet {
             println!("{}", state.id);
         } else {
             println!(
-                "{:<24} {:<8} {:<8} {:<32} {}",
+                "{:<24} {:<8} {:<8} {:<32} {:<30} {}",
                 state.id,
                 state.pid,
                 state.status(global)?.word(),
                 state.bundle.display(),
-                state.created
+                state.created,
+                owner(global, &state)
             );
         }
     }
     Ok(())
+}
+
+/// Whose state it is: by name for root alone, since names of others are elsewhere.
+fn owner(global: &Global, state: &StateFile) -> String {
+    match fs::metadata(global.root.join(&state.id)).map(|found| found.uid()) {
+        Ok(0) => "root".to_owned(),
+        Ok(user) => user.to_string(),
+        Err(_) => String::new(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::{StateFile, Status};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use cgroup::Usage;
 use serde_json::{Value, json};
 use std::fs;
@@ -35,14 +35,11 @@ pub(super) fn ps(global: &Global, mut arguments: Arguments) -> Result<()> {
 }
 
 pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
-    let (mut id, mut once, mut interval) = (None, false, 5u64);
+    let (mut id, mut once, mut interval) = (None, false, Duration::from_secs(5));
     while let Some(argument) = arguments.next()? {
         match argument {
-            Argument::Switch(name) if name == "stats" => once = true,
-            Argument::Switch(name) if name == "interval" => {
-                let text = arguments.value()?;
-                interval = text.trim_end_matches('s').parse().context("--interval takes seconds")?;
-            }
+            Argument::Switch(name) if name == "stats" => once = arguments.flag()?,
+            Argument::Switch(name) if name == "interval" => interval = duration(&arguments.value()?)?,
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(text) => id = Some(text),
         }
@@ -55,7 +52,7 @@ pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
         if once {
             return Ok(());
         }
-        std::thread::sleep(Duration::from_secs(interval.max(1)));
+        std::thread::sleep(interval);
         if state.status(global)? == Status::Stopped {
             return Ok(());
         }
@@ -65,6 +62,38 @@ pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
             println!("{}", json!({"type": "oom", "id": state.id}));
         }
     }
+}
+
+/// `5s`, `1m30s`, `500ms`; a number alone is seconds.
+fn duration(text: &str) -> Result<Duration> {
+    let wrong = || format!("`{text}` is no duration such as `5s`");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(digits);
+        let unit = after
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit);
+        let number: u32 = number.parse().ok().with_context(wrong)?;
+        let one = match unit {
+            "ms" => Duration::from_millis(1),
+            "" | "s" => Duration::from_secs(1),
+            "m" => Duration::from_mins(1),
+            "h" => Duration::from_hours(1),
+            _ => bail!(wrong()),
+        };
+        total = one
+            .checked_mul(number)
+            .and_then(|part| total.checked_add(part))
+            .with_context(wrong)?;
+        rest = after;
+    }
+    if total.is_zero() {
+        bail!("an interval has to be longer than nothing");
+    }
+    Ok(total)
 }
 
 fn stats(id: &str, usage: &Usage) -> Value {
@@ -90,20 +119,45 @@ fn stats(id: &str, usage: &Usage) -> Value {
                     "limit": usage.memory_limit_bytes.unwrap_or(u64::MAX),
                     "usage": usage.memory_raw_bytes,
                     "max": usage.memory_peak_bytes,
+                    "failcnt": 0,
                 },
-                "swap": { "usage": usage.swap_bytes },
+                // Memory and swap together, as v1 counts.
+                "swap": {
+                    "limit": 0, "usage": usage.memory_raw_bytes + usage.swap_bytes, "max": 0, "failcnt": 0,
+                },
+                "kernel": { "limit": 0, "failcnt": 0 },
+                "kernelTCP": { "limit": 0, "failcnt": 0 },
             },
             "pids": { "current": usage.pids, "limit": usage.pids_limit.unwrap_or(0) },
             "blkio": {
                 "ioServiceBytesRecursive": [
-                    {"op": "Read", "value": usage.io_read_bytes},
-                    {"op": "Write", "value": usage.io_write_bytes},
+                    {"major": 0, "minor": 0, "op": "Read", "value": usage.io_read_bytes},
+                    {"major": 0, "minor": 0, "op": "Write", "value": usage.io_write_bytes},
                 ],
                 "ioServicedRecursive": [
-                    {"op": "Read", "value": usage.io_reads},
-                    {"op": "Write", "value": usage.io_writes},
+                    {"major": 0, "minor": 0, "op": "Read", "value": usage.io_reads},
+                    {"major": 0, "minor": 0, "op": "Write", "value": usage.io_writes},
                 ],
             },
+            "hugetlb": {},
+            "intel_rdt": {},
+            "network_interfaces": null,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_other_runtimes_do() {
+        assert_eq!(duration("5s").unwrap(), Duration::from_secs(5));
+        assert_eq!(duration("1m30s").unwrap(), Duration::from_secs(90));
+        assert_eq!(duration("250ms").unwrap(), Duration::from_millis(250));
+        assert_eq!(duration("7").unwrap(), Duration::from_secs(7));
+        for wrong in ["", "0s", "s", "5x", "-1s", "99999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
 }
