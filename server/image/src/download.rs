@@ -1,9 +1,11 @@
 //! Files by their address, fetched with the same care as blobs: bounded in time and
 //! size, and never led by a redirection from outside to the inside of a network.
 
+use crate::registry::leads_inside as leads_host_inside;
 use crate::{ImageError, Store};
 use model::image::Digest;
-use reqwest::header::LAST_MODIFIED;
+use reqwest::header::{LAST_MODIFIED, LOCATION};
+use reqwest::{Response, Url};
 use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 /// However slowly it comes, it does not come for longer.
 const LIMIT: Duration = Duration::from_secs(3600);
+
+/// So often somebody may send us on.
+const STEPS: usize = 10;
 
 /// A file that was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +44,32 @@ impl Store {
         }
     }
 
+    /// Goes where the address sends us, but never from outside to the inside.
+    async fn follow(&self, url: &str) -> Result<Response, ImageError> {
+        let mut place = Url::parse(url).map_err(|error| unreachable(url, error.to_string()))?;
+        let mut outward = !leads_inside(&place).await;
+        for _ in 0..=STEPS {
+            let answer = self.clients.any(outward)?.get(place.clone()).send().await;
+            let answer = answer.map_err(|error| unreachable(url, causes(&error)))?;
+            if !answer.status().is_redirection() {
+                return Ok(answer);
+            }
+            let next = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let next = next.and_then(|next| place.join(next).ok());
+            place = next.ok_or_else(|| unreachable(url, "it sends us to no address".to_owned()))?;
+            if outward && leads_inside(&place).await {
+                return Err(unreachable(
+                    url,
+                    format!("it sends us to `{place}`, which is on the inside"),
+                ));
+            }
+            outward = outward || !leads_inside(&place).await;
+        }
+        Err(unreachable(url, format!("it sends us on more than {STEPS} times")))
+    }
+
     async fn fetch(&self, url: &str, into: &Path, limit_bytes: u64) -> Result<Downloaded, ImageError> {
-        let answer = self.client.get(url).send().await;
-        let mut answer = answer.map_err(|error| unreachable(url, causes(&error)))?;
+        let mut answer = self.follow(url).await?;
         if !answer.status().is_success() {
             return Err(ImageError::Answer {
                 registry: answer.url().host_str().unwrap_or_default().to_owned(),
@@ -80,6 +108,10 @@ impl Store {
             modified_s,
         })
     }
+}
+
+async fn leads_inside(place: &Url) -> bool {
+    leads_host_inside(place.host_str().unwrap_or_default()).await
 }
 
 fn unreachable(url: &str, reason: String) -> ImageError {

@@ -10,8 +10,8 @@
 //! | everything live | `socket` |
 
 mod body;
-mod connections;
 mod build;
+mod connections;
 mod container;
 mod event;
 mod front;

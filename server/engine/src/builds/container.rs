@@ -128,6 +128,7 @@ impl StepContainer {
                 mode: spec.log.mode.into(),
                 segment_bytes: LOG_BYTES,
                 segments: 2,
+                compress: false,
             },
             rootfs: Some(overlay),
             network_namespace: namespace.is_some(),

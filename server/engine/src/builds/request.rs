@@ -1,4 +1,4 @@
-use crate::images::view::RegistryLogin;
+use crate::images::RegistryLogin;
 use model::container::Limits;
 use model::container::spec::Rlimit;
 use model::image::Reference;

@@ -17,9 +17,9 @@ mod verify;
 pub(crate) mod view;
 
 use crate::error::{EngineError, Kind};
+pub(crate) use bring::{kept, layer_row};
 use image::ImageError;
 pub use image::Login as RegistryLogin;
-pub(crate) use bring::{kept, layer_row};
 
 use std::sync::Arc;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};

@@ -64,6 +64,15 @@ impl Clients {
         })
     }
 
+    /// For what is no registry. Steps are followed by hand.
+    pub(crate) fn any(&self, outward: bool) -> Result<Client, ImageError> {
+        self.get(Way {
+            unverified: false,
+            authorities: None,
+            outward,
+        })
+    }
+
     fn get(&self, way: Way) -> Result<Client, ImageError> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = made.get(&way) {

@@ -15,6 +15,7 @@ mod upload;
 pub(crate) use client::{Registry, Wish};
 pub(crate) use clients::Clients;
 pub use login::Welcome;
+pub(crate) use safety::leads_inside;
 pub(crate) use upload::{Mount, Upload};
 
 use crate::ImageError;

@@ -134,7 +134,7 @@ fn logins(headers: &HeaderMap) -> Result<BTreeMap<String, RegistryLogin>, Failur
         } else {
             (auth.username, auth.password)
         };
-        logins.insert(host_of(&registry), RegistryLogin { username, password });
+        logins.insert(host_of(&registry), RegistryLogin::Password { username, password });
     }
     Ok(logins)
 }
@@ -168,11 +168,12 @@ mod tests {
         let text = base64::engine::general_purpose::URL_SAFE.encode(json);
         headers.insert("x-registry-config", text.parse().expect("text"));
         let found = logins(&headers).expect("valid");
-        assert_eq!(found["docker.io"].password, "b");
-        assert_eq!(
-            (found["r:5000"].username.as_str(), found["r:5000"].password.as_str()),
-            ("c", "d:e")
-        );
+        let password = |username: &str, password: &str| RegistryLogin::Password {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        };
+        assert_eq!(found["docker.io"], password("a", "b"));
+        assert_eq!(found["r:5000"], password("c", "d:e"));
         assert_eq!(found.len(), 2);
     }
 }
