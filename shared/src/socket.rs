@@ -6,6 +6,7 @@
 //! connection. A channel gets at most as many `data` frames as it was granted
 //! credit for; consoles grant in frames as well.
 
+use crate::build::{Build, Line as BuildLine, Step};
 use crate::event::Event;
 use crate::logs::Line;
 use crate::stats::{HostStats, Stats};
@@ -64,6 +65,15 @@ pub enum Topic {
     Tasks {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<String>,
+    },
+    /// One build, or all of them when absent: each change of the build and of its steps.
+    Builds {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        build: Option<String>,
+    },
+    /// Lines of a build from number `from` on.
+    BuildLog {
+        build: String,
     },
     /// Joins the main process. Bytes travel in binary frames.
     Attach {
@@ -135,6 +145,18 @@ pub enum Data {
     HostStats(HostStats),
     Lines(Vec<Line>),
     Tasks(Vec<Task>),
+    Builds(Vec<BuildNews>),
+    BuildLines(Vec<BuildLine>),
+}
+
+/// A build as it is now, with the steps that changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct BuildNews {
+    pub build: Build,
+    /// Empty where all builds are followed.
+    #[serde(default)]
+    pub steps: Vec<Step>,
 }
 
 #[cfg(test)]

@@ -374,7 +374,7 @@ async fn follow(
     }))
 }
 
-async fn read(mut log: engine::BuildLog, max: usize) -> Answer<(engine::BuildLog, Vec<BuildLine>)> {
+pub(super) async fn read(mut log: engine::BuildLog, max: usize) -> Answer<(engine::BuildLog, Vec<BuildLine>)> {
     let lines = tokio::task::spawn_blocking(move || {
         let lines = log.read(max);
         lines.map(|lines| (log, lines))
@@ -420,7 +420,7 @@ async fn prune(
     }))
 }
 
-fn find(id: &str) -> Answer<TaskId> {
+pub(super) fn find(id: &str) -> Answer<TaskId> {
     task::find(id).map_err(|_| Failure::not_found("build", id))
 }
 
@@ -498,7 +498,7 @@ pub(super) fn details(build: &Engines) -> Details {
     }
 }
 
-fn line(line: BuildLine) -> Line {
+pub(super) fn line(line: BuildLine) -> Line {
     Line {
         seq: line.number,
         step: line.step.map_or(0, |step| u32::try_from(step + 1).unwrap_or(u32::MAX)),

@@ -1,6 +1,7 @@
 //! What channels bring, besides consoles. Each reads from a source that keeps what
 //! a slow client has not taken yet, or that only has a present.
 
+use super::builds;
 use super::channel::{Channel, Stop};
 use crate::native::front::Front;
 use crate::native::{container, event, stats, task};
@@ -14,7 +15,7 @@ const EVENTS: usize = 200;
 const LINES: usize = 250;
 const LINE_BYTES: usize = 256 << 10;
 /// Progress is told at most this often.
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Until the source ends; the answer is why it did.
 pub(super) async fn run(front: &Front, channel: Channel, topic: Topic, from: Option<u64>) -> Result<String, Stop> {
@@ -24,11 +25,14 @@ pub(super) async fn run(front: &Front, channel: Channel, topic: Topic, from: Opt
         Topic::HostStats => of_host(front, &channel).await,
         Topic::Logs { container } => logs(front, &channel, &container, from).await,
         Topic::Tasks { task } => tasks(front, &channel, task.as_deref()).await,
+        Topic::Builds { build: None } => builds::all(front, &channel).await,
+        Topic::Builds { build: Some(build) } => builds::one(front, &channel, &build).await,
+        Topic::BuildLog { build } => builds::lines(front, &channel, &build, from).await,
         Topic::Attach { .. } | Topic::Exec { .. } => Ok(String::new()),
     }
 }
 
-fn server_ends() -> String {
+pub(super) fn server_ends() -> String {
     "the server is ending".to_owned()
 }
 

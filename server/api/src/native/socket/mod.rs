@@ -1,6 +1,7 @@
 //! `/api/v1/socket`: everything live over one WebSocket. The frames are described
 //! in `shared::socket`.
 
+mod builds;
 mod channel;
 mod connection;
 mod console;
