@@ -34,6 +34,7 @@ pub enum TaskKind {
     Verify,
     Push,
     Build,
+    Template,
     Other,
 }
 
@@ -59,6 +60,9 @@ pub struct Progress {
     #[serde(default)]
     pub bytes_per_s: u64,
     pub layers: Vec<LayerProgress>,
+    /// What a program says that does the work, the newest lines last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

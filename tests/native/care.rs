@@ -2,7 +2,8 @@ use crate::{host, started};
 use harness::{Api, Host, Image, Registry};
 use reqwest::Method;
 use serde_json::json;
-use shared::layer::{Pruned, Tree};
+use shared::layer::{Change, File, Pruned, Tree, Waste};
+use shared::list::List;
 use shared::task::{Task, TaskState};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -192,4 +193,72 @@ async fn what_is_damaged_is_found_and_mended() {
     assert_eq!(task.state, TaskState::Failed);
     let detail = task.problem.expect("a problem").detail;
     assert!(detail.contains("blob"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_is_in_an_image_is_told_layer_by_layer_and_package_by_package() {
+    let Some((_host, api)) = host().await else { return };
+    let status = "Package: libc6\nStatus: install ok installed\nArchitecture: amd64\nVersion: 2.36-9\n";
+    let image = Image::busybox()
+        .with_files(&[
+            ("etc/os-release", b"ID=debian\n"),
+            ("var/lib/dpkg/status", status.as_bytes()),
+            ("big", &[1; 5000]),
+        ])
+        .with_files(&[("big", b"small"), ("etc/more", b"more")]);
+    load(&api, &image, "facts:1").await;
+    let files: List<File> = api.get("/images/facts:1/layers/2/files?path=/").await.expect("a list");
+    let told: Vec<_> = files
+        .items
+        .iter()
+        .map(|file| (file.name.as_str(), file.change, file.size_bytes))
+        .collect();
+    assert_eq!(told, [("big", Change::Changed, 5), ("etc", Change::Changed, 4)]);
+    let whole: List<File> = api
+        .get("/images/facts:1/layers/2/files?path=/etc&whole=true")
+        .await
+        .expect("a list");
+    assert!(
+        whole
+            .items
+            .iter()
+            .any(|file| file.name == "passwd" && file.change == Change::Unchanged),
+        "{whole:?}"
+    );
+    let none = api
+        .get::<List<File>>("/images/facts:1/layers/9/files")
+        .await
+        .expect_err("three layers");
+    assert_eq!(none.status, reqwest::StatusCode::NOT_FOUND);
+    let waste: Waste = api.get("/images/facts:1/waste").await.expect("waste");
+    assert_eq!((waste.wasted_bytes, waste.worst[0].path.as_str()), (5000, "/big"));
+    let spdx: serde_json::Value = api.get("/images/facts:1/sbom").await.expect("a document");
+    assert_eq!(spdx["spdxVersion"], "SPDX-2.3");
+    assert!(
+        spdx.to_string().contains("pkg:deb/debian/libc6@2.36-9?arch=amd64"),
+        "{spdx}"
+    );
+    let cyclone: serde_json::Value = api
+        .get("/images/facts:1/sbom?format=cyclonedx")
+        .await
+        .expect("a document");
+    assert_eq!(cyclone["components"][0]["name"], "libc6");
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_be_right_is_refused_with_every_mistake() {
+    let Some((_host, api)) = host().await else { return };
+    let asked =
+        json!({ "distribution": "none", "suite": "--hook", "packages": ["a b"], "mirror": null, "reference": "x:1" });
+    let refused = api
+        .send::<Task>(Method::POST, "/images/templates", &asked)
+        .await
+        .expect_err("it is refused");
+    let fields: Vec<String> = refused
+        .problem
+        .mistakes
+        .iter()
+        .map(|mistake| mistake.field.clone())
+        .collect();
+    assert_eq!(fields, ["distribution", "suite", "packages"], "{:?}", refused.problem);
 }

@@ -48,6 +48,8 @@ cargo xtask COMMAND
                     needs root
   test-rounds [N]   kills the server N times (100) while twenty containers are under way,
                     and compares what the next one finds; needs root
+  test-store [N]    kills the server N times (50) while it works with images, and has
+                    everything verified each time; needs root
   test-vm [--smoke] [FILTER]
                     runs the test files that ask something of a kernel on Debian's own, in
                     a machine with a pure v2 tree of control groups; --smoke is the short
@@ -87,6 +89,7 @@ fn main() -> Result<()> {
         "test-registry-rounds" => test_registry_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-builds" => test_builds::run_builds(rest.first().map(String::as_str)),
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
+        "test-store" => test_rounds::run_store_rounds(rest.first().map(String::as_str)),
         "test-vm" => test_vm::run_vm(rest),
         "test-peers-apart" => test_peers::run_apart(rest),
         "fuzz" => fuzz::run_fuzz(rest),

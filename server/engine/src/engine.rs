@@ -11,7 +11,7 @@ use crate::exec::Execs;
 use crate::ids::Ids;
 use crate::images::Leases;
 use crate::journal::Journal;
-use crate::layout::Layout;
+use crate::layout::{Layout, remove_dir};
 use crate::logs::watcher::Watcher;
 use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
@@ -110,6 +110,8 @@ impl Engine {
             let (layout, options) = (layout.clone(), options.clone());
             move || {
                 let images = image::Store::open(&layout.data).doing(|| "open the image store".to_owned())?;
+                let templates = layout.templates();
+                remove_dir(&templates).doing(|| format!("remove `{}`", templates.display()))?;
                 let program = Program::load(&options.runtime)?;
                 let hierarchies = cgroup::Hierarchies::discover().doing(|| "find the host's cgroups".to_owned())?;
                 for path in [options.cgroup_parent.clone(), shims_path(&options.cgroup_parent)] {

@@ -57,6 +57,15 @@ impl Layout {
         self.run.join("containers")
     }
 
+    /// Where one image is made of packages; gone when that is over.
+    pub(crate) fn template(&self, id: &str) -> PathBuf {
+        self.templates().join(id)
+    }
+
+    pub(crate) fn templates(&self) -> PathBuf {
+        self.data.join("templates")
+    }
+
     pub(crate) fn volumes(&self) -> PathBuf {
         self.data.join("volumes")
     }

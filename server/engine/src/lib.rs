@@ -66,11 +66,12 @@ pub use error::{EngineError, Kind, Mistake};
 pub use exec::{Exec, ExecId, ExecSpec, ExecState};
 pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
-pub use image::ArchiveFormat;
 pub use image::document::ContainerConfig;
+pub use image::{ArchiveFormat, LayerChange, LayerFile, SbomFormat, Waste};
 pub use images::RegistryLogin;
 pub use images::commit::NewCommit;
 pub use images::prune::{PruneRules, Pruned, PrunedImage};
+pub use images::template::Template;
 pub use images::tree::{TreeLeaf, TreeNode};
 pub use images::view::{Image, Layer, Removed};
 pub use journal::Events;
@@ -82,5 +83,6 @@ pub use stats::sample::{
     CpuUse, HostStats, IoUse, MemoryUse, NetworkUse, Point, Pressure, PressureLine, PressureOf, Stats, StatsRound,
 };
 pub use store::runs::Run;
+pub use sys::tree::Kind as EntryKind;
 pub use tasks::{LayerProgress, LayerState, LoadedImage, Progress, Task, TaskId, TaskKind, TaskState};
 pub use volumes::Volume;

@@ -1,4 +1,4 @@
-//! Starts shims: the only place of the server that starts a program.
+//! Starts shims. Images made of packages are the only other reason to start a program.
 
 use crate::error::{Doing, EngineError};
 use std::fs::{self, File};

@@ -56,6 +56,8 @@ pub enum TaskKind {
     Verify,
     Push,
     Build,
+    /// From a distribution's packages.
+    Template,
 }
 
 impl TaskKind {
@@ -67,6 +69,7 @@ impl TaskKind {
             Self::Verify => "verify",
             Self::Push => "push",
             Self::Build => "build",
+            Self::Template => "template",
         }
     }
 }
@@ -118,6 +121,8 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Of the last moments.
     pub bytes_per_s: u64,
+    /// What a program says that does the work, the newest lines last.
+    pub log: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

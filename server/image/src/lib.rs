@@ -20,6 +20,7 @@ mod content;
 mod disk_size;
 mod download;
 mod error;
+mod facts;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod growth;
@@ -43,7 +44,11 @@ pub use config::document;
 pub use config::{History, ParsedConfig};
 pub use download::Downloaded;
 pub use error::ImageError;
-pub use layer::{ChangeKind, Packing, Unpacked, changes, extract, is_tar, write_children, write_entry, write_tree};
+pub use facts::files::{LayerChange, LayerFile, Waste};
+pub use facts::sbom::{Package, PackageKind, SbomFormat};
+pub use layer::{
+    ChangeKind, Limits, Packing, Unpacked, changes, extract, is_tar, write_children, write_entry, write_tree,
+};
 pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Mirror, PullOptions, Pulled};

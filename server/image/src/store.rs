@@ -1,7 +1,7 @@
 use crate::config::{self, ParsedConfig};
 use crate::content::{Content, random_name};
 use crate::disk_size::{DiskSizes, allocated};
-use crate::layer::{Contents, Unpacked, unpack};
+use crate::layer::{Contents, Limits, Unpacked, unpack};
 use crate::pull::Turns;
 use crate::registry::{Clients, Patience};
 use crate::settling::Kind;
@@ -24,6 +24,7 @@ pub struct Store {
     pub(crate) clients: Clients,
     pub(crate) turns: Turns,
     sizes: DiskSizes,
+    pub(crate) limits: Limits,
 }
 
 /// What [`Store::collect`] removed, in bytes of the disk.
@@ -56,6 +57,11 @@ impl Store {
     /// Opens the store below `data_dir` and sweeps what an earlier run left half
     /// made. One store a directory at a time.
     pub fn open(data_dir: &Path) -> Result<Self, ImageError> {
+        Self::open_within(data_dir, Limits::default())
+    }
+
+    /// The same, with limits of one's own for what archives may bring.
+    pub fn open_within(data_dir: &Path, limits: Limits) -> Result<Self, ImageError> {
         let snapshots = data_dir.join("snapshots");
         fs::create_dir_all(&snapshots).map_err(ImageError::file("make", &snapshots))?;
         for entry in fs::read_dir(&snapshots).map_err(ImageError::file("read", &snapshots))? {
@@ -84,6 +90,7 @@ impl Store {
             clients: Clients::new(Patience::default()),
             turns: Turns::default(),
             sizes: DiskSizes::default(),
+            limits,
         })
     }
 
@@ -230,7 +237,7 @@ impl Store {
         cancel: &CancellationToken,
     ) -> Result<Contents, ImageError> {
         let new = self.snapshots.join(format!(".new-{}", random_name()));
-        let outcome = unpack_into(
+        let outcome = self.unpack_into(
             &new,
             layer,
             packed,
@@ -241,20 +248,18 @@ impl Store {
         let named = outcome.and_then(|contents| {
             // The lowest layer's chain id is its diff id.
             let chain_id = expected.map_or(&contents.diff_id, |(_, chain_id)| chain_id);
-            let place = self.snapshot(chain_id);
-            self.content.settling.begin(Kind::Snapshot, chain_id.hex())?;
-            match sys::unpack::rename_new(&new, &place) {
-                Ok(_) => Ok(contents),
-                Err(error) => Err(ImageError::file("name", place)(error)),
-            }
+            self.name_new(&new, chain_id).map(|()| contents)
         });
-        // Still there when it failed or was not needed.
-        if let Err(error) = fs::remove_dir_all(&new)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, path = %new.display(), "a half unpacked layer is left until the next start");
-        }
+        remove_unneeded(&new);
         named
+    }
+
+    /// Another may have done it meanwhile.
+    fn name_new(&self, new: &Path, chain_id: &Digest) -> Result<(), ImageError> {
+        let place = self.snapshot(chain_id);
+        self.content.settling.begin(Kind::Snapshot, chain_id.hex())?;
+        let named = sys::unpack::rename_new(new, &place).map(drop);
+        named.map_err(ImageError::file("name", place))
     }
 
     /// Makes a writable layer the unpacked one, in no time; it is gone from its place
@@ -263,20 +268,11 @@ impl Store {
         let new = self.snapshots.join(format!(".new-{}", random_name()));
         fs::create_dir(&new).map_err(ImageError::file("make", &new))?;
         let size = new.join(SIZE_FILE);
-        let place = self.snapshot(chain_id);
         let outcome = fs::write(&size, format!("{bytes}\n"))
             .and_then(|()| fs::rename(upper, new.join("fs")))
             .map_err(ImageError::file("name", &new))
-            .and_then(|()| self.content.settling.begin(Kind::Snapshot, chain_id.hex()))
-            .and_then(|()| {
-                let named = sys::unpack::rename_new(&new, &place).map(drop);
-                named.map_err(ImageError::file("name", place))
-            });
-        if let Err(error) = fs::remove_dir_all(&new)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(%error, path = %new.display(), "a half made layer is left until the next start");
-        }
+            .and_then(|()| self.name_new(&new, chain_id));
+        remove_unneeded(&new);
         outcome
     }
 
@@ -289,7 +285,7 @@ impl Store {
         look: impl FnOnce(&Path, &Path) -> Result<T, ImageError>,
     ) -> Result<T, ImageError> {
         let new = self.snapshots.join(format!(".new-{}", random_name()));
-        let unpacked = unpack_into(
+        let unpacked = self.unpack_into(
             &new,
             &layer.digest,
             packed,
@@ -322,34 +318,46 @@ impl Store {
     }
 }
 
-/// Unpacks into `new/fs` and notes how much it was.
-fn unpack_into(
-    new: &Path,
-    layer: &Digest,
-    packed: impl io::Read + Send,
-    packed_bytes: u64,
-    diff_id: Option<&Digest>,
-    cancel: &CancellationToken,
-) -> Result<Contents, ImageError> {
-    let root = new.join("fs");
-    fs::create_dir_all(&root).map_err(ImageError::file("make", &root))?;
-    open_to_all(&root).map_err(ImageError::file("open", &root))?;
-    let tar = Unpacked::new(packed, packed_bytes).map_err(ImageError::Read)?;
-    let unpacked = unpack(layer, tar, &root, cancel);
-    if cancel.is_cancelled() {
-        return Err(ImageError::Cancelled);
+impl Store {
+    /// Unpacks into `new/fs` and notes how much it was.
+    fn unpack_into(
+        &self,
+        new: &Path,
+        layer: &Digest,
+        packed: impl io::Read + Send,
+        packed_bytes: u64,
+        expected: Option<&Digest>,
+        cancel: &CancellationToken,
+    ) -> Result<Contents, ImageError> {
+        let root = new.join("fs");
+        fs::create_dir_all(&root).map_err(ImageError::file("make", &root))?;
+        open_to_all(&root).map_err(ImageError::file("open", &root))?;
+        let tar = Unpacked::new(packed, packed_bytes, self.limits).map_err(ImageError::Read)?;
+        let unpacked = unpack(layer, tar, &root, self.limits.entries, cancel);
+        if cancel.is_cancelled() {
+            return Err(ImageError::Cancelled);
+        }
+        let contents = unpacked?;
+        if let Some(expected) = expected.filter(|expected| **expected != contents.diff_id) {
+            return Err(ImageError::Digest {
+                what: "an unpacked layer",
+                expected: expected.clone(),
+                found: contents.diff_id,
+            });
+        }
+        let size = new.join(SIZE_FILE);
+        fs::write(&size, format!("{}\n", contents.files_bytes)).map_err(ImageError::file("write", size))?;
+        Ok(contents)
     }
-    let contents = unpacked?;
-    if let Some(expected) = diff_id.filter(|expected| **expected != contents.diff_id) {
-        return Err(ImageError::Digest {
-            what: "an unpacked layer",
-            expected: expected.clone(),
-            found: contents.diff_id,
-        });
+}
+
+/// Still there when it failed or was not needed.
+fn remove_unneeded(new: &Path) {
+    if let Err(error) = fs::remove_dir_all(new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %new.display(), "a half made layer is left until the next start");
     }
-    let size = new.join(SIZE_FILE);
-    fs::write(&size, format!("{}\n", contents.files_bytes)).map_err(ImageError::file("write", size))?;
-    Ok(contents)
 }
 
 fn read_size(snapshot: &Path) -> Option<u64> {

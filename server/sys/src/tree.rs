@@ -73,6 +73,11 @@ impl Tree {
         Self { dir }
     }
 
+    /// The same directory once more, so that both can be read.
+    pub fn reopen(&self) -> io::Result<Self> {
+        self.open_dir(OsStr::new("."))
+    }
+
     pub fn status(&self) -> io::Result<Status> {
         Ok(status(&fstat(&self.dir)?))
     }

@@ -5,12 +5,13 @@ use super::front::Front;
 use super::guard::Caller;
 use super::problem::{Answer, Failure};
 use super::task;
+use access::Permission;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use engine::PruneRules;
+use engine::{PruneRules, Template};
 use model::image::{Digest, Reference};
-use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, PrunedKind, Tree};
+use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, PrunedKind, Template as AskedTemplate, Tree};
 use shared::task::Task;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(tree))
         .routes(routes!(prune))
         .routes(routes!(verify))
+        .routes(routes!(template))
 }
 
 /// All layers of all images, each once, parents before children.
@@ -88,6 +90,29 @@ async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<J
 #[utoipa::path(post, path = "/images/verify", tag = "images", responses((status = 202, body = Task)))]
 async fn verify(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<(StatusCode, Json<Task>)> {
     let id = front.engine.verify_images(Some(caller.owner()));
+    let task = front.engine.task(&id)?;
+    Ok((StatusCode::ACCEPTED, Json(task::shown(&task))))
+}
+
+/// Makes an image of a distribution's packages, by `mmdebstrap` or `debootstrap`; the
+/// task's log is what that says.
+#[utoipa::path(post, path = "/images/templates", tag = "images", request_body = AskedTemplate, responses((status = 202, body = Task)))]
+async fn template(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Body(asked): Body<AskedTemplate>,
+) -> Answer<(StatusCode, Json<Task>)> {
+    // Scripts of the packages run as the host's root.
+    caller.require(Permission::Administer)?;
+    let reference = Reference::parse(asked.reference.trim());
+    let template = Template {
+        distribution: asked.distribution,
+        suite: asked.suite,
+        packages: asked.packages,
+        mirror: asked.mirror.filter(|mirror| !mirror.is_empty()),
+        reference: reference.map_err(|error| Failure::mistake("reference", error.to_string()))?,
+    };
+    let id = front.engine.make_template(template, Some(caller.owner()))?;
     let task = front.engine.task(&id)?;
     Ok((StatusCode::ACCEPTED, Json(task::shown(&task))))
 }

@@ -20,6 +20,7 @@ mod host_name;
 mod idempotency;
 mod image;
 mod image_care;
+mod image_facts;
 mod layers;
 mod metrics;
 mod network;
@@ -98,6 +99,7 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .merge(event::routes())
         .merge(image::routes())
         .merge(image_care::routes())
+        .merge(image_facts::routes())
         .merge(network::routes())
         .merge(registry::routes())
         .merge(stats::routes())

@@ -82,6 +82,7 @@ pub(super) fn shown(task: &Engines) -> Task {
         Kinds::Verify => (TaskKind::Verify, "Verify"),
         Kinds::Push => (TaskKind::Push, "Push"),
         Kinds::Build => (TaskKind::Build, "Build"),
+        Kinds::Template => (TaskKind::Template, "Make"),
     };
     Task {
         id: task.id.to_string(),
@@ -124,6 +125,7 @@ fn progress(progress: &engine::Progress) -> Progress {
         bytes_done: progress.bytes_done,
         bytes_total: progress.bytes_total,
         bytes_per_s: progress.bytes_per_s,
+        log: progress.log.clone(),
         layers: progress
             .layers
             .iter()

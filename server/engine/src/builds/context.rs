@@ -25,7 +25,7 @@ pub(super) fn ignore_files(dockerfile: Option<&str>) -> Vec<String> {
 /// were copied by hand; devices and the like are refused. Blocks.
 pub(super) fn receive(from: impl Read, into: &Path, cancel: &CancellationToken) -> Result<(), Failure> {
     fs::create_dir_all(into).doing(|| format!("make the directory `{}`", into.display()))?;
-    let unpacked = image::Unpacked::new(from, u64::MAX).map_err(unreadable)?;
+    let unpacked = image::Unpacked::new(from, u64::MAX, image::Limits::default()).map_err(unreadable)?;
     let mut root = Root::open(into).doing(|| format!("open `{}`", into.display()))?;
     let mut archive = Archive::new(unpacked);
     let mut count = 0u64;

@@ -105,10 +105,11 @@ impl Engine {
         .await?;
         let (base, asked) = (status.name.clone(), path.to_owned());
         let download = Download::begin(&self.inner, move |to| {
-            let (_root, found) = found;
+            let (root, found) = found;
+            let first_ids = root.first_ids;
             let written = match &found {
-                Found::Directory(dir) => image::write_tree(dir, base.as_bytes(), to),
-                Found::Entry { parent, name, .. } => image::write_entry(parent, name, base.as_bytes(), to),
+                Found::Directory(dir) => image::write_tree(dir, base.as_bytes(), first_ids, to),
+                Found::Entry { parent, name, .. } => image::write_entry(parent, name, base.as_bytes(), first_ids, to),
             };
             written.doing(|| format!("copy `{asked}` out"))
         })
@@ -144,18 +145,23 @@ impl Engine {
             }
             let handle = root.as_fd().try_clone_to_owned().map_err(|error| host(&path, error))?;
             let owner = user.map(|user| owner::numbers(&root, &user)).transpose()?;
-            image::extract(from, handle, Path::new(&path), owner, options.keep_directories).map_err(|error| match error
-                .kind()
-            {
-                io::ErrorKind::IsADirectory => {
-                    EngineError::invalid("path", format!("{error}: a directory is there, and would be replaced"))
-                }
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                    EngineError::invalid("archive", error)
-                }
-                io::ErrorKind::ReadOnlyFilesystem => EngineError::Conflict(format!("it is read-only: {error}")),
-                _ => host(&path, error),
-            })
+            let first = root.first_ids;
+            let owners = |ids: (u32, u32)| {
+                let (user, group) = owner.unwrap_or(ids);
+                (first.0.saturating_add(user), first.1.saturating_add(group))
+            };
+            image::extract(from, handle, Path::new(&path), owners, options.keep_directories).map_err(
+                |error| match error.kind() {
+                    io::ErrorKind::IsADirectory => {
+                        EngineError::invalid("path", format!("{error}: a directory is there, and would be replaced"))
+                    }
+                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                        EngineError::invalid("archive", error)
+                    }
+                    io::ErrorKind::ReadOnlyFilesystem => EngineError::Conflict(format!("it is read-only: {error}")),
+                    _ => host(&path, error),
+                },
+            )
         })
         .await
     }

@@ -51,8 +51,23 @@ impl Engine {
 
     async fn layers_of(&self, id: &ContainerId) -> Result<(ContainerDirs, Vec<PathBuf>, Spec), EngineError> {
         let spec = self.inspect(id)?.spec.clone();
+        self.refuse_own_layers(id)?;
         let lower = self.inner.image_layers(&spec.image.id).await?;
         Ok((self.inner.layout.container(id), lower, spec))
+    }
+}
+
+impl Engine {
+    /// Where the host cannot map ids, a container of its own ids stands on a copy of its
+    /// image, and its writable layer cannot be told beside the image.
+    pub(crate) fn refuse_own_layers(&self, id: &ContainerId) -> Result<(), EngineError> {
+        if self.inner.layout.container(id).own_layers().is_dir() {
+            return Err(EngineError::Conflict(format!(
+                "container {} has ids of its own on a kernel that cannot map them, so its files stand on a copy of the image; copy them out instead",
+                id.short()
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,8 @@ const WRITER_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct ContainerRoot {
     tree: Held,
+    /// What the container's own user and group 0 are on this side.
+    pub(super) first_ids: (u32, u32),
     /// Keeps the container from starting on an overlay that is written to.
     _writing: Option<OwnedRwLockReadGuard<()>>,
 }
@@ -55,6 +57,7 @@ impl Keeper {
             .await?;
             return Ok(ContainerRoot {
                 tree: Held::Running(root),
+                first_ids: self.record.ids.map_or((0, 0), |ids| (ids.first_user, ids.first_group)),
                 _writing: None,
             });
         }
@@ -64,7 +67,14 @@ impl Keeper {
             None
         };
         let spec = self.record.spec.clone();
-        let lower = self.engine.image_layers(&spec.image.id).await?;
+        let mut lower = self.engine.image_layers(&spec.image.id).await?;
+        let own_layers = self.dirs().own_layers();
+        let mut first_ids = (0, 0);
+        // Where the host cannot map ids, they are on the disk as the host has them.
+        if let Some(ids) = self.record.ids.filter(|_| own_layers.is_dir()) {
+            lower = vec![own_layers];
+            first_ids = (ids.first_user, ids.first_group);
+        }
         let volumes = self.engine.volumes_of(&spec).await?;
         let dirs = self.dirs();
         let tree = blocking("open a container's root", move || {
@@ -76,6 +86,7 @@ impl Keeper {
         .await?;
         Ok(ContainerRoot {
             tree: Held::AtRest(tree),
+            first_ids,
             _writing: writing,
         })
     }

@@ -321,5 +321,6 @@ fn progress(of: &image::Progress) -> Progress {
         bytes_done: of.bytes_done,
         bytes_total: of.bytes_total,
         bytes_per_s: 0,
+        log: Vec::new(),
     }
 }

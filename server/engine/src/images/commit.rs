@@ -35,6 +35,7 @@ impl Engine {
     /// A change is not one; the container is gone.
     pub async fn commit(&self, id: &ContainerId, new: NewCommit) -> Result<LoadedImage, EngineError> {
         let container = self.inspect(id)?;
+        self.refuse_own_layers(id)?;
         let _lease = self.inner.leases.hold().await;
         let pauses = new.pause && matches!(container.state, State::Running { .. });
         if pauses {

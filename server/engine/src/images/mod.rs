@@ -6,12 +6,14 @@
 
 pub(crate) mod bring;
 pub(crate) mod commit;
+mod facts;
 mod lookup;
 pub(crate) mod prune;
 mod push;
 mod rate;
 mod remove;
 mod save;
+pub(crate) mod template;
 pub(crate) mod tree;
 mod verify;
 pub(crate) mod view;

@@ -64,7 +64,7 @@ impl Store {
         cancel: &CancellationToken,
     ) -> Result<Vec<(Image, Vec<Reference>)>, ImageError> {
         progress.send_modify(|progress| progress.phase = Phase::Fetching);
-        let spool = Spool::read(archive, &self.content, progress, cancel)?;
+        let spool = Spool::read(archive, &self.content, self.limits, progress, cancel)?;
         progress.send_modify(|progress| progress.phase = Phase::Extracting);
         let mut loaded = Vec::new();
         for described in self.describe(&spool)? {

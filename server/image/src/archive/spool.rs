@@ -2,7 +2,7 @@
 //! come in any order, and are named before or after what names them.
 
 use crate::content::Content;
-use crate::layer::Unpacked;
+use crate::layer::{Limits, Unpacked};
 use crate::manifest::DOCUMENT_LIMIT_BYTES;
 use crate::{ImageError, Progress};
 use model::image::Digest;
@@ -27,11 +27,12 @@ impl Spool {
     pub(super) fn read(
         archive: impl Read,
         content: &Content,
+        limits: Limits,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<Self, ImageError> {
         let mut spool = Self::default();
-        let unpacked = Unpacked::new(archive, u64::MAX).map_err(ImageError::Read)?;
+        let unpacked = Unpacked::new(archive, u64::MAX, limits).map_err(ImageError::Read)?;
         let mut tar = Archive::new(unpacked);
         for entry in tar.entries().map_err(ImageError::Read)? {
             let mut entry = entry.map_err(ImageError::Read)?;

@@ -1,5 +1,6 @@
 //! A tar into a tree that others change meanwhile.
 
+use super::Limits;
 use super::packing::Unpacked;
 use super::unpack::{Placing, attributes, link};
 use std::ffi::{OsStr, OsString};
@@ -12,8 +13,8 @@ use tar::{Archive, EntryType};
 
 /// Unpacks a tar, packed or not, into the directory `into` of the tree `root`, as `tar`
 /// does: names are names, what is there is replaced, and a directory keeps what it
-/// has. Nothing leaves the tree, whatever changes in it meanwhile. `owner` is given to
-/// everything instead of what the tar says.
+/// has. Nothing leaves the tree, whatever changes in it meanwhile. `owners` says what
+/// user and group of the tar become.
 ///
 /// # Errors
 /// `IsADirectory` when something else would replace a directory and `keep_directories`
@@ -22,12 +23,12 @@ pub fn extract(
     from: impl Read,
     root: OwnedFd,
     into: &Path,
-    owner: Option<(u32, u32)>,
+    owners: impl Fn((u32, u32)) -> (u32, u32),
     keep_directories: bool,
 ) -> io::Result<()> {
     let mut root = Root::from_dir(root);
     let mut placing = Placing::default();
-    let mut archive = Archive::new(Unpacked::new(from, u64::MAX)?);
+    let mut archive = Archive::new(Unpacked::new(from, u64::MAX, Limits::default())?);
     for entry in archive.entries()? {
         let mut entry = entry?;
         let name = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
@@ -43,9 +44,7 @@ pub fn extract(
             )));
         }
         let (mut attributes, sparse) = attributes(&mut entry).map_err(named)?;
-        if let Some((uid, gid)) = owner {
-            (attributes.uid, attributes.gid) = (uid, gid);
-        }
+        (attributes.uid, attributes.gid) = owners((attributes.uid, attributes.gid));
         let path = match sparse.as_ref().and_then(|sparse| sparse.name.clone()) {
             Some(name) => into.join(Path::new(OsStr::from_bytes(name.strip_prefix(b"/").unwrap_or(&name)))),
             None => into.join(relative),

@@ -1,12 +1,7 @@
 //! What a layer is packed with, told from its first bytes.
 
+use super::Limits;
 use std::io::{self, BufRead, BufReader, Read, Write};
-
-/// Bombs: so much may come out of one layer, and so many times what went in.
-const MOST_BYTES: u64 = 256 << 30;
-const MOST_RATIO: u64 = 1100;
-/// Small layers of zeros have a high ratio honestly.
-const RATIO_FROM_BYTES: u64 = 1 << 30;
 
 /// How a layer is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +97,7 @@ pub struct Unpacked<R: Read> {
     inner: Inner<R>,
     packed_bytes: u64,
     bytes: u64,
+    limits: Limits,
 }
 
 enum Inner<R: Read> {
@@ -114,7 +110,7 @@ enum Inner<R: Read> {
 
 impl<R: Read> Unpacked<R> {
     /// `packed_bytes`: how much there is to read; `u64::MAX` where nobody knows.
-    pub fn new(from: R, packed_bytes: u64) -> io::Result<Self> {
+    pub fn new(from: R, packed_bytes: u64, limits: Limits) -> io::Result<Self> {
         let mut from = BufReader::with_capacity(128 << 10, from);
         let head = from.fill_buf()?;
         // bzip2's own manual, "File format"; the .xz file format, 2.1.1.1.
@@ -131,6 +127,7 @@ impl<R: Read> Unpacked<R> {
             inner,
             packed_bytes,
             bytes: 0,
+            limits,
         })
     }
 }
@@ -145,8 +142,9 @@ impl<R: Read> Read for Unpacked<R> {
             Inner::Xz(from) => from.read(buffer),
         }?;
         self.bytes += count as u64;
-        let ratio_broken = self.bytes > RATIO_FROM_BYTES && self.bytes / self.packed_bytes.max(1) > MOST_RATIO;
-        if self.bytes > MOST_BYTES || ratio_broken {
+        let ratio = self.bytes / self.packed_bytes.max(1);
+        let ratio_broken = self.bytes > self.limits.ratio_from_bytes && ratio > self.limits.ratio;
+        if self.bytes > self.limits.bytes || ratio_broken {
             return Err(io::Error::other(format!(
                 "{} bytes came out of {}; that is no honest archive",
                 self.bytes, self.packed_bytes
@@ -162,7 +160,7 @@ pub fn is_tar(mut file: &std::fs::File) -> bool {
     use std::io::Seek as _;
     let looks = |file| -> io::Result<bool> {
         let mut block = [0; 512];
-        Unpacked::new(file, u64::MAX)?.read_exact(&mut block)?;
+        Unpacked::new(file, u64::MAX, Limits::default())?.read_exact(&mut block)?;
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(&block);
         let wanted = header.cksum();
@@ -189,7 +187,7 @@ mod tests {
         ];
         for bytes in packed {
             let mut out = Vec::new();
-            Unpacked::new(&bytes[..], bytes.len() as u64)
+            Unpacked::new(&bytes[..], bytes.len() as u64, Limits::default())
                 .unwrap()
                 .read_to_end(&mut out)
                 .unwrap();

@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use sys::tree::{Kind, Tree};
 
 /// Writes a directory and all below it; their names in the tar begin with `base`.
-/// What goes away meanwhile is as if it had gone before.
-pub fn write_tree(dir: &Tree, base: &[u8], to: impl Write) -> io::Result<()> {
-    let mut tar = TarWriter::new(to, None);
+/// What goes away meanwhile is as if it had gone before. Users and groups are counted
+/// from `first_ids` on.
+pub fn write_tree(dir: &Tree, base: &[u8], first_ids: (u32, u32), to: impl Write) -> io::Result<()> {
+    let mut tar = TarWriter::new(to, None).with_first_ids(first_ids);
     directory(&mut tar, dir, base, 0)?;
     tar.finish()?.flush()
 }
@@ -26,10 +27,10 @@ pub fn write_children(dir: &Tree, to: impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// `NotFound` when there is none, or it is a socket.
-pub fn write_entry(parent: &Tree, name: &OsStr, base: &[u8], to: impl Write) -> io::Result<()> {
+pub fn write_entry(parent: &Tree, name: &OsStr, base: &[u8], first_ids: (u32, u32), to: impl Write) -> io::Result<()> {
     let status = parent.find(name)?.filter(|status| status.kind != Kind::Socket);
     let status = status.ok_or(io::ErrorKind::NotFound)?;
-    let mut tar = TarWriter::new(to, None);
+    let mut tar = TarWriter::new(to, None).with_first_ids(first_ids);
     tar.entry(parent, name, base, &status, is_users)?;
     tar.finish()?.flush()
 }

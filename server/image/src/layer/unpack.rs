@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const XATTR_PREFIX: &str = "SCHILY.xattr.";
-const MOST_ENTRIES: u64 = 5_000_000;
 /// These are remembered to the end.
 const MOST_DIRECTORIES: usize = 300_000;
 /// Read and written at once.
@@ -40,12 +39,14 @@ pub(crate) fn unpack(
     layer: &Digest,
     from: impl Read + Send,
     into: &Path,
+    most_entries: u64,
     cancel: &CancellationToken,
 ) -> Result<Contents, ImageError> {
     let unpacking = Unpacking {
         layer,
         cancel,
         entries: 0,
+        most_entries,
         placing: Placing::default(),
     };
     read_ahead(Stopped { from, cancel }, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
@@ -61,6 +62,7 @@ struct Unpacking<'a> {
     layer: &'a Digest,
     cancel: &'a CancellationToken,
     entries: u64,
+    most_entries: u64,
     placing: Placing,
 }
 
@@ -109,7 +111,7 @@ impl Unpacking<'_> {
     /// Puts one entry in its place.
     fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
         self.entries += 1;
-        if self.entries > MOST_ENTRIES || self.placing.directories.len() > MOST_DIRECTORIES {
+        if self.entries > self.most_entries || self.placing.directories.len() > MOST_DIRECTORIES {
             return Err(io::Error::other("the layer has too many entries"));
         }
         let (attributes, sparse) = attributes(entry)?;
@@ -337,7 +339,7 @@ mod tests {
     fn unpacked(tar: &[u8]) -> (tempfile::TempDir, Result<Contents, ImageError>) {
         let dir = tempfile::tempdir().unwrap();
         let digest = Digest::from_sha256([0; 32]);
-        let outcome = unpack(&digest, tar, dir.path(), &CancellationToken::new());
+        let outcome = unpack(&digest, tar, dir.path(), 1000, &CancellationToken::new());
         (dir, outcome)
     }
 

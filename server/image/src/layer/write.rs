@@ -26,6 +26,8 @@ pub(crate) struct TarWriter<W: Write> {
     named: HashMap<(u64, u64), Vec<u8>>,
     /// Later times are written as this: seconds since 1970.
     latest_s: Option<i64>,
+    /// Users and groups are counted from these on.
+    first_ids: (u32, u32),
     files_bytes: u64,
 }
 
@@ -49,8 +51,15 @@ impl<W: Write> TarWriter<W> {
             to: Builder::new(to),
             named: HashMap::new(),
             latest_s,
+            first_ids: (0, 0),
             files_bytes: 0,
         }
+    }
+
+    /// Users and groups are told as those see them whose own begin at these.
+    pub(crate) fn with_first_ids(mut self, first_ids: (u32, u32)) -> Self {
+        self.first_ids = first_ids;
+        self
     }
 
     /// Bytes of the files written so far, without holes.
@@ -232,13 +241,15 @@ impl<W: Write> TarWriter<W> {
             put(&mut ustar.name, path, "path", &mut extended);
             put(&mut ustar.linkname, link, "linkpath", &mut extended);
         }
-        for (key, id) in [("uid", status.uid), ("gid", status.gid)] {
+        let uid = status.uid.saturating_sub(self.first_ids.0);
+        let gid = status.gid.saturating_sub(self.first_ids.1);
+        for (key, id) in [("uid", uid), ("gid", gid)] {
             if id > MOST_ID {
                 extended.number(key, id);
             }
         }
-        header.set_uid(u64::from(status.uid.min(MOST_ID)));
-        header.set_gid(u64::from(status.gid.min(MOST_ID)));
+        header.set_uid(u64::from(uid.min(MOST_ID)));
+        header.set_gid(u64::from(gid.min(MOST_ID)));
         if size_bytes > MOST_SIZE_BYTES {
             extended.number("size", size_bytes);
         }
