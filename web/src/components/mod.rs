@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod dialog;
+pub mod field;
 pub mod icon;
 pub mod log_view;
 pub mod menu;

@@ -32,3 +32,12 @@ where
 pub fn copy(text: &str) {
     let _ = window().navigator().clipboard().write_text(text);
 }
+
+/// Saves what the address answers as a file, without leaving the page.
+pub fn download(address: &str) {
+    if let Ok(link) = document().create_element("a") {
+        let _ = link.set_attribute("href", address);
+        let _ = link.set_attribute("download", "");
+        link.unchecked_into::<HtmlElement>().click();
+    }
+}

@@ -4,7 +4,7 @@
 //! The build tool cuts the program at the functions marked `lazy`; what only they
 //! reach leaves the first file.
 
-use super::{containers, events, images, networks, settings, system, tasks, volumes};
+use super::{builds, containers, events, images, networks, registries, settings, system, tasks, volumes};
 use leptos::prelude::*;
 
 #[derive(Clone, Copy)]
@@ -16,8 +16,18 @@ pub enum OfContainers {
 #[derive(Clone, Copy)]
 pub enum OfImages {
     List,
+    Tree,
     Pull,
+    Prune,
     Detail,
+    Registries,
+}
+
+#[derive(Clone, Copy)]
+pub enum OfBuilds {
+    List,
+    New,
+    Run,
 }
 
 #[derive(Clone, Copy)]
@@ -48,8 +58,20 @@ fn of_containers(page: OfContainers) -> AnyView {
 fn of_images(page: OfImages) -> AnyView {
     match page {
         OfImages::List => view! { <images::list::Images/> }.into_any(),
+        OfImages::Tree => view! { <images::tree::ImageTree/> }.into_any(),
         OfImages::Pull => view! { <images::pull::PullImage/> }.into_any(),
+        OfImages::Prune => view! { <images::prune::PruneImages/> }.into_any(),
         OfImages::Detail => view! { <images::detail::ImageDetail/> }.into_any(),
+        OfImages::Registries => view! { <registries::Registries/> }.into_any(),
+    }
+}
+
+#[lazy]
+fn of_builds(page: OfBuilds) -> AnyView {
+    match page {
+        OfBuilds::List => view! { <builds::list::Builds/> }.into_any(),
+        OfBuilds::New => view! { <builds::new::NewBuildPage/> }.into_any(),
+        OfBuilds::Run => view! { <builds::run::BuildRun/> }.into_any(),
     }
 }
 
@@ -81,6 +103,10 @@ pub fn container_page(page: OfContainers) -> impl Fn() -> AnyView + Clone + Send
 
 pub fn image_page(page: OfImages) -> impl Fn() -> AnyView + Clone + Send {
     move || when_here(of_images(page))
+}
+
+pub fn build_page(page: OfBuilds) -> impl Fn() -> AnyView + Clone + Send {
+    move || when_here(of_builds(page))
 }
 
 pub fn host_page(page: OfHost) -> impl Fn() -> AnyView + Clone + Send {

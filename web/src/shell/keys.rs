@@ -14,8 +14,8 @@ use web_sys::{Element, HtmlElement, KeyboardEvent};
 const HELP: [(&str, &str); 12] = [
     ("Ctrl K", "Search or run"),
     (
-        "g then o c i v n s e t",
-        "Go to overview, containers, images, volumes, networks, system, events, tasks",
+        "g then o c i b r v n s e t",
+        "Go to overview, containers, images, builds, registries, volumes, networks, system, events, tasks",
     ),
     ("c", "New container"),
     ("/", "Filter a list, search a log"),

@@ -8,7 +8,9 @@ mod top_bar;
 
 pub use self::keys::is_typing;
 use crate::pages;
-use crate::pages::deferred::{OfContainers, OfHost, OfImages, container_list, container_page, host_page, image_page};
+use crate::pages::deferred::{
+    OfBuilds, OfContainers, OfHost, OfImages, build_page, container_list, container_page, host_page, image_page,
+};
 use crate::state::App;
 use leptos::prelude::*;
 use leptos_router::components::{Route, Router, Routes};
@@ -52,7 +54,13 @@ pub fn Panel() -> impl IntoView {
                         <Route path=path!("/containers") view=container_list/>
                         <Route path=path!("/images") view=image_page(OfImages::List)/>
                         <Route path=path!("/images/pull") view=image_page(OfImages::Pull)/>
-                        <Route path=path!("/images/:id") view=image_page(OfImages::Detail)/>
+                        <Route path=path!("/images/tree") view=image_page(OfImages::Tree)/>
+                        <Route path=path!("/images/prune") view=image_page(OfImages::Prune)/>
+                        <Route path=path!("/images/:id/:tab?") view=image_page(OfImages::Detail)/>
+                        <Route path=path!("/registries") view=image_page(OfImages::Registries)/>
+                        <Route path=path!("/builds") view=build_page(OfBuilds::List)/>
+                        <Route path=path!("/builds/new") view=build_page(OfBuilds::New)/>
+                        <Route path=path!("/builds/:id") view=build_page(OfBuilds::Run)/>
                         <Route path=path!("/volumes") view=host_page(OfHost::Volumes)/>
                         <Route path=path!("/networks") view=host_page(OfHost::Networks)/>
                         <Route path=path!("/system") view=host_page(OfHost::System)/>

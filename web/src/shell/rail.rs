@@ -20,13 +20,20 @@ const fn place(word: &'static str, href: &'static str, icon: &'static str, key: 
 }
 
 /// Every place, by group, in order.
-pub const PLACES: [(&str, &[Place]); 4] = [
+pub const PLACES: [(&str, &[Place]); 5] = [
     (
         "Run",
         &[
             place("Overview", "/", "overview", "o"),
             place("Containers", "/containers", "container", "c"),
             place("Images", "/images", "image", "i"),
+        ],
+    ),
+    (
+        "Make",
+        &[
+            place("Builds", "/builds", "build", "b"),
+            place("Registries", "/registries", "registry", "r"),
         ],
     ),
     (
@@ -104,7 +111,7 @@ pub fn Rail() -> impl IntoView {
 /// The bar at the bottom of a phone.
 #[component]
 pub fn BottomBar() -> impl IntoView {
-    let places = [&PLACES[0].1[0], &PLACES[0].1[1], &PLACES[0].1[2], &PLACES[2].1[0]];
+    let places = [&PLACES[0].1[0], &PLACES[0].1[1], &PLACES[0].1[2], &PLACES[3].1[0]];
     let app = App::get();
     let navigate = StoredValue::new_local(leptos_router::hooks::use_navigate());
     let more = move |event: web_sys::MouseEvent| {

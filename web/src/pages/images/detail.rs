@@ -1,13 +1,16 @@
 //! One image: what it says, its layers, its history, who uses it.
 
 use super::super::frame::{Head, Loaded, Reader};
+use super::layers::layers;
 use super::list::{remove, short};
+use super::send::Names;
 use crate::client::decode::FromTree;
 use crate::client::http::{Failure, escape};
 use crate::components::icon::icon;
-use crate::components::meter::Meter;
+use crate::components::menu::Item;
 use crate::components::notice::{Empty, failure, skeleton};
-use crate::format::{number, size, time};
+use crate::components::tabs::{Tab, Tabs};
+use crate::format::{size, time};
 use crate::state::App;
 use crate::state::signal::See;
 use leptos::prelude::*;
@@ -23,11 +26,15 @@ use shared::session::Role;
 pub fn ImageDetail() -> impl IntoView {
     let params = use_params_map();
     let id = Memo::new(move |_| params.see(|params| params.get("id").unwrap_or_default()));
-    move || page(id.get())
+    let tab = Memo::new(move |_| params.see(|params| params.get("tab").unwrap_or_default()));
+    move || page(id.get(), tab)
 }
 
-fn page(id: String) -> AnyView {
+const TABS: [(&str, &str); 2] = [("overview", "Overview"), ("layers", "Layers and files")];
+
+fn page(id: String, tab: Memo<String>) -> AnyView {
     let app = App::get();
+    let names = Names::default();
     let reader = Reader::<Value>::new(["/images/", &escape(&id)].concat());
     let details = Memo::new(move |_| match reader.value.get() {
         Loaded::Loading => Loaded::Loading,
@@ -38,6 +45,7 @@ fn page(id: String) -> AnyView {
         },
     });
     let navigate = StoredValue::new_local(use_navigate());
+    let address = StoredValue::new(["/images/", &escape(&id)].concat());
     let title = Signal::derive(move || {
         details.see(|value| match value {
             Loaded::Ready(details) => details.image.tags.first().cloned().unwrap_or_else(|| short(&id)),
@@ -57,7 +65,25 @@ fn page(id: String) -> AnyView {
         Loaded::Failed(problem) => failure("The image could not be read", problem.to_string(), move || {
             reader.again();
         }),
+        Loaded::Ready(details) if tab.get() == "layers" => layers(&details),
         Loaded::Ready(details) => columns(details),
+    };
+    let tabs = Signal::derive(move || {
+        TABS.map(|(key, word)| Tab {
+            word,
+            href: [&address.get_value(), "/", key].concat(),
+            testid: ["image.tab.", key].concat(),
+            count: None,
+        })
+        .to_vec()
+    });
+    let chosen = Signal::derive(move || usize::from(tab.get() == "layers"));
+    let dialogs = move || {
+        let Loaded::Ready(details) = details.get() else {
+            return None;
+        };
+        let tag = details.image.tags.first().cloned().unwrap_or_default();
+        Some(names.dialogs(&details.image.id, tag, move || reader.again()))
     };
     let buttons = move || {
         let Loaded::Ready(details) = details.get() else {
@@ -67,6 +93,41 @@ fn page(id: String) -> AnyView {
             return None;
         }
         let run = ["/containers/new?image=", &escape(&title.get())].concat();
+        let menu = move |event: web_sys::MouseEvent| {
+            let removed = details.image.clone();
+            let download = |part: &'static str| {
+                let path = ["/api/v1", &address.get_value(), part].concat();
+                move || crate::components::watch::download(&path)
+            };
+            let items = vec![
+                Item::new("tag", "Give another name", "image.menu.tag", move || {
+                    names.tagging.set(true)
+                }),
+                Item::new("upload", "Send to a registry", "image.menu.push", move || {
+                    names.pushing.set(true)
+                }),
+                Item::new("download", "Save as tar", "image.menu.save", download("/save")),
+                Item::new(
+                    "download",
+                    "Packages as SPDX",
+                    "image.menu.spdx",
+                    download("/sbom?format=spdx"),
+                ),
+                Item::new(
+                    "download",
+                    "Packages as CycloneDX",
+                    "image.menu.cyclonedx",
+                    download("/sbom?format=cyclonedx"),
+                ),
+                Item::new("trash", "Delete", "image.menu.delete", move || {
+                    remove(app, &removed, move || {
+                        let _ = navigate.try_with_value(|go| go("/images", NavigateOptions::default()));
+                    });
+                })
+                .danger(),
+            ];
+            app.menus.open(&event, items);
+        };
         Some(view! {
             <A href=run attr:class="button button--primary" attr:data-testid="image.head.run">
                 {icon("play")}
@@ -74,20 +135,25 @@ fn page(id: String) -> AnyView {
             </A>
             <button
                 type="button"
-                class="button"
-                data-testid="image.head.delete"
-                on:click=move |_| {
-                    remove(app, &details.image, move || {
-                        let _ = navigate.try_with_value(|go| go("/images", NavigateOptions::default()));
-                    });
-                }
+                class="button button--icon"
+                aria-label="Actions"
+                aria-haspopup="menu"
+                data-testid="image.head.menu"
+                on:click=menu
             >
-                {icon("trash")}
-                "Delete"
+                {icon("more")}
             </button>
         })
     };
-    view! { <div class="page"><Head title>{buttons}</Head>{body}</div> }.into_any()
+    view! {
+        <div class="page">
+            <Head title>{buttons}</Head>
+            <Tabs tabs chosen label="Of this image"/>
+            {body}
+            {dialogs}
+        </div>
+    }
+    .into_any()
 }
 
 fn fact(term: &'static str, text: String) -> AnyView {
@@ -102,33 +168,7 @@ fn fact(term: &'static str, text: String) -> AnyView {
 fn columns(details: Details) -> AnyView {
     let image = details.image;
     let details = details.spec;
-    let largest = details
-        .layers
-        .iter()
-        .map(|layer| layer.size_bytes)
-        .max()
-        .unwrap_or(1)
-        .max(1);
     let created = image.created.as_deref().and_then(time::parse).map(time::local);
-    let layers = details
-        .layers
-        .into_iter()
-        .enumerate()
-        .map(|(at, layer)| {
-            let share = Some(layer.size_bytes as f64 / largest as f64);
-            view! {
-                <tr>
-                    <td class="num muted">{at + 1}</td>
-                    <td><code>{short(&layer.digest)}</code></td>
-                    <td class="layers__bar"><Meter share=Signal::stored(share.map(|s| s * 0.74)) label="Size among the layers"/></td>
-                    <td class="num nowrap">{size(layer.size_bytes)}</td>
-                    <td class="muted nowrap">
-                        {(layer.shared_with > 0).then(|| ["shared by ", &number::plural(layer.shared_with as usize, "other image")].concat())}
-                    </td>
-                </tr>
-            }
-        })
-        .collect_view();
     let history = details
         .history
         .into_iter()
@@ -159,14 +199,8 @@ fn columns(details: Details) -> AnyView {
             <div>
                 <section class="card">
                     <header class="card__head">
-                        <h2>"Layers"</h2>
-                        <span class="muted">{size(image.size_bytes)}</span>
-                    </header>
-                    <div class="table-scroll"><table class="table"><tbody>{layers}</tbody></table></div>
-                </section>
-                <section class="card">
-                    <header class="card__head">
                         <h2>"How it was made"</h2>
+                        <span class="muted">{size(image.size_bytes)}</span>
                     </header>
                     <div class="table-scroll"><table class="table"><tbody>{history}</tbody></table></div>
                 </section>

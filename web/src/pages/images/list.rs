@@ -184,7 +184,15 @@ pub fn Images() -> impl IntoView {
     view! {
         <div class="page">
             <Head title="Images">
+                <A href="/images/tree" attr:class="button" attr:data-testid="images.head.tree">
+                    {icon("tree")}
+                    "Layers"
+                </A>
                 <Show when=move || app.session.may(Role::Operator)>
+                    <A href="/images/prune" attr:class="button" attr:data-testid="images.head.prune">
+                        {icon("trash")}
+                        "Clean up"
+                    </A>
                     <A href="/images/pull?from=file" attr:class="button" attr:data-testid="images.head.upload">
                         {icon("upload")}
                         "Upload"

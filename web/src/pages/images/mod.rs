@@ -1,5 +1,10 @@
-//! Images: the list, one of them, and ways to get more.
+//! Images: the list, one of them, their layers, and ways to get and lose some.
 
 pub mod detail;
+mod layers;
 pub mod list;
+pub mod prune;
 pub mod pull;
+mod send;
+mod template;
+pub mod tree;

@@ -1,10 +1,12 @@
 //! Getting an image: from a registry, or from a file of this computer.
 
 use super::super::frame::Head;
-use super::super::tasks::progress;
+use super::super::tasks::{last_lines, progress};
 use super::list::short;
+use super::template::from_distribution;
 use crate::client::http::{self, escape, sentence};
 use crate::client::upload::{self, Upload};
+use crate::components::field::{Kind, field, given};
 use crate::components::icon::icon;
 use crate::components::meter::Meter;
 use crate::components::notice::note;
@@ -21,42 +23,57 @@ use shared::image::Pull;
 use shared::task::{Task, TaskState};
 use web_sys::{File, HtmlInputElement};
 
+/// Where an image comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Registry,
+    File,
+    Distribution,
+}
+
 /// The page.
 #[component]
 pub fn PullImage() -> impl IntoView {
     let query = use_query_map();
-    let from_file = RwSignal::new(query.peek(|query| query.get("from").as_deref() == Some("file")));
+    let from = RwSignal::new(match query.peek(|query| query.get("from")).as_deref() {
+        Some("file") => From::File,
+        Some("distribution") => From::Distribution,
+        _ => From::Registry,
+    });
     let reference = query.peek(|query| query.get("reference").unwrap_or_default());
     let task = RwSignal::new(None::<String>);
     view! {
         <div class="page pull">
             <Head title="Get an image"/>
             <div class="segments" role="group" aria-label="Where from" style="justify-self:start">
-                <button
-                    type="button"
-                    class="segments__part"
-                    aria-pressed=move || (!from_file.get()).to_string()
-                    data-testid="pull.from.registry"
-                    on:click=move |_| from_file.set(false)
-                >
-                    {icon("pull")}
-                    "From a registry"
-                </button>
-                <button
-                    type="button"
-                    class="segments__part"
-                    aria-pressed=move || from_file.get().to_string()
-                    data-testid="pull.from.file"
-                    on:click=move |_| from_file.set(true)
-                >
-                    {icon("upload")}
-                    "From a file"
-                </button>
+                {part("From a registry", "pull", "pull.from.registry", from, From::Registry)}
+                {part("From a file", "upload", "pull.from.file", from, From::File)}
+                {part("From a distribution", "volume", "pull.from.distribution", from, From::Distribution)}
             </div>
-            {move || if from_file.get() { from_archive(task) } else { from_registry(reference.clone(), task) }}
+            {move || match from.get() {
+                From::Registry => from_registry(reference.clone(), task),
+                From::File => from_archive(task),
+                From::Distribution => from_distribution(task),
+            }}
             {move || task.get().map(follow)}
         </div>
     }
+}
+
+fn part(word: &'static str, shape: &'static str, testid: &'static str, from: RwSignal<From>, own: From) -> AnyView {
+    view! {
+        <button
+            type="button"
+            class="segments__part"
+            aria-pressed=move || (from.get() == own).to_string()
+            data-testid=testid
+            on:click=move |_| from.set(own)
+        >
+            {icon(shape)}
+            {word}
+        </button>
+    }
+    .into_any()
 }
 
 fn from_registry(reference: String, task: RwSignal<Option<String>>) -> AnyView {
@@ -69,7 +86,6 @@ fn from_registry(reference: String, task: RwSignal<Option<String>>) -> AnyView {
     );
     let mistake = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
-    let given = |text: RwSignal<String>| Some(text.get_untracked().trim().to_owned()).filter(|text| !text.is_empty());
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let text = reference.get_untracked().trim().to_owned();
@@ -99,27 +115,6 @@ fn from_registry(reference: String, task: RwSignal<Option<String>>) -> AnyView {
             }
         });
     };
-    let line = |label: &'static str,
-                placeholder: &'static str,
-                kind: &'static str,
-                testid: &'static str,
-                value: RwSignal<String>| {
-        view! {
-            <label class="field">
-                <span class="field__label">{label}</span>
-                <input
-                    class="input"
-                    type=kind
-                    placeholder=placeholder
-                    autocomplete="off"
-                    spellcheck="false"
-                    data-testid=testid
-                    prop:value=move || value.get()
-                    on:input=move |event| value.set(event_target_value(&event))
-                />
-            </label>
-        }
-    };
     view! {
         <form class="card pull__form" on:submit=submit>
             <label class="field">
@@ -139,10 +134,10 @@ fn from_registry(reference: String, task: RwSignal<Option<String>>) -> AnyView {
             <details>
                 <summary>"Platform and sign-in"</summary>
                 <div class="create__pair" style="margin-top:12px">
-                    {line("Platform", "as this host", "text", "pull.form.platform", platform)}
+                    {field("Platform", "as this host", Kind::Text, "pull.form.platform", platform)}
                     <span></span>
-                    {line("Registry user", "nobody", "text", "pull.form.user", user)}
-                    {line("Registry password", "", "password", "pull.form.password", password)}
+                    {field("Registry user", "as the registry's settings say", Kind::Text, "pull.form.user", user)}
+                    {field("Registry password", "", Kind::Password, "pull.form.password", password)}
                 </div>
             </details>
             <div>
@@ -344,6 +339,7 @@ fn follow(id: String) -> AnyView {
                             })}
                     </div>
                     {task.progress.clone().map(progress)}
+                    {last_lines(&task)}
                     {problem}
                     <div class="row row--wrap">{made.collect_view()}</div>
                 </section>

@@ -57,11 +57,17 @@ pub fn task_row(task: Task) -> AnyView {
                     })}
             </div>
             {task.progress.clone().filter(|_| running).map(progress)}
+            {running.then(|| last_lines(&task))}
             {task.problem.as_ref().map(|problem| note("bad", sentence(&problem.detail)))}
             <p class="muted">{["by ", &task.owner].concat()}</p>
         </article>
     }
     .into_any()
+}
+
+/// What a task said last, where it speaks.
+pub fn last_lines(task: &Task) -> Option<AnyView> {
+    (!task.log.is_empty()).then(|| view! { <pre class="task__log">{task.log.join("\n")}</pre> }.into_any())
 }
 
 /// The overall bar and a row for each layer.
