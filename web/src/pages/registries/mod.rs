@@ -243,7 +243,7 @@ fn table(reader: Reader<List<Registry>>, list: List<Registry>) -> AnyView {
                         <th scope="col">"Registry"</th>
                         <th scope="col">"User"</th>
                         <th scope="col">"Reached by"</th>
-                        <th scope="col">"Last used"</th>
+                        <th scope="col" class="builds__wide">"Last used"</th>
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
                     </tr>
                 </thead>
@@ -323,7 +323,7 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
     view! {
         <tr data-testid="registries.row" data-name=registry.host.clone()>
             <td>
-                <strong>{registry.host.clone()}</strong>
+                <strong class="nowrap">{registry.host.clone()}</strong>
                 {move || {
                     verdict
                         .get()
@@ -335,7 +335,7 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
             </td>
             <td>{registry.username.clone().unwrap_or_else(|| "nobody".to_owned())}</td>
             <td><span class=class>{reached}</span></td>
-            <td class="nowrap muted">{used}</td>
+            <td class="nowrap muted builds__wide">{used}</td>
             <td>
                 <div class="row" style="gap:0;justify-content:flex-end">
                     <button type="button" class="button button--small" data-testid="registries.row.try" prop:disabled=move || !may() on:click=try_it>
