@@ -92,6 +92,10 @@ fn follow(id: &str, path: &str, reader: Reader<Details>, lines: RwSignal<Vec<Lin
     let steps = socket::open(topic, None, move |heard| match heard {
         Heard::Data(Data::Builds(news)) => reader.value.edit(|value| {
             let Loaded::Ready(details) = value else { return };
+            // The Dockerfile is known when the context has arrived.
+            if details.dockerfile.is_empty() {
+                reader.again();
+            }
             for news in news {
                 details.build = news.build;
                 for step in news.steps {
@@ -202,6 +206,11 @@ fn Facts(
                 <span class="detail__fact">{icon("user")} {build.owner.clone()}</span>
             </div>
             {problem}
+            {details
+                .warnings
+                .into_iter()
+                .map(|warning| note("warn", ["Line ", &warning.line.to_string(), ": ", &sentence(&warning.message)].concat()))
+                .collect_view()}
         })
     }
 }

@@ -70,6 +70,8 @@ struct Form {
     unchecked: RwSignal<bool>,
     plain: RwSignal<bool>,
     ca: RwSignal<String>,
+    /// One a line.
+    mirrors: RwSignal<String>,
     mistake: RwSignal<String>,
 }
 
@@ -87,6 +89,7 @@ impl Default for Form {
             unchecked: flag(),
             plain: flag(),
             ca: text(),
+            mirrors: text(),
             mistake: text(),
         }
     }
@@ -105,6 +108,8 @@ impl Form {
         let transport = registry.map(|registry| registry.transport).unwrap_or_default();
         self.unchecked.set(transport == Transport::Unchecked);
         self.plain.set(transport == Transport::Plain);
+        self.mirrors
+            .set(registry.map(|registry| registry.mirrors.join("\n")).unwrap_or_default());
         for text in [self.password, self.ca, self.mistake] {
             text.set(String::new());
         }
@@ -129,6 +134,13 @@ impl Form {
                 (false, false) => Transport::Checked,
             },
             ca: given(self.ca),
+            mirrors: Some(
+                self.mirrors
+                    .get_untracked()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
+            ),
         }
     }
 }
@@ -172,6 +184,7 @@ fn edit(reader: Reader<List<Registry>>, form: Form) -> AnyView {
                 {check("Take any certificate", "registries.edit.unchecked", form.unchecked)}
                 {check("No TLS: everything can be read on the way", "registries.edit.plain", form.plain)}
                 {field("Its certificate authority (PEM)", "-----BEGIN CERTIFICATE-----", Kind::Area, "registries.edit.ca", form.ca)}
+                {field("Mirrors asked first, one a line", "https://mirror.example.org", Kind::Area, "registries.edit.mirrors", form.mirrors)}
                 {keeps}
                 {move || (!form.mistake.get().is_empty()).then(|| note("bad", form.mistake.get()))}
             </div>

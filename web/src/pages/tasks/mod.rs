@@ -67,7 +67,8 @@ pub fn task_row(task: Task) -> AnyView {
 
 /// What a task said last, where it speaks.
 pub fn last_lines(task: &Task) -> Option<AnyView> {
-    (!task.log.is_empty()).then(|| view! { <pre class="task__log">{task.log.join("\n")}</pre> }.into_any())
+    let log = &task.progress.as_ref()?.log;
+    (!log.is_empty()).then(|| view! { <pre class="task__log">{log.join("\n")}</pre> }.into_any())
 }
 
 /// The overall bar and a row for each layer.
