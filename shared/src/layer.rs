@@ -122,8 +122,6 @@ pub struct Prune {
     /// Only as many, the longest unused first, as bring images below this size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_bytes: Option<u64>,
-    /// The cache of builds too.
-    pub build_cache: bool,
     /// Only these of a preview, by their ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Vec<String>>,
@@ -141,7 +139,6 @@ pub struct Pruned {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PrunedItem {
-    pub kind: PrunedKind,
     pub id: String,
     /// For people: its first tag, or a short id.
     pub name: String,
@@ -149,14 +146,6 @@ pub struct PrunedItem {
     /// When a container last used it; absent is never.
     #[serde(default)]
     pub used: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum PrunedKind {
-    Image,
-    BuildCache,
 }
 
 /// An image made from a distribution's packages.

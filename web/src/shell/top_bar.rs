@@ -42,6 +42,10 @@ fn shown(part: &str) -> String {
     if part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit()) {
         return part[..12].to_owned();
     }
+    // The number of a build or a task.
+    if part.len() == 36 && part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        return part[28..].to_owned();
+    }
     let mut letters = part.chars();
     let first: String = letters
         .next()

@@ -11,7 +11,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use engine::{PruneRules, Template};
 use model::image::{Digest, Reference};
-use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, PrunedKind, Template as AskedTemplate, Tree};
+use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, Template as AskedTemplate, Tree};
 use shared::task::Task;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -70,7 +70,6 @@ async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<J
         front.engine.prune_images(&rules, |_| true).await?
     };
     let items = pruned.images.into_iter().map(|image| PrunedItem {
-        kind: PrunedKind::Image,
         name: image
             .tags
             .first()

@@ -2,19 +2,22 @@
 
 use super::super::frame::{Head, Reader};
 use super::{elapsed, status, steps_done};
-use crate::client::http::escape;
+use crate::client::http::{self, escape};
 use crate::client::socket::{self, Heard};
+use crate::components::dialog::Question;
 use crate::components::icon::icon;
 use crate::components::notice::Empty;
 use crate::components::status_chip::status_chip;
-use crate::format::{size, time};
+use crate::format::{number, size, time};
 use crate::state::App;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use leptos_router::components::A;
-use shared::build::Build;
+use shared::build::{Build, CacheEntry, CachePrune, CachePruned};
 use shared::list::List;
 use shared::session::Role;
 use shared::socket::{Data, Topic};
+use std::rc::Rc;
 
 /// The page.
 #[component]
@@ -32,6 +35,10 @@ pub fn Builds() -> impl IntoView {
         <div class="page">
             <Head title="Builds">
                 <Show when=move || app.session.may(Role::Operator)>
+                    <button type="button" class="button" data-testid="builds.head.cache" on:click=move |_| clear_cache(app)>
+                        {icon("trash")}
+                        "Clear cache"
+                    </button>
                     <A href="/builds/new" attr:class="button button--primary" attr:data-testid="builds.head.new">
                         {icon("plus")}
                         "New build"
@@ -41,6 +48,50 @@ pub fn Builds() -> impl IntoView {
             <section class="card">{reader.show("Builds could not be listed", table)}</section>
         </div>
     }
+}
+
+/// Tells what the cache holds, and forgets it when that is wanted.
+fn clear_cache(app: App) {
+    spawn_local(async move {
+        let entries = match http::get::<List<CacheEntry>>("/builds/cache").await {
+            Ok(list) => list.items,
+            Err(failure) => {
+                return app
+                    .toasts
+                    .failed("The cache could not be read".to_owned(), failure.to_string());
+            }
+        };
+        let bytes: u64 = entries.iter().map(|entry| entry.size_bytes).sum();
+        app.asker.ask(Question {
+            title: "Clear the cache of builds?".to_owned(),
+            points: vec![
+                [
+                    &number::plural(entries.len(), "step"),
+                    " are remembered, with ",
+                    &size(bytes),
+                    " of layers.",
+                ]
+                .concat(),
+                "Layers that images have stay. The next builds run every step again.".to_owned(),
+            ],
+            action: "Clear cache".to_owned(),
+            danger: true,
+            typed: None,
+            choice: None,
+            act: Rc::new(move |_| {
+                spawn_local(async move {
+                    match http::send::<_, CachePruned>("POST", "/builds/cache/prune", &CachePrune::default()).await {
+                        Ok(done) => app
+                            .toasts
+                            .done(["The cache is cleared, ", &size(done.freed_bytes), " are free"].concat()),
+                        Err(failure) => app
+                            .toasts
+                            .failed("The cache was not cleared".to_owned(), failure.to_string()),
+                    }
+                });
+            }),
+        });
+    });
 }
 
 fn table(_: Reader<List<Build>>, list: List<Build>) -> AnyView {

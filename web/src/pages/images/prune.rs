@@ -11,7 +11,7 @@ use crate::state::signal::{Edit, See};
 use crate::table::KeySet;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::layer::{Prune, Pruned, PrunedItem, PrunedKind};
+use shared::layer::{Prune, Pruned, PrunedItem};
 
 const AGES: [(&str, u64); 4] = [
     ("Any age", 0),
@@ -25,7 +25,6 @@ const AGES: [(&str, u64); 4] = [
 pub fn PruneImages() -> impl IntoView {
     let app = App::get();
     let unused = RwSignal::new(false);
-    let cache = RwSignal::new(false);
     let age = RwSignal::new(0_u64);
     let preview = RwSignal::new(Loaded::<Pruned>::Loading);
     let spared = RwSignal::new(KeySet::<String>::new());
@@ -33,7 +32,6 @@ pub fn PruneImages() -> impl IntoView {
         preview,
         unused: unused.get_untracked(),
         older_than_seconds: Some(age.get_untracked()).filter(|seconds| *seconds > 0),
-        build_cache: cache.get_untracked(),
         only,
         ..Prune::default()
     };
@@ -49,7 +47,6 @@ pub fn PruneImages() -> impl IntoView {
     };
     Effect::new(move || {
         unused.track();
-        cache.track();
         age.track();
         spared.set(KeySet::new());
         look();
@@ -84,7 +81,7 @@ pub fn PruneImages() -> impl IntoView {
             match http::send::<_, Pruned>("POST", "/images/prune", &request).await {
                 Ok(done) => {
                     let words = [
-                        &number::plural(done.items.len(), "object"),
+                        &number::plural(done.items.len(), "image"),
                         " deleted, ",
                         &size(done.freed_bytes),
                         " are free",
@@ -106,7 +103,7 @@ pub fn PruneImages() -> impl IntoView {
     };
     let label = move || {
         let bytes = freed.get().map_or_else(|| "…".to_owned(), size);
-        ["Delete ", &number::plural(count(), "object"), ", free ", &bytes].concat()
+        ["Delete ", &number::plural(count(), "image"), ", free ", &bytes].concat()
     };
     let body = move || match preview.get() {
         Loaded::Loading => skeleton(6),
@@ -132,7 +129,6 @@ pub fn PruneImages() -> impl IntoView {
             </Head>
             <div class="containers__tools">
                 {check("Also images with a name that no container uses", "prune.show.unused", unused)}
-                {check("Also the cache of builds", "prune.show.cache", cache)}
                 <select
                     class="select"
                     style="width:auto"
@@ -160,8 +156,7 @@ fn table(items: Vec<PrunedItem>, spared: RwSignal<KeySet<String>>) -> AnyView {
                 <thead>
                     <tr>
                         <th scope="col"><span class="visually-hidden">"Delete"</span></th>
-                        <th scope="col">"Object"</th>
-                        <th scope="col">"Kind"</th>
+                        <th scope="col">"Image"</th>
                         <th scope="col" class="num">"Size"</th>
                         <th scope="col">"Last used"</th>
                     </tr>
@@ -197,12 +192,6 @@ fn row(item: PrunedItem, spared: RwSignal<KeySet<String>>) -> AnyView {
                 />
             </td>
             <td>{item.name}</td>
-            <td class="muted">
-                {match item.kind {
-                    PrunedKind::Image => "image",
-                    PrunedKind::BuildCache => "build cache",
-                }}
-            </td>
             <td class="num nowrap">{size(item.size_bytes)}</td>
             <td class="nowrap muted">{used}</td>
         </tr>
