@@ -1,6 +1,7 @@
 //! Whose ids containers and servers have on the host: user namespaces of containers,
 //! whole systems in them, and servers of ordinary users.
 
+mod debian;
 mod namespaces;
 mod systems;
 

@@ -16,6 +16,7 @@ mod test_image_peers;
 mod test_peers;
 mod test_registry_rounds;
 mod test_rounds;
+mod test_system;
 mod test_vm;
 mod ui;
 mod wasm;
@@ -62,6 +63,9 @@ cargo xtask COMMAND
                     distributions, and kills the server fifty times in a build; PART is one of
                     peers, talk, rounds, or record, which writes down anew what cases give;
                     needs root
+  test-system-containers
+                    boots a Debian with systemd and sshd in a container; needs root and
+                    Debian's mirror
   deny              licences and advisories of all dependencies (needs the network)
 
 Environment: XTASK_NO_INSTALL=1 keeps it from installing system packages.";
@@ -91,6 +95,7 @@ fn main() -> Result<()> {
         "test-rounds" => test_rounds::run_rounds(rest.first().map(String::as_str)),
         "test-store" => test_rounds::run_store_rounds(rest.first().map(String::as_str)),
         "test-vm" => test_vm::run_vm(rest),
+        "test-system-containers" => test_system::run_system_containers(),
         "test-peers-apart" => test_peers::run_apart(rest),
         "fuzz" => fuzz::run_fuzz(rest),
         "deny" => deny::run_deny(),

@@ -61,6 +61,9 @@ pub fn mount_detached(layers: Layers<'_>) -> io::Result<OwnedFd> {
 }
 
 fn finish(context: BorrowedFd<'_>, options: &[String]) -> io::Result<OwnedFd> {
+    if !crate::user_namespace::is_initial() {
+        fsconfig_set_flag(context, "userxattr")?;
+    }
     for option in options {
         match option.split_once('=') {
             Some((name, value)) => fsconfig_set_string(context, name, value)?,
@@ -73,6 +76,19 @@ fn finish(context: BorrowedFd<'_>, options: &[String]) -> io::Result<OwnedFd> {
         FsMountFlags::FSMOUNT_CLOEXEC,
         MountAttrFlags::empty(),
     )?)
+}
+
+/// What the names of overlayfs's own attributes begin with: only the host's root may write
+/// those that are trusted. kernel, filesystems/overlayfs.rst, "User xattr"
+pub fn attribute_prefix() -> &'static str {
+    static PREFIX: OnceLock<&str> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        if crate::user_namespace::is_initial() {
+            "trusted.overlay."
+        } else {
+            "user.overlay."
+        }
+    })
 }
 
 /// Since Linux 6.8: then nothing limits the number of layers. Before 6.5 a context takes

@@ -40,7 +40,6 @@ pub enum Special {
 /// Device number 0:0 as a character device hides what lower layers have. Kernel,
 /// filesystems/overlayfs.rst, "whiteouts and opaque directories".
 const WHITEOUT: Special = Special::Character { major: 0, minor: 0 };
-const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Directories kept open while their entries come.
 const HANDLES: usize = 64;
@@ -160,9 +159,21 @@ impl Root {
             Special::Block { major, minor } => (FileType::BlockDevice, major, minor),
         };
         let device = rustix::fs::makedev(major, minor);
-        let ((), parent, name) = self.make(path, |parent, name| {
+        let made = self.make(path, |parent, name| {
             mknodat(parent, name, kind, Mode::RUSR | Mode::WUSR, device)
-        })?;
+        });
+        let ((), parent, name) = match made {
+            // No user namespace's root makes devices: those of images are left out, as
+            // containers have their own.
+            Err(error)
+                if kind != FileType::Fifo
+                    && error.raw_os_error() == Some(crate::errno::EPERM)
+                    && !crate::user_namespace::is_initial() =>
+            {
+                return Ok(());
+            }
+            made => made?,
+        };
         own(&parent, &name, attributes)?;
         chmodat(
             &parent,
@@ -193,7 +204,8 @@ impl Root {
     /// Hides all that the layers below have in the directory `path`.
     pub fn opaque(&mut self, path: &Path) -> io::Result<()> {
         let dir = make_dirs(&self.dir, path, 0o755)?;
-        Ok(fsetxattr(&dir, OPAQUE, b"y", XattrFlags::empty())?)
+        let name = format!("{}opaque", crate::overlay::attribute_prefix());
+        Ok(fsetxattr(&dir, name, b"y", XattrFlags::empty())?)
     }
 
     /// Makes something of that name, in place of whatever bears it.

@@ -1,6 +1,7 @@
 //! What each layer of an image brings: one directory at a time, as that layer has it or
 //! as all layers up to it show it; and what is carried though nobody sees it.
 
+use crate::layer::is_opaque;
 use crate::{ImageError, Store};
 use model::image::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,6 @@ use sys::tree::{Kind, Status, Tree};
 const MOST_DEEP: usize = 400;
 /// Of files that waste room, the worst are told.
 const MOST_TOLD: usize = 200;
-const IS_OPAQUE: &str = "trusted.overlay.opaque";
 
 /// A name in a directory of a layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,13 +261,6 @@ fn sum(dir: &Tree, depth: usize) -> io::Result<(u64, u64)> {
         }
     }
     Ok((bytes, entries))
-}
-
-fn is_opaque(dir: &Tree) -> io::Result<bool> {
-    let xattrs = dir.xattrs()?;
-    Ok(xattrs
-        .iter()
-        .any(|(name, value)| name == OsStr::new(IS_OPAQUE) && value == b"y"))
 }
 
 /// What is seen so far, by path, and what was covered.

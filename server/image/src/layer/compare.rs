@@ -1,15 +1,15 @@
 //! A writable layer beside the layers below it: what is new, what is another, what is
 //! gone, and what only mounts brought.
 
+use super::note::is_opaque;
 use crate::ImageError;
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use sys::tree::{Kind, Status, Tree};
 
-pub(super) const IS_OPAQUE: &str = "trusted.overlay.opaque";
 /// Deeper trees are refused: each level holds a descriptor.
 pub(super) const MOST_DEEP: usize = 400;
 
@@ -171,13 +171,6 @@ fn walk(
         }
     }
     Ok(())
-}
-
-pub(super) fn is_opaque(dir: &Tree) -> io::Result<bool> {
-    let xattrs = dir.xattrs()?;
-    Ok(xattrs
-        .iter()
-        .any(|(name, value)| name == OsStr::new(IS_OPAQUE) && value == b"y"))
 }
 
 pub(super) fn too_deep() -> io::Error {

@@ -1,7 +1,9 @@
 //! Two trees that should be the same.
 
-use super::compare::{IS_OPAQUE, MOST_DEEP, too_deep};
+use super::compare::{MOST_DEEP, too_deep};
+use super::note::{OPAQUE, note};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -104,8 +106,8 @@ fn other_status(right: &Status, found: &Status) -> Option<&'static str> {
 /// Overlayfs's own notes are of no matter, but what it hides is.
 fn other_xattrs(right: &Xattrs, found: &Xattrs) -> Option<&'static str> {
     let told = |xattrs: &Xattrs| -> Xattrs {
-        let matters = |name: &str| !name.starts_with("trusted.overlay.") || name == IS_OPAQUE;
-        let kept = xattrs.iter().filter(|(name, _)| name.to_str().is_none_or(matters));
+        let matters = |name: &OsStr| note(name).is_none_or(|note| note == OPAQUE.as_bytes());
+        let kept = xattrs.iter().filter(|(name, _)| matters(name));
         kept.cloned().collect()
     };
     (told(right) != told(found)).then_some("has other attributes")

@@ -1,7 +1,8 @@
 //! The writable layer of an overlay becomes a tar: its marks of what is gone become
 //! whiteouts (image-spec, layer.md, "Representing Changes").
 
-use super::compare::{Below, IS_OPAQUE, MOST_DEEP, too_deep};
+use super::compare::{Below, MOST_DEEP, too_deep};
+use super::note::{METACOPY, OPAQUE, REDIRECT, note};
 use super::write::TarWriter;
 use crate::ImageError;
 use std::ffi::{OsStr, OsString};
@@ -10,11 +11,6 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use sys::tree::{Kind, Status, Tree, Xattrs};
 use tokio_util::sync::CancellationToken;
-
-/// Overlayfs keeps its own notes in attributes of this kind.
-const OVERLAY: &str = "trusted.overlay.";
-const REDIRECT: &str = "trusted.overlay.redirect";
-const METACOPY: &str = "trusted.overlay.metacopy";
 
 /// What is packed, and what of it is left out.
 #[derive(Debug, Clone, Copy)]
@@ -125,13 +121,16 @@ impl<W: Write> Packing<'_, W> {
         }
         let status = dir.status().map_err(&at)?;
         let xattrs = dir.xattrs().map_err(&at)?;
-        let has = |wanted: &str| xattrs.iter().find(|(name, _)| name == wanted);
+        let has = |wanted: &str| {
+            let mut all = xattrs.iter();
+            all.find(|(name, _)| note(name) == Some(wanted.as_bytes()))
+        };
         if has(REDIRECT).is_some() || has(METACOPY).is_some() {
             let error =
                 io::Error::other("the overlay only notes where its content is; mount it with `redirect_dir=off`");
             return Err(at(error));
         }
-        let opaque = has(IS_OPAQUE).is_some_and(|(_, value)| value == b"y");
+        let opaque = has(OPAQUE).is_some_and(|(_, value)| value == b"y");
         let bytes = path.as_os_str().as_bytes();
         self.tar.directory(bytes, &status, &kept(xattrs)).map_err(&at)?;
         if opaque {
@@ -140,7 +139,8 @@ impl<W: Write> Packing<'_, W> {
                 let mark = [bytes, b"/.wh..wh..opq"].concat();
                 self.tar.marker(&mark).map_err(&at)?;
             } else if self.changes.tidy {
-                dir.remove_xattr(IS_OPAQUE).map_err(&at)?;
+                let name = format!("{}{OPAQUE}", sys::overlay::attribute_prefix());
+                dir.remove_xattr(&name).map_err(&at)?;
             }
         }
         self.children(dir, path, depth + 1)
@@ -157,7 +157,7 @@ impl<W: Write> Packing<'_, W> {
 }
 
 fn is_kept(name: &OsStr) -> bool {
-    !name.as_bytes().starts_with(OVERLAY.as_bytes())
+    note(name).is_none()
 }
 
 fn kept(xattrs: Xattrs) -> Xattrs {

@@ -249,7 +249,7 @@ pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attri
             };
             if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
                 // Overlayfs's own would let a layer hide what others have.
-                if !name.starts_with("trusted.overlay.") {
+                if !name.starts_with("trusted.overlay.") && !name.starts_with("user.overlay.") {
                     xattrs.push((OsString::from(name), value.to_owned()));
                 }
             } else if key == "mtime" {
