@@ -21,6 +21,9 @@ pub struct System {
     /// or a range.
     #[serde(default)]
     pub userns: String,
+    /// Whether the server is an ordinary user's.
+    #[serde(default)]
+    pub rootless: bool,
     /// Whether files below the data directory can be shown with mapped ids.
     #[serde(default)]
     pub mapped_mounts: bool,

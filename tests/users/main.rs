@@ -3,6 +3,7 @@
 
 mod debian;
 mod namespaces;
+mod rootless;
 mod systems;
 
 use harness::{Api, Docker, Host, Image, Options, wait_until};

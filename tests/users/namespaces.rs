@@ -321,6 +321,7 @@ async fn where_the_file_system_maps_no_ids_each_container_gets_a_copy() {
     let options = Options {
         switches: vec!["--userns".to_owned(), "auto".to_owned()],
         data_dir: Some(disk.path().join("data")),
+        ..Options::default()
     };
     let host = Host::start_with(env!("CARGO_BIN_EXE_gantry"), options);
     let api = host.api();

@@ -26,6 +26,9 @@ pub struct Input {
     pub host_devices: Vec<(String, DeviceNode)>,
     /// The ids of a user namespace of its own.
     pub users: Option<Users>,
+    /// Whether devices are shown at their place rather than made: by root of a user
+    /// namespace, who may make none.
+    pub binds_devices: bool,
     /// The filter as the engine resolved it; `None` filters nothing.
     pub seccomp: Option<Value>,
 }
@@ -153,7 +156,7 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
     let mut devices = Vec::new();
     for (wanted, found) in spec.devices.iter().zip(&input.devices) {
         check_access(&wanted.access)?;
-        if input.users.is_none() {
+        if !input.binds_devices {
             devices.push(node(&wanted.container_path, found));
         }
         rules.push(rule(
@@ -303,6 +306,7 @@ mod tests {
             devices: Vec::new(),
             host_devices: vec![("/dev/fuse".to_owned(), FUSE)],
             users: None,
+            binds_devices: false,
             seccomp: None,
         }
     }

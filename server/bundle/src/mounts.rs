@@ -33,7 +33,7 @@ pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleErr
     for mount in own {
         all.push(own_mount(mount, input)?);
     }
-    if input.users.is_some() {
+    if input.binds_devices {
         all.extend(spec.devices.iter().map(device));
     }
     Ok(all)

@@ -144,7 +144,8 @@ impl Layout {
 }
 
 impl Hierarchies {
-    /// Reads the mounts from `/proc/self/mountinfo`.
+    /// Reads the mounts from `/proc/self/mountinfo`. Root of a user namespace that is not
+    /// the host's gets those alone in which it was given a part, which may be none.
     ///
     /// # Errors
     /// [`CgroupError::NoHierarchy`] when there is none.
@@ -156,7 +157,11 @@ impl Hierarchies {
                 .map(str::to_owned)
                 .collect();
         }
-        if mounts.v1.is_empty() && mounts.v2.is_none() {
+        let is_initial = sys::user_namespace::is_initial();
+        if !is_initial {
+            mounts.keep_delegated()?;
+        }
+        if is_initial && mounts.v1.is_empty() && mounts.v2.is_none() {
             return Err(CgroupError::NoHierarchy);
         }
         Ok(Self {
@@ -212,6 +217,25 @@ impl Mounts {
             }
             _ => None,
         }
+    }
+
+    /// Of v1 what may be written from the top, of v2 what was given to this process's own
+    /// group. kernel, cgroup-v2, "Delegation"
+    fn keep_delegated(&mut self) -> Result<(), CgroupError> {
+        let may_write = |file: &Path| std::fs::File::options().write(true).open(file).is_ok();
+        self.v1.retain(|v1| may_write(&v1.dir.join("tasks")));
+        let memberships = control_file::read(Path::new("/proc/self/cgroup"))?;
+        let own = memberships.lines().find_map(|line| line.strip_prefix("0::/"));
+        let v2 = self.v2.take();
+        if let (Some(mut v2), Some(own)) = (v2, own) {
+            let dir = v2.dir.join(own);
+            if may_write(&dir.join("cgroup.procs")) && may_write(&dir.join("cgroup.subtree_control")) {
+                let listed = control_file::read(&dir.join("cgroup.controllers"))?;
+                v2.controllers = listed.split_ascii_whitespace().map(str::to_owned).collect();
+                self.v2 = Some(v2);
+            }
+        }
+        Ok(())
     }
 
     /// Every mount's directory, v2 first.

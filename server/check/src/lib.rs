@@ -32,6 +32,7 @@ pub fn run(options: &Options) -> Report {
     items.extend(probes::network::items(&facts));
     items.extend(probes::security::items(&facts));
     items.extend(probes::limits::items(&facts));
+    items.extend(probes::rootless::items(&facts));
     Report {
         kernel: facts.release.clone(),
         items,

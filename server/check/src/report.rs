@@ -36,6 +36,8 @@ pub enum Group {
     Network,
     Security,
     Limits,
+    /// Of a server of an ordinary user.
+    Rootless,
 }
 
 impl Group {
@@ -48,6 +50,7 @@ impl Group {
             Self::Network => "Network",
             Self::Security => "Security",
             Self::Limits => "Limits of the host",
+            Self::Rootless => "A server of an ordinary user",
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::images::Leases;
 use crate::journal::Journal;
 use crate::layout::{Layout, remove_dir};
 use crate::logs::watcher::Watcher;
+use crate::port_proxy::Proxies;
 use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
 use crate::tasks::Tasks;
@@ -23,6 +24,7 @@ use model::container::{ContainerId, UserNamespaces};
 use model::network::Subnet;
 use network::Network;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub struct Options {
     pub mirrors: Vec<String>,
     /// Whose ids containers have that do not say it.
     pub userns: UserNamespaces,
+    /// The network that containers are bridged in; `None` is the host's own.
+    pub network: Option<Arc<OwnedFd>>,
     pub runtime: RuntimeProgram,
 }
 
@@ -70,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) network: Network,
     pub(crate) addresses: Addresses,
     pub(crate) ids: Ids,
+    pub(crate) proxies: Proxies,
     pub(crate) hierarchies: cgroup::Hierarchies,
     pub(crate) program: Program,
     pub(crate) containers: Registry,
@@ -125,7 +130,7 @@ impl Engine {
             }
         })
         .await?;
-        let network = instance::open_network(&instance, wanted).await?;
+        let network = instance::open_network(&instance, wanted, options.network.clone()).await?;
         instance::keep_subnet(&database, network.subnet()).await?;
         let ending = CancellationToken::new();
         let engine = Arc::new(Inner {
@@ -137,6 +142,7 @@ impl Engine {
             leases: Leases::default(),
             addresses: Addresses::new(network.subnet()),
             ids,
+            proxies: Proxies::default(),
             network,
             hierarchies,
             program,
@@ -161,8 +167,8 @@ impl Engine {
     }
 
     /// Ends watching; containers run on unless they are to be stopped first. What
-    /// was begun is finished, within a limit.
-    pub async fn shutdown(self, stop_containers: bool) {
+    /// was begun is finished, within a limit. Answers whether no container runs then.
+    pub async fn shutdown(self, stop_containers: bool) -> bool {
         if stop_containers {
             self.stop_all().await;
         }
@@ -175,6 +181,12 @@ impl Engine {
             tracing::warn!("some work did not end in time and is dropped");
         }
         self.inner.database().close().await;
+        !self
+            .inner
+            .containers
+            .views()
+            .iter()
+            .any(|container| container.is_running())
     }
 
     async fn stop_all(&self) {

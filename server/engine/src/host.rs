@@ -26,6 +26,8 @@ pub struct HostInfo {
     pub cgroup_parent: String,
     /// Whose ids containers have that do not say it.
     pub userns: model::container::UserNamespaces,
+    /// Whether the server is an ordinary user's.
+    pub rootless: bool,
     /// Whether files below the data directory can be seen with mapped ids.
     pub mapped_mounts: bool,
     pub subnet: model::network::Subnet,
@@ -78,6 +80,7 @@ impl Engine {
             cgroups: inner.hierarchies.layout().name(),
             cgroup_parent: inner.options.cgroup_parent.clone(),
             userns: inner.ids.setting().clone(),
+            rootless: !sys::user_namespace::is_initial(),
             mapped_mounts: inner.ids.can_map(),
             subnet: inner.network.subnet(),
             data_dir: inner.layout.data.clone(),

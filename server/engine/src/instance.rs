@@ -7,6 +7,8 @@ use model::network::Subnet;
 use network::Network;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use store::Database;
 
 const SUBNET: &str = "subnet";
@@ -69,12 +71,20 @@ pub(crate) async fn keep_subnet(database: &Database, subnet: Subnet) -> Result<(
     set(database, SUBNET, &subnet.to_string()).await
 }
 
-pub(crate) async fn open_network(instance: &str, wanted: Option<Subnet>) -> Result<Network, EngineError> {
+pub(crate) async fn open_network(
+    instance: &str,
+    wanted: Option<Subnet>,
+    namespace: Option<Arc<OwnedFd>>,
+) -> Result<Network, EngineError> {
     let instance = instance.to_owned();
     blocking("open the network", move || {
+        let namespace = namespace
+            .map(|namespace| namespace.try_clone())
+            .transpose()
+            .doing(|| "hold the network".to_owned())?;
         let subnet = match wanted {
             Some(subnet) => subnet,
-            None => network::free_subnet()
+            None => network::free_subnet(namespace.as_ref())
                 .doing(|| "look for a free subnet".to_owned())?
                 .ok_or_else(|| {
                     EngineError::Conflict(
@@ -83,7 +93,12 @@ pub(crate) async fn open_network(instance: &str, wanted: Option<Subnet>) -> Resu
                     )
                 })?,
         };
-        Network::open(network::Options { instance, subnet }).doing(|| "open the network".to_owned())
+        Network::open(network::Options {
+            instance,
+            subnet,
+            namespace,
+        })
+        .doing(|| "open the network".to_owned())
     })
     .await
 }

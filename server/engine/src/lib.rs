@@ -18,6 +18,7 @@
 //! | registries and what signs in there | `registries`, `vault` |
 //! | ids of containers in user namespaces | `ids` |
 //! | images made from Dockerfiles | `builds` |
+//! | published ports of a server in a user namespace | `port_proxy` |
 //! | changes and their events | `journal` |
 //! | talking with shims, starting them | `shim`, `spawn` |
 //!
@@ -42,6 +43,7 @@ mod instance;
 mod journal;
 mod layout;
 mod logs;
+mod port_proxy;
 mod registries;
 mod shim;
 mod spawn;

@@ -1,5 +1,6 @@
 //! How the server is set up: switches, then variables, then the file, then defaults.
 
+use crate::rootless;
 use anyhow::{Context as _, bail};
 use model::container::UserNamespaces;
 use model::network::Subnet;
@@ -32,7 +33,14 @@ pub(crate) struct Given {
 impl Given {
     /// The file named, which has to be there, or the usual one, which need not.
     pub(crate) fn read(named: Option<&Path>) -> anyhow::Result<Self> {
-        let path = named.unwrap_or(Path::new(FILE));
+        let usual = if sys::user::is_root() {
+            Some(PathBuf::from(FILE))
+        } else {
+            rootless::places::config_file()
+        };
+        let Some(path) = named.or(usual.as_deref()) else {
+            return Ok(Self::default());
+        };
         if named.is_none() && !path.exists() {
             return Ok(Self::default());
         }
@@ -78,20 +86,32 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn settle(given: Given) -> anyhow::Result<Self> {
-        let run_dir = given.run_dir.unwrap_or_else(|| RUN_DIR.into());
+        let run_dir = match given.run_dir {
+            Some(dir) => dir,
+            None => usual_run_dir()?,
+        };
         let docker_socket = match given.docker_socket {
             Some(path) if path == Path::new("none") => None,
             Some(path) => Some(path),
             None => Some(run_dir.join("docker.sock")),
         };
         let listen = given.listen.unwrap_or_else(|| "127.0.0.1:8420".to_owned());
-        let cgroup_parent = given.cgroup_parent.unwrap_or_else(|| "/gantry".to_owned());
+        let cgroup_parent = given.cgroup_parent.unwrap_or_else(|| {
+            if sys::user::is_root() {
+                "/gantry".to_owned()
+            } else {
+                rootless::cgroup_parent()
+            }
+        });
         if !cgroup_parent.starts_with('/') || cgroup_parent.trim_matches('/').is_empty() {
             bail!("cgroup parent `{cgroup_parent}` is not a path such as `/gantry`");
         }
         let subnet = given.subnet.as_deref().map(Subnet::parse).transpose()?;
         Ok(Self {
-            data_dir: given.data_dir.unwrap_or_else(|| DATA_DIR.into()),
+            data_dir: match given.data_dir {
+                Some(dir) => dir,
+                None => usual_data_dir()?,
+            },
             run_dir,
             listen: listen
                 .parse()
@@ -122,8 +142,29 @@ impl Config {
 pub(crate) fn data_dir(config: Option<&Path>, given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     match given {
         Some(dir) => Ok(dir),
-        None => Ok(Given::read(config)?.data_dir.unwrap_or_else(|| DATA_DIR.into())),
+        None => match Given::read(config)?.data_dir {
+            Some(dir) => Ok(dir),
+            None => usual_data_dir(),
+        },
     }
+}
+
+/// Root's, or the user's own.
+pub(crate) fn usual_data_dir() -> anyhow::Result<PathBuf> {
+    if sys::user::is_root() {
+        return Ok(DATA_DIR.into());
+    }
+    rootless::places::data_dir().context("there is no home directory to keep data in; choose one with --data-dir")
+}
+
+fn usual_run_dir() -> anyhow::Result<PathBuf> {
+    if sys::user::is_root() {
+        return Ok(RUN_DIR.into());
+    }
+    rootless::places::run_dir().context(
+        "XDG_RUNTIME_DIR is not set and there is no /run/user directory of this user; log in through systemd, or \
+         choose a directory with --run-dir",
+    )
 }
 
 #[cfg(test)]

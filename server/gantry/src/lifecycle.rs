@@ -1,6 +1,7 @@
 //! From the first log line to the last: start, serve, end.
 
 use crate::config::Config;
+use crate::rootless::Rootless;
 use crate::{embedded, wire};
 use access::Access;
 use anyhow::Context as _;
@@ -12,7 +13,7 @@ use tokio_util::task::TaskTracker;
 /// What open connections get to end by themselves.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn serve(config: Config, stop_containers: bool) -> anyhow::Result<()> {
+pub(crate) fn serve(config: Config, rootless: Option<Rootless>, stop_containers: bool) -> anyhow::Result<()> {
     log(&config)?;
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     tokio::runtime::Builder::new_multi_thread()
@@ -20,7 +21,7 @@ pub(crate) fn serve(config: Config, stop_containers: bool) -> anyhow::Result<()>
         .thread_keep_alive(Duration::from_secs(5))
         .enable_all()
         .build()?
-        .block_on(run(config, stop_containers))
+        .block_on(run(config, rootless, stop_containers))
 }
 
 /// The server's own log goes to standard error; standard output is for one line.
@@ -39,12 +40,13 @@ fn log(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, stop_containers: bool) -> anyhow::Result<()> {
+async fn run(config: Config, rootless: Option<Rootless>, stop_containers: bool) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = wire::listen(config.listen).await?;
     let address = listener.local_addr()?;
-    let engine = wire::open_engine(&config).await?;
+    let network = rootless.as_ref().map(Rootless::network);
+    let engine = wire::open_engine(&config, network).await?;
     let opened = async {
         let docker = config.docker_socket.as_ref().map(wire::listen_docker).transpose()?;
         let access = Access::new(engine.database().clone());
@@ -102,7 +104,10 @@ async fn run(config: Config, stop_containers: bool) -> anyhow::Result<()> {
     if tokio::time::timeout(CONNECTION_PATIENCE, doors.wait()).await.is_err() {
         tracing::info!("some connections did not end in time and are cut");
     }
-    engine.shutdown(stop_containers).await;
+    let nothing_runs = engine.shutdown(stop_containers).await;
+    if nothing_runs && let Some(rootless) = rootless {
+        rootless.end();
+    }
     if let Some(path) = &config.docker_socket {
         let _ = std::fs::remove_file(path);
     }

@@ -7,11 +7,13 @@ use anyhow::Context as _;
 use engine::Engine;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
-pub(crate) async fn open_engine(config: &Config) -> anyhow::Result<Engine> {
+pub(crate) async fn open_engine(config: &Config, network: Option<Arc<OwnedFd>>) -> anyhow::Result<Engine> {
     let options = engine::Options {
         data_dir: config.data_dir.clone(),
         run_dir: config.run_dir.clone(),
@@ -19,6 +21,7 @@ pub(crate) async fn open_engine(config: &Config) -> anyhow::Result<Engine> {
         subnet: config.subnet,
         mirrors: config.mirrors.clone(),
         userns: config.userns.clone(),
+        network,
         runtime: embedded::runtime()?,
     };
     Ok(Engine::open(options).await?)

@@ -21,10 +21,11 @@ pub fn config(json: &[u8]) -> Result<(), ImageError> {
 /// Unpacks a layer, packed or not, into the empty directory `into`.
 pub fn unpack(packed: &[u8], into: &Path) -> Result<(), ImageError> {
     let digest = Digest::from_sha256([0; 32]);
-    let tar = layer::Unpacked::new(packed, packed.len() as u64).map_err(|source| ImageError::Unpack {
+    let limits = layer::Limits::default();
+    let tar = layer::Unpacked::new(packed, packed.len() as u64, limits).map_err(|source| ImageError::Unpack {
         layer: digest.clone(),
         path: into.to_owned(),
         source,
     })?;
-    layer::unpack(&digest, tar, into, &CancellationToken::new()).map(drop)
+    layer::unpack(&digest, tar, into, limits.entries, &CancellationToken::new()).map(drop)
 }

@@ -24,7 +24,7 @@ pub enum HostError {
 
 /// The first of [`Subnet::candidates`] that meets no address or route of the host; `None` when
 /// each does.
-pub fn free_subnet() -> Result<Option<Subnet>, HostError> {
+pub(crate) fn free_subnet() -> Result<Option<Subnet>, HostError> {
     let mut netlink = Connection::open(Family::Route).map_err(|error| HostError::Read(error.into()))?;
     let taken = taken(&mut netlink)?;
     Ok(Subnet::candidates().find(|candidate| !taken.iter().any(|taken| taken.meets(*candidate))))

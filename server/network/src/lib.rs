@@ -28,7 +28,7 @@ mod ports;
 mod probe;
 
 pub use firewall::{FirewallError, table::TableError};
-pub use host::{HostError, free_subnet};
+pub use host::HostError;
 pub use namespace::{NamespaceError, empty as empty_namespace, start_loopback};
 pub use netlink::NetlinkError;
 pub use ports::PublishError;
@@ -46,11 +46,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use sys::netlink::Family;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Six hexadecimal digits that tell this server's things from another's.
     pub instance: String,
     pub subnet: Subnet,
+    /// Where bridge and table are made, instead of in the caller's network. Published
+    /// ports are then only held, for somebody who carries what arrives at them.
+    pub namespace: Option<OwnedFd>,
 }
 
 /// The default network. Shared by reference; each method locks what it needs.
@@ -62,6 +65,7 @@ pub struct Network {
     bridge_index: u32,
     mtu: Option<u32>,
     turned_on_forwarding: bool,
+    namespace: Option<OwnedFd>,
     netlink: Mutex<Connection>,
     ports: Mutex<Ports>,
 }
@@ -71,6 +75,12 @@ pub struct Network {
 pub struct Attachment {
     pub namespace: OwnedFd,
     pub endpoint: Endpoint,
+}
+
+/// The first of [`Subnet::candidates`] that meets no address or route of the host, or of
+/// the network `namespace`; `None` when each does.
+pub fn free_subnet(namespace: Option<&OwnedFd>) -> Result<Option<Subnet>, NetworkError> {
+    Ok(namespace::within(namespace, host::free_subnet)??)
 }
 
 /// What passed a container's device since it was made, seen from the container.
@@ -126,10 +136,24 @@ const CONTAINER_DEVICE: &str = "eth0";
 impl Network {
     /// Makes bridge and table, or finds those of a former server and mends them.
     pub fn open(options: Options) -> Result<Self, NetworkError> {
-        let Options { instance, subnet } = options;
+        let Options {
+            instance,
+            subnet,
+            namespace,
+        } = options;
         if instance.len() != 6 || !instance.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(NetworkError::Instance(instance));
         }
+        let mut network = namespace::within(namespace.as_ref(), || Self::open_here(instance, subnet))??;
+        if namespace.is_some() {
+            network.ports().only_hold();
+        }
+        network.namespace = namespace;
+        network.plug_in_again()?;
+        Ok(network)
+    }
+
+    fn open_here(instance: String, subnet: Subnet) -> Result<Self, NetworkError> {
         let bridge = format!("gantry-{instance}");
         let mut netlink = Connection::open(Family::Route).map_err(NetworkError::Open)?;
         let mtu = host::uplink_mtu(&mut netlink)?.filter(|mtu| *mtu < 1500);
@@ -144,18 +168,27 @@ impl Network {
         }
         host::route_loopback(&bridge)?;
         let firewall = Firewall::open(format!("gantry_{instance}"), bridge.clone(), subnet)?;
-        let network = Self {
+        Ok(Self {
             instance,
             subnet,
             bridge,
             bridge_index,
             mtu,
             turned_on_forwarding,
+            namespace: None,
             netlink: Mutex::new(netlink),
             ports: Mutex::new(Ports::new(firewall)),
-        };
-        network.plug_in_again()?;
-        Ok(network)
+        })
+    }
+
+    /// The network that bridge and table are in; `None` where that is the caller's.
+    pub fn namespace(&self) -> Option<&OwnedFd> {
+        self.namespace.as_ref()
+    }
+
+    /// The sockets that hold a container's published ports.
+    pub fn held(&self, id: &ContainerId) -> io::Result<Vec<(PortMapping, OwnedFd)>> {
+        self.ports().held(id)
     }
 
     pub fn subnet(&self) -> Subnet {
@@ -248,7 +281,8 @@ impl Network {
     /// The kernel takes its time over it, up to tens of milliseconds, so others
     /// are not kept waiting for the connection meanwhile.
     pub fn detach(&self, endpoint: &Endpoint) -> Result<(), NetworkError> {
-        let mut netlink = Connection::open(Family::Route).map_err(NetworkError::Open)?;
+        let opened = namespace::within(self.namespace.as_ref(), || Connection::open(Family::Route))?;
+        let mut netlink = opened.map_err(NetworkError::Open)?;
         device::remove(&mut netlink, &endpoint.host_device).map_err(|source| NetworkError::Remove {
             device: endpoint.host_device.clone(),
             source,

@@ -24,6 +24,17 @@ pub fn empty() -> Result<OwnedFd, NamespaceError> {
     Ok(namespace)
 }
 
+/// Runs `work` in a namespace, or where the caller is.
+pub(crate) fn within<T: Send>(
+    namespace: Option<&OwnedFd>,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, NamespaceError> {
+    match namespace {
+        Some(namespace) => sys::network_namespace::within(namespace.as_fd(), work).map_err(NamespaceError::Enter),
+        None => Ok(work()),
+    }
+}
+
 /// Brings up the loopback device of a namespace that is there already.
 pub fn start_loopback(namespace: &OwnedFd) -> Result<(), NamespaceError> {
     device::start_loopback(&mut enter(namespace)?).map_err(NamespaceError::Loopback)

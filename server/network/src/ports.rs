@@ -49,6 +49,8 @@ pub enum PublishError {
 pub(crate) struct Ports {
     pub(crate) firewall: Firewall,
     published: HashMap<ContainerId, Published>,
+    /// Somebody else carries what arrives.
+    only_held: bool,
 }
 
 #[derive(Debug)]
@@ -61,7 +63,7 @@ struct Published {
 struct Held {
     mapping: PortMapping,
     /// Closed, it gives the port back.
-    _socket: OwnedFd,
+    socket: OwnedFd,
 }
 
 impl Ports {
@@ -69,7 +71,19 @@ impl Ports {
         Self {
             firewall,
             published: HashMap::new(),
+            only_held: false,
         }
+    }
+
+    pub(crate) fn only_hold(&mut self) {
+        self.only_held = true;
+    }
+
+    /// The sockets of a container's ports, once more.
+    pub(crate) fn held(&self, id: &ContainerId) -> io::Result<Vec<(PortMapping, OwnedFd)>> {
+        let published = self.published.get(id);
+        let ports = published.into_iter().flat_map(|published| &published.ports);
+        ports.map(|held| Ok((held.mapping, held.socket.try_clone()?))).collect()
     }
 
     /// Publishes all or none. What the container had published before is replaced, unless it is
@@ -95,10 +109,12 @@ impl Ports {
         }
         let published = Published { address, ports };
         let mappings = published.mappings();
-        let add = published.elements(id);
-        let stale = self.keys_of(id);
-        self.firewall.change(&stale, &add)?;
-        self.forget_stale_flows(&add);
+        if !self.only_held {
+            let add = published.elements(id);
+            let stale = self.keys_of(id);
+            self.firewall.change(&stale, &add)?;
+            self.forget_stale_flows(&add);
+        }
         if !published.ports.is_empty() {
             self.published.insert(id.clone(), published);
         }
@@ -165,7 +181,7 @@ impl Ports {
                     host_port: bound.port(),
                     ..*mapping
                 },
-                _socket: socket,
+                socket,
             }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 if beside.iter().any(|held| held.collides_with(mapping)) {

@@ -44,6 +44,7 @@ fn open() -> Network {
     Network::open(Options {
         instance: "a1b2c3".to_owned(),
         subnet,
+        namespace: None,
     })
     .expect("the network opens")
 }
@@ -420,7 +421,7 @@ fn a_subnet_that_the_host_knows_is_passed_over() {
         run("ip", &["address", "add", "10.88.3.4/24", "dev", "vpn"]);
         run("ip", &["link", "set", "vpn", "up"]);
         run("ip", &["route", "add", "10.89.0.0/17", "dev", "vpn"]);
-        let free = network::free_subnet().expect("readable").expect("one is free");
+        let free = network::free_subnet(None).expect("readable").expect("one is free");
         assert_eq!(free.to_string(), "10.90.0.0/16");
     });
 }

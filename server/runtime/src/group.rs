@@ -47,7 +47,8 @@ fn limit(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
     let Some(resources) = resources else { return Ok(()) };
     let (limits, rules) = bundle::limits(resources);
     let special = bundle::special_limits(resources);
-    if rules.is_empty() {
+    // Root of a user namespace may set no rules, and can make no devices anyway.
+    if rules.is_empty() || !sys::user_namespace::is_initial() {
         return group.apply(&limits, &special, None);
     }
     // Last, so that a bundle that only denies, as `spec` commands write it, works.

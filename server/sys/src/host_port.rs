@@ -31,6 +31,14 @@ pub fn hold(address: SocketAddrV4, transport: Transport) -> io::Result<(OwnedFd,
     Ok((socket, bound))
 }
 
+/// Lets a held TCP port take connections. What these leave behind lets the port be held
+/// again at once. listen(2)
+pub fn listen(socket: &OwnedFd) -> io::Result<()> {
+    const WAITING: i32 = 128;
+    sockopt::set_socket_reuseaddr(socket, true)?;
+    Ok(rustix::net::listen(socket, WAITING)?)
+}
+
 /// Connections that a former server of this port closed keep it for a minute
 /// from whoever does not say that the address may be used again. Said only while
 /// binding, it lets such leftovers pass, and no later listener.

@@ -4,6 +4,7 @@ use crate::leftovers::{Leftovers, Own};
 use crate::process::{patience, run, signal, wait_until};
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +24,9 @@ pub struct Options {
     pub switches: Vec<String>,
     /// Where data goes, such as a small file system; a directory of its own unless given.
     pub data_dir: Option<PathBuf>,
+    /// A program and its arguments that the server's command is put behind, and that
+    /// becomes it.
+    pub through: Vec<String>,
 }
 
 /// A server of its own. Dropped, it removes what it made and fails the test when
@@ -52,6 +56,10 @@ impl Host {
             .tempdir()
             .expect("a temporary directory");
         fs::write(dir.path().join("password"), PASSWORD).expect("a writable directory");
+        if !options.through.is_empty() {
+            // It may be another user's.
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+        }
         let mut host = Self {
             program: PathBuf::from(program),
             options,
@@ -75,7 +83,15 @@ impl Host {
             .create(true)
             .open(self.dir.path().join("server.log"))
             .expect("a writable log");
-        let mut server = Command::new(&self.program)
+        let mut command = match self.options.through.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&self.program);
+                command
+            }
+            None => Command::new(&self.program),
+        };
+        let mut server = command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])
             .args(self.log_level())

@@ -37,6 +37,7 @@ async fn system(State(front): State<Front>) -> Json<System> {
         memory_bytes: host.memory_bytes,
         cgroups: host.cgroups.to_owned(),
         userns: host.userns.to_string(),
+        rootless: host.rootless,
         mapped_mounts: host.mapped_mounts,
         data_dir: host.data_dir.display().to_string(),
         subnet: host.subnet.to_string(),

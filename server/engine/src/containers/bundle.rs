@@ -19,6 +19,7 @@ pub(crate) fn write(
     cgroup_path: &str,
     users: Option<bundle::Users>,
 ) -> Result<(), EngineError> {
+    let is_rootless = !sys::user_namespace::is_initial();
     let devices = spec
         .devices
         .iter()
@@ -34,12 +35,13 @@ pub(crate) fn write(
             .map(|volume| (volume.name.clone(), volume.path.clone()))
             .collect(),
         devices: devices.collect::<Result<_, _>>()?,
-        host_devices: if spec.security.privileged {
+        host_devices: if spec.security.privileged && !is_rootless {
             devices::all_below(Path::new("/dev"))
         } else {
             Vec::new()
         },
         users,
+        binds_devices: users.is_some() || is_rootless,
         seccomp: bundle::seccomp::for_container(&spec.security, &sys::host::name().release)
             .doing(|| format!("choose the system calls of container `{}`", spec.name))?,
     };

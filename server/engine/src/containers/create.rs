@@ -9,7 +9,7 @@ use crate::containers::system;
 use crate::engine::Inner;
 use crate::error::{Doing, EngineError, Mistake};
 use model::container::spec::ImageChoice;
-use model::container::{ContainerId, ContainerName, Spec, State};
+use model::container::{ContainerId, ContainerName, Limits, Spec, State};
 use model::event::{Action, Subject};
 use model::mount::Source;
 use std::sync::Arc;
@@ -23,13 +23,14 @@ pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Cre
     let image = image_of(engine, &new.image).await?;
     let wanted_name = new.name.clone();
     let asked_for_init = new.init;
-    let spec = complete(engine, new, wanted_name.clone(), image).await?;
+    let mut spec = complete(engine, new, wanted_name.clone(), image).await?;
     let found = judge(engine, &spec).await?;
     if !found.is_empty() {
         return Err(EngineError::Invalid(found));
     }
     let id = ContainerId::from_random(rand::random());
-    let warnings = warnings(asked_for_init, &spec);
+    let mut warnings = warnings(asked_for_init, &spec);
+    warnings.extend(drop_limits(engine, &mut spec));
     let record = insert(engine, id.clone(), spec, wanted_name.is_none()).await?;
     drop(lease);
     let dirs = engine.layout.container(&id);
@@ -103,6 +104,20 @@ async fn complete(
         spec.stop_signal = Some(system::halt_signal(engine, &spec).await?);
     }
     Ok(spec)
+}
+
+/// Where the server was given no control groups, containers run without limits.
+fn drop_limits(engine: &Inner, spec: &mut Spec) -> Option<String> {
+    let none = Limits::default();
+    if engine.hierarchies.layout().name() != "none" || spec.limits == none {
+        return None;
+    }
+    spec.limits = none;
+    Some(
+        "no limits are kept: this server was given no control groups; start it as a service of the user's systemd with \
+         `Delegate=yes`, on a host with cgroup v2"
+            .to_owned(),
+    )
 }
 
 fn warnings(asked_for_init: bool, spec: &Spec) -> Vec<String> {

@@ -161,7 +161,7 @@ impl Keeper {
         let outcome = blocking("clean up after a container", move || {
             let mut failures = Vec::new();
             if let Some(endpoint) = endpoint {
-                if let Err(error) = engine.network.unpublish(&id) {
+                if let Err(error) = engine.unpublish_ports(&id) {
                     failures.push(error.to_string());
                 }
                 if let Err(error) = engine.network.detach(&endpoint) {

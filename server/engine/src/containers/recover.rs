@@ -254,10 +254,7 @@ impl Keeper {
         }
         let (engine, id, ports) = (self.engine.clone(), self.record.id.clone(), self.record.ports.clone());
         let published = blocking("publish ports again", move || {
-            engine
-                .network
-                .publish(&id, &endpoint, &ports)
-                .doing(|| "publish the ports of a running container again".to_owned())
+            engine.publish_ports(&id, &endpoint, &ports)
         })
         .await;
         self.log_failure("publish ports again", published);

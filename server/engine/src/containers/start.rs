@@ -324,20 +324,9 @@ impl Keeper {
         let (engine, id) = (self.engine.clone(), self.record.id.clone());
         undo.push("give back the ports", {
             let (engine, id) = (engine.clone(), id.clone());
-            async move {
-                blocking("unpublish ports", move || {
-                    engine.network.unpublish(&id).doing(|| "unpublish the ports".to_owned())
-                })
-                .await
-            }
+            async move { blocking("unpublish ports", move || engine.unpublish_ports(&id)).await }
         });
-        blocking("publish ports", move || {
-            engine
-                .network
-                .publish(&id, &endpoint, &wanted)
-                .doing(|| "publish the ports".to_owned())
-        })
-        .await
+        blocking("publish ports", move || engine.publish_ports(&id, &endpoint, &wanted)).await
     }
 
     /// Connects those who attached before the start, so that they get every byte.

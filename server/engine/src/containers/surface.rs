@@ -159,6 +159,8 @@ impl Engine {
             let pids = group
                 .processes()
                 .doing(|| format!("list the processes of container `{name}`"))?;
+            // Without control groups its processes are known by their PID namespace.
+            let pids = if pids.is_empty() { top::beside(init.pid) } else { pids };
             Ok(top::processes(&pids, init.pid, container.ids))
         })
         .await

@@ -19,6 +19,18 @@ pub(crate) fn processes(pids: &[i32], init: i32, ids: Option<HostIds>) -> Vec<Pr
     found
 }
 
+/// Every process in the PID namespace of `init`.
+pub(crate) fn beside(init: i32) -> Vec<i32> {
+    let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let Some(wanted) = namespace(init) else {
+        return Vec::new();
+    };
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| namespace(*pid).as_ref() == Some(&wanted))
+        .collect()
+}
+
 fn process(pid: i32, users: &str, ids: Option<HostIds>, boot: Timestamp) -> Option<ProcessInfo> {
     let dir = PathBuf::from(format!("/proc/{pid}"));
     let stat = fs::read_to_string(dir.join("stat")).ok()?;

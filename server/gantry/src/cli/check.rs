@@ -8,14 +8,14 @@ pub(crate) struct Check {
     #[arg(long)]
     json: bool,
     /// Where the server would keep its data
-    #[arg(long, env = "GANTRY_DATA_DIR", default_value = crate::config::DATA_DIR)]
-    data_dir: PathBuf,
+    #[arg(long, env = "GANTRY_DATA_DIR")]
+    data_dir: Option<PathBuf>,
 }
 
 impl Check {
     pub(crate) fn run(self) -> ExitCode {
         let report = check::run(&check::Options {
-            data_dir: Some(self.data_dir),
+            data_dir: self.data_dir.or_else(|| crate::config::usual_data_dir().ok()),
         });
         if self.json {
             println!("{}", report.json());

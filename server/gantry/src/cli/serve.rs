@@ -54,7 +54,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let (config, stop_containers) = self.config()?;
-        crate::lifecycle::serve(config, stop_containers)?;
+        let rootless = crate::rootless::enter(&config.run_dir)?;
+        crate::lifecycle::serve(config, rootless, stop_containers)?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -72,6 +72,7 @@ fn facts(_: Reader<System>, system: System) -> AnyView {
                 <dl class="facts">
                     {fact("Version", version)} {fact("Serving since", since(Some(&system.started)))}
                     {fact("Data", view! { <code>{system.data_dir}</code> })} {fact("Subnet", view! { <code>{system.subnet}</code> })}
+                    {system.rootless.then(|| fact("Runs as", "an ordinary user"))}
                     {fact("User namespaces", users(&system.userns, system.mapped_mounts))}
                     {fact("Bridge", view! { <code>{system.bridge}</code> })}
                     {fact("API", view! { <a href="/api/docs" rel="external" data-testid="system.api.docs">"Documentation"</a> })}

@@ -43,7 +43,7 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
         "Architecture": architecture,
         "NCPU": host.cpus,
         "MemTotal": host.memory_bytes,
-        "SecurityOptions": security_options(&host.userns),
+        "SecurityOptions": security_options(&host.userns, host.rootless),
         "DockerRootDir": host.data_dir,
         "Name": host.hostname,
     });
@@ -53,10 +53,13 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
     Ok(Json(shown))
 }
 
-fn security_options(userns: &UserNamespaces) -> Vec<&'static str> {
+fn security_options(userns: &UserNamespaces, rootless: bool) -> Vec<&'static str> {
     let mut options = vec!["name=seccomp,profile=builtin", "name=cgroupns"];
     if *userns != UserNamespaces::Off {
         options.push("name=userns");
+    }
+    if rootless {
+        options.push("name=rootless");
     }
     options
 }
