@@ -95,7 +95,11 @@ impl Browser {
             }
             if Instant::now() >= end {
                 let page = self.text().await;
-                panic!("there is no `{testid}` on the page:\n{page}");
+                // Why the panel stopped, if it did, is folded away.
+                let why = self
+                    .script("return document.querySelector('#stopped pre').textContent")
+                    .await;
+                panic!("there is no `{testid}` on the page:\n{page}\n{why}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -32,7 +32,7 @@ async fn from_sign_in_to_a_running_container_and_back() {
     let Some(host) = host().await else { return };
     let Some(registry) = Registry::start() else { return };
     // Incompressible, so that there is something to see on the way.
-    let mut noise = vec![0_u8; 32 << 20];
+    let mut noise = vec![0_u8; 128 << 20];
     let mut state = 3_u64;
     for byte in &mut noise {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

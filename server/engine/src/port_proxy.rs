@@ -266,7 +266,7 @@ mod tests {
         carried.abort();
     }
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_connection_that_is_refused_inside_closes_outside() {
         let bound = inside(|| {
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
