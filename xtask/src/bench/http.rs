@@ -8,16 +8,23 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// A connection on which nothing was asked for so long may have been closed at the other
+/// end: another is opened.
+const IDLE: Duration = Duration::from_secs(5);
 
 trait Stream: Read + Write {}
 impl Stream for UnixStream {}
 impl Stream for TcpStream {}
 
+type Connect = Box<dyn Fn() -> Result<Box<dyn Stream>>>;
+
 pub(super) struct Client {
+    connect: Connect,
     stream: BufReader<Box<dyn Stream>>,
+    used: Instant,
     /// Sent with every request.
     headers: String,
     prefix: &'static str,
@@ -32,25 +39,35 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn unix(socket: &Path) -> Result<Self> {
-        let stream =
-            UnixStream::connect(socket).with_context(|| format!("cannot reach a server at {}", socket.display()))?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        Ok(Self::over(Box::new(stream), ""))
+        let socket = socket.to_owned();
+        let connect = move || -> Result<Box<dyn Stream>> {
+            let stream = UnixStream::connect(&socket)
+                .with_context(|| format!("cannot reach a server at {}", socket.display()))?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            Ok(Box::new(stream))
+        };
+        Self::over(Box::new(connect), "")
     }
 
     pub(super) fn tcp(address: &str, prefix: &'static str) -> Result<Self> {
-        let stream = TcpStream::connect(address).with_context(|| format!("cannot reach a server at {address}"))?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream.set_nodelay(true)?;
-        Ok(Self::over(Box::new(stream), prefix))
+        let address = address.to_owned();
+        let connect = move || -> Result<Box<dyn Stream>> {
+            let stream = TcpStream::connect(&address).with_context(|| format!("cannot reach a server at {address}"))?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream))
+        };
+        Self::over(Box::new(connect), prefix)
     }
 
-    fn over(stream: Box<dyn Stream>, prefix: &'static str) -> Self {
-        Self {
-            stream: BufReader::new(stream),
+    fn over(connect: Connect, prefix: &'static str) -> Result<Self> {
+        Ok(Self {
+            stream: BufReader::new(connect()?),
+            connect,
+            used: Instant::now(),
             headers: String::new(),
             prefix,
-        }
+        })
     }
 
     pub(super) fn with_token(mut self, token: &str) -> Self {
@@ -71,11 +88,17 @@ impl Client {
         request += "\r\n";
         let mut bytes = request.into_bytes();
         bytes.extend_from_slice(body);
+        if self.used.elapsed() > IDLE {
+            self.stream = BufReader::new((self.connect)()?);
+        }
         let stream = self.stream.get_mut();
         stream.write_all(&bytes)?;
         stream.flush()?;
-        self.read_answer()
-            .with_context(|| format!("no whole answer to {method} {path}"))
+        let answer = self
+            .read_answer()
+            .with_context(|| format!("no whole answer to {method} {path}"));
+        self.used = Instant::now();
+        answer
     }
 
     /// JSON both ways; an answer that tells of a failure is one.
