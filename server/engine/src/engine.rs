@@ -157,6 +157,9 @@ impl Engine {
             options,
             _locks: locks,
         });
+        if !boot.is_same {
+            crate::images::lost::forget_lost(&engine).await?;
+        }
         recover(&engine, boot.is_same).await?;
         crate::builds::sweep(&engine).await?;
         boot.keep(&database).await?;

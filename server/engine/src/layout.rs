@@ -26,6 +26,9 @@ impl Layout {
         ] {
             make_private_dir(&dir).doing(|| format!("make the directory `{}`", dir.display()))?;
         }
+        for dir in ["containers", "volumes"] {
+            sys::placement::spread(&data.join(dir)).doing(|| format!("mark `{}`", data.join(dir).display()))?;
+        }
         // Layers and writable layers lie below: their set-user-id programs are no
         // business of the host's users.
         fs::set_permissions(data, Permissions::from_mode(0o700))

@@ -108,7 +108,7 @@ impl Store {
                 .collect(),
         };
         let manifest = self.put_manifest(&manifest)?;
-        self.content.settle()?;
+        self.content.settle_soon()?;
         Ok(Image {
             id,
             manifest,

@@ -111,10 +111,14 @@ impl Content {
         ingest.commit(self, None, "a document").map(|(digest, _)| digest)
     }
 
-    /// Everything written is on disk when this returns: asked once, before an image is
-    /// told of, instead of once a file. Blocks.
+    /// Everything written is on disk when this returns. Blocks.
     pub(crate) fn settle(&self) -> Result<(), ImageError> {
         self.settling.settle(&self.blobs)
+    }
+
+    /// Everything written is on disk soon; asked before an image is told of.
+    pub(crate) fn settle_soon(&self) -> Result<(), ImageError> {
+        self.settling.settle_soon(&self.blobs)
     }
 
     pub(crate) fn list(&self) -> io::Result<Vec<(Digest, PathBuf)>> {
@@ -164,7 +168,7 @@ impl Ingest {
     }
 
     /// Gives the bytes their name if they are what `expected` promises. They are on
-    /// disk for sure after [`Content::settle`].
+    /// disk for sure after [`Content::settle_soon`] did its work.
     pub(crate) fn commit(
         mut self,
         content: &Content,
@@ -190,6 +194,10 @@ impl Ingest {
         }
         self.file = None;
         let path = content.path(&found);
+        // One that is settled must neither be noted again nor replaced.
+        if path.exists() {
+            return Ok((found, self.bytes));
+        }
         content.settling.begin(Kind::Blob, found.hex())?;
         fs::rename(&self.path, &path).map_err(ImageError::file("name", path))?;
         Ok((found, self.bytes))

@@ -293,7 +293,7 @@ impl Store {
         };
         image.manifest = self.put_manifest(&manifest)?;
         image.size_bytes = image.layers.iter().map(|layer| layer.size_bytes).sum();
-        self.content.settle()?;
+        self.content.settle_soon()?;
         let json = self.content.read(&image.manifest)?;
         Ok((image, json))
     }

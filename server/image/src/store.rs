@@ -64,6 +64,7 @@ impl Store {
     pub fn open_within(data_dir: &Path, limits: Limits) -> Result<Self, ImageError> {
         let snapshots = data_dir.join("snapshots");
         fs::create_dir_all(&snapshots).map_err(ImageError::file("make", &snapshots))?;
+        sys::placement::spread(&snapshots).map_err(ImageError::file("mark", &snapshots))?;
         for entry in fs::read_dir(&snapshots).map_err(ImageError::file("read", &snapshots))? {
             let path = entry.map_err(ImageError::file("read", &snapshots))?.path();
             if path
@@ -191,6 +192,19 @@ impl Store {
         Ok(unneeded)
     }
 
+    /// Whether all that makes an image is here. After the host went down, what was brought
+    /// just before is not.
+    pub fn has(&self, image: &Image) -> bool {
+        let layers = &image.layers;
+        let blobs = [&image.id, &image.manifest].into_iter();
+        blobs
+            .chain(layers.iter().map(|layer| &layer.digest))
+            .all(|blob| self.content.has(blob))
+            && layers
+                .iter()
+                .all(|layer| self.unpacked_bytes(&layer.chain_id).is_some())
+    }
+
     fn snapshot(&self, chain_id: &Digest) -> PathBuf {
         self.snapshots.join(chain_id.hex())
     }
@@ -257,6 +271,10 @@ impl Store {
     /// Another may have done it meanwhile.
     fn name_new(&self, new: &Path, chain_id: &Digest) -> Result<(), ImageError> {
         let place = self.snapshot(chain_id);
+        // One that is settled must not be noted again.
+        if place.exists() {
+            return Ok(());
+        }
         self.content.settling.begin(Kind::Snapshot, chain_id.hex())?;
         let named = sys::unpack::rename_new(new, &place).map(drop);
         named.map_err(ImageError::file("name", place))

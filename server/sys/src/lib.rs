@@ -27,6 +27,7 @@ pub mod notice;
 pub mod overlay;
 pub mod pidfd;
 pub mod pipe;
+pub mod placement;
 pub mod private_mounts;
 pub mod process_name;
 pub mod program;

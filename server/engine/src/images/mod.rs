@@ -8,6 +8,7 @@ pub(crate) mod bring;
 pub(crate) mod commit;
 mod facts;
 mod lookup;
+pub(crate) mod lost;
 pub(crate) mod prune;
 mod push;
 mod rate;

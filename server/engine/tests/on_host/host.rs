@@ -70,7 +70,7 @@ impl Host {
         Some(host)
     }
 
-    async fn import_busybox(&self) {
+    pub(crate) async fn import_busybox(&self) {
         let tar = busybox_tar();
         let reference = model::image::Reference::parse("busybox").unwrap();
         let changes = vec!["CMD [\"sh\"]".to_owned()];
@@ -263,6 +263,22 @@ impl Crashed {
         store::containers::update(&mut tx, &record).await.unwrap();
         tx.commit().await.unwrap();
         database.close().await;
+    }
+
+    /// As after a host that went down, and with `losing` before its layers were on the disk.
+    pub(crate) async fn boot_another(&self, losing: bool) {
+        let data = self.dir.path().join("data");
+        let database = store::Database::open(&data.join("gantry.db")).await.unwrap();
+        let mut tx = database.begin().await.unwrap();
+        store::settings::set(&mut tx, "boot_id", "another").await.unwrap();
+        tx.commit().await.unwrap();
+        database.close().await;
+        if losing {
+            for layer in std::fs::read_dir(data.join("snapshots")).unwrap() {
+                let hex = layer.unwrap().file_name().into_string().unwrap();
+                std::fs::write(data.join(format!("content/unsettled/another.snapshot.{hex}")), "").unwrap();
+            }
+        }
     }
 
     /// The container's exit record, once it is there.

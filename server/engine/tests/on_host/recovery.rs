@@ -199,3 +199,22 @@ async fn a_wait_for_the_next_try_is_not_forgotten() {
     host.until(&id, |container| container.is_running()).await;
     host.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_the_host_lost_is_not_listed_and_can_be_brought_again() {
+    let Some(host) = Host::open().await else { return };
+    let id = host.create(sh("exit 3")).await;
+    let crashed = host.crash().await;
+    crashed.boot_another(false).await;
+    let host = crashed.open().await;
+    assert_eq!(host.engine.images().await.unwrap().items.len(), 1);
+    let crashed = host.crash().await;
+    crashed.boot_another(true).await;
+    let host = crashed.open().await;
+    assert!(host.engine.images().await.unwrap().items.is_empty());
+    let error = host.engine.start(&id).await.unwrap_err();
+    assert!(error.to_string().contains("is not on this host"), "{error}");
+    host.import_busybox().await;
+    assert_eq!(host.run(sh("echo back")).await, ["back"]);
+    host.close().await;
+}

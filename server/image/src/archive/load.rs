@@ -71,7 +71,7 @@ impl Store {
             let references = described.references.clone();
             loaded.push((self.take_in(described, cancel)?, references));
         }
-        self.content.settle()?;
+        self.content.settle_soon()?;
         progress.send_modify(|progress| progress.phase = Phase::Done);
         Ok(loaded)
     }

@@ -123,7 +123,7 @@ impl Pull<'_> {
         self.begin_layers(&manifest, &chain);
         let unpacked = self.bring_layers(registry, &manifest, &parsed, &chain).await?;
         let content = self.store.content.clone();
-        blocking(move || content.settle()).await?;
+        blocking(move || content.settle_soon()).await?;
         self.progress.send_modify(|progress| progress.phase = Phase::Done);
         let descriptors = manifest.layers.iter().zip(parsed.diff_ids).zip(chain).zip(unpacked);
         let layers: Vec<Layer> = descriptors
