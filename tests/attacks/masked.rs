@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// Hidden or read-only where the kernel has them at all: judged apart.
-const JUDGED: [&str; 11] = [
+const JUDGED: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -16,6 +16,7 @@ const JUDGED: [&str; 11] = [
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
@@ -148,7 +149,16 @@ pub(crate) fn assert_guarded(seen: &str) {
             assert!(options.split(',').any(|option| option == "ro"), "{place}: {line}");
         }
     }
-    for place in JUDGED {
+    let processors = std::fs::read_dir("/sys/devices/system/cpu")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let heat = processors.map(|entry| entry.path().join("thermal_throttle"));
+    let heat: Vec<String> = heat
+        .filter(|path| path.is_dir())
+        .map(|path| path.display().to_string())
+        .collect();
+    for place in JUDGED.into_iter().chain(heat.iter().map(String::as_str)) {
         // The host of a test may itself be shown less than there is.
         if let Ok(found) = std::fs::symlink_metadata(place) {
             let line = at(place).unwrap_or_else(|| panic!("{place} is not hidden"));

@@ -29,6 +29,11 @@ pub struct Input {
     /// Whether devices are shown at their place rather than made: by root of a user
     /// namespace, who may make none.
     pub binds_devices: bool,
+    /// Whether namespaces of clocks can be made.
+    pub has_time_namespaces: bool,
+    /// What this host has that is hidden besides [`defaults::MASKED_PATHS`], unless the
+    /// spec says itself what is.
+    pub masked_besides: Vec<String>,
     /// The filter as the engine resolved it; `None` filters nothing.
     pub seccomp: Option<Value>,
 }
@@ -45,7 +50,7 @@ pub struct Users {
 /// The OCI configuration of a container.
 pub fn from_spec(spec: &Spec, input: &Input) -> Result<runtime::Spec, BundleError> {
     let mut config = json!({
-        "ociVersion": "1.2.0",
+        "ociVersion": crate::config_file::OCI_VERSION,
         "root": { "path": input.rootfs, "readonly": spec.read_only_root },
         "process": process(spec, input)?,
         "mounts": mounts(spec, input)?,
@@ -184,6 +189,10 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
         Some(own) => own.clone(),
         None => default.iter().map(|path| (*path).to_owned()).collect(),
     };
+    let mut masked = paths(&security.masked_paths, &defaults::MASKED_PATHS);
+    if !security.privileged && security.masked_paths.is_none() {
+        masked.extend(input.masked_besides.iter().cloned());
+    }
     let sysctl: Map<String, Value> = spec
         .sysctls
         .iter()
@@ -194,7 +203,7 @@ fn linux(spec: &Spec, input: &Input) -> Result<Value, BundleError> {
         "cgroupsPath": input.cgroup_path,
         "resources": resources::write(&spec.limits, rules),
         "devices": devices,
-        "maskedPaths": paths(&security.masked_paths, &defaults::MASKED_PATHS),
+        "maskedPaths": masked,
         "readonlyPaths": paths(&security.readonly_paths, &defaults::READONLY_PATHS),
         "sysctl": sysctl,
     });
@@ -223,6 +232,7 @@ fn namespaces(spec: &Spec, input: &Input) -> Vec<Value> {
         ("cgroup", private(security.cgroup)),
         ("network", spec.network.mode != NetworkMode::Host),
         ("user", input.users.is_some()),
+        ("time", input.has_time_namespaces),
     ];
     let made = wanted.into_iter().filter(|(_, wanted)| *wanted);
     made.map(|(kind, _)| json!({ "type": kind })).collect()
@@ -307,6 +317,8 @@ mod tests {
             host_devices: vec![("/dev/fuse".to_owned(), FUSE)],
             users: None,
             binds_devices: false,
+            has_time_namespaces: true,
+            masked_besides: vec!["/sys/devices/system/cpu/cpu7/thermal_throttle".to_owned()],
             seccomp: None,
         }
     }
@@ -339,7 +351,7 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
-        assert_eq!(config["linux"]["namespaces"].as_array().unwrap().len(), 6);
+        assert_eq!(config["linux"]["namespaces"].as_array().unwrap().len(), 7);
         assert_eq!(config["linux"]["maskedPaths"].as_array().unwrap().len(), 13);
         assert_eq!(config["linux"]["resources"]["devices"][0]["allow"], false);
         assert!(config["process"]["env"][0].as_str().unwrap().starts_with("PATH="));

@@ -53,3 +53,20 @@ pub fn clock_ticks() -> u64 {
 pub fn page_bytes() -> u64 {
     rustix::param::page_size() as u64
 }
+
+/// Where processors tell how often they were too hot, which tells who shares them:
+/// `/sys/devices/system/cpu/cpuN/thermal_throttle` of each that has it, in their order.
+pub fn thermal_records() -> Vec<String> {
+    let processors = std::fs::read_dir("/sys/devices/system/cpu")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut found: Vec<String> = processors
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("cpu"))
+        .map(|entry| entry.path().join("thermal_throttle"))
+        .filter(|path| path.is_dir())
+        .map(|path| path.display().to_string())
+        .collect();
+    found.sort();
+    found
+}

@@ -42,6 +42,8 @@ pub(crate) fn write(
         },
         users,
         binds_devices: users.is_some() || is_rootless,
+        masked_besides: sys::host::thermal_records(),
+        has_time_namespaces: sys::namespace::may_have_time(),
         seccomp: bundle::seccomp::for_container(&spec.security, &sys::host::name().release)
             .doing(|| format!("choose the system calls of container `{}`", spec.name))?,
     };

@@ -50,6 +50,11 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
     }
     let mut mounts = bundle::defaults::mounts(false, false);
     mounts.extend(bundle::defaults::ipc_mounts(bundle::defaults::SHM_BYTES));
+    let masked: Vec<String> = bundle::defaults::MASKED_PATHS
+        .map(str::to_owned)
+        .into_iter()
+        .chain(sys::host::thermal_records())
+        .collect();
     let capabilities = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     let mut config = json!({
         "ociVersion": OCI_VERSION,
@@ -72,7 +77,7 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
             ],
             // The usual ones are allowed all the same.
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
-            "maskedPaths": bundle::defaults::MASKED_PATHS,
+            "maskedPaths": masked,
             "readonlyPaths": bundle::defaults::READONLY_PATHS,
         },
     });
