@@ -6,6 +6,7 @@ use crate::process::{cargo, command, run};
 use crate::{packages, programs, workspace};
 use anyhow::{Result, bail};
 use std::fs;
+use std::path::PathBuf;
 
 const RELEASE: &str = "bookworm";
 const INCLUDED: &str = "systemd-sysv,openssh-server,dbus,procps";
@@ -23,6 +24,14 @@ pub(crate) fn run_system_containers() -> Result<()> {
     }
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_TEST)?;
+    let root = debian()?;
+    programs::build_runtime_for_tests()?;
+    let mut test = cargo(&["test", "-p", "gantry", "--test", "users", "debian", "--", "--nocapture"]);
+    run(test.env("GANTRY_DEBIAN_ROOT", root))
+}
+
+/// A tar with the root file system of a Debian that boots, made once.
+pub(crate) fn debian() -> Result<PathBuf> {
     packages::install(PACKAGES)?;
     let folder = workspace::root().join("target/peers");
     fs::create_dir_all(&folder)?;
@@ -35,7 +44,5 @@ pub(crate) fn run_system_containers() -> Result<()> {
         run(make.arg(&begun))?;
         fs::rename(&begun, &root)?;
     }
-    programs::build_runtime_for_tests()?;
-    let mut test = cargo(&["test", "-p", "gantry", "--test", "users", "debian", "--", "--nocapture"]);
-    run(test.env("GANTRY_DEBIAN_ROOT", root))
+    Ok(root)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// The version of the specification that is followed, and told.
-pub const OCI_VERSION: &str = "1.2.0";
+pub const OCI_VERSION: &str = "1.3.0";
 
 /// What a file says, and what of it had to be left out.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub enum ConfigError {
     Read { path: String, source: std::io::Error },
     #[error("`{path}` is not as the specification has it: {source}")]
     Form { path: String, source: serde_json::Error },
-    #[error("ociVersion `{0}` is no version such as `1.2.0`")]
+    #[error("ociVersion `{0}` is no version such as `{OCI_VERSION}`")]
     VersionForm(String),
     #[error("ociVersion `{0}` is another major version; this runtime follows {OCI_VERSION}")]
     VersionMajor(String),

@@ -113,7 +113,11 @@ pub fn limits(resources: &LinuxResources) -> (Limits, Vec<DeviceRule>) {
     let limits = Limits {
         memory: memory.unwrap_or_default(),
         cpu: cpu.unwrap_or_default(),
-        pids: resources.pids().as_ref().and_then(|pids| at(pids.limit())),
+        // Of all limits this one alone may be 0: config-linux.md, "PIDs".
+        pids: resources.pids().as_ref().map(|pids| match u64::try_from(pids.limit()) {
+            Ok(count) => Ceiling::At(count),
+            Err(_) => Ceiling::Unlimited,
+        }),
         io: resources.block_io().as_ref().map(io).unwrap_or_default(),
         unified: unified.into_iter().collect(),
     };
@@ -210,12 +214,22 @@ mod tests {
     fn a_zero_is_no_limit() {
         let json = json!({
             "memory": {"limit": 0, "swap": 0, "reservation": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""},
-            "pids": {"limit": 0}, "blockIO": {"weight": 0},
+            "blockIO": {"weight": 0},
         });
         assert_eq!(
             super::limits(&serde_json::from_value(json).unwrap()).0,
             Limits::default()
         );
+    }
+
+    #[test]
+    fn no_processes_is_a_limit() {
+        let pids = |limit: i64| {
+            let json = json!({"pids": {"limit": limit}});
+            super::limits(&serde_json::from_value(json).unwrap()).0.pids
+        };
+        assert_eq!(pids(0), Some(Ceiling::At(0)));
+        assert_eq!(pids(-1), Some(Ceiling::Unlimited));
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod limits;
 mod oom_watch;
 mod pressure;
 mod sampler;
+pub mod systemd;
 mod usage;
 mod v1;
 mod v2;

@@ -448,16 +448,27 @@ fn an_exec_is_told_what_it_lacks_by_its_exit_code() {
 }
 
 #[test]
-fn systemds_cgroups_are_refused_and_not_forgotten() {
+fn systemds_cgroups_are_refused_where_systemd_has_none_to_give() {
+    if Path::new("/run/systemd/system").exists() {
+        println!("skipped: systemd runs this host");
+        return;
+    }
     let Some(bundle) = Bundle::new("echo ran") else { return };
-    let output = bundle
-        .command(&["--systemd-cgroup", "run", "-b"])
-        .arg(bundle.path())
-        .arg(&bundle.id)
-        .output()
-        .unwrap();
-    assert!(failure(&output).1.contains("cgroupfs"), "{output:?}");
-    assert_eq!(output.stdout, b"");
+    let run = || {
+        let mut command = bundle.command(&["--systemd-cgroup", "run", "-b"]);
+        let output = command.arg(bundle.path()).arg(&bundle.id).output().unwrap();
+        assert_eq!(output.stdout, b"");
+        failure(&output).1
+    };
+    // An absolute path is no name of a unit.
+    assert!(run().contains("slice:prefix:name"));
+    bundle.edit(|config| config["linux"]["cgroupsPath"] = "gantry.slice:test:one".into());
+    let said = run();
+    assert!(
+        said.contains("systemd does not run this host") && said.contains("cgroupfs"),
+        "{said}"
+    );
+    assert!(!bundle.on_it("state", &[]).status.success());
 }
 
 #[test]
@@ -467,8 +478,7 @@ fn sizes_may_have_units_and_zero_is_no_limit() {
     };
     bundle.edit(|config| {
         config["linux"]["resources"] = json!({
-            "memory": {"limit": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""}, "pids": {"limit": 0},
-            "blockIO": {"weight": 0},
+            "memory": {"limit": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""}, "blockIO": {"weight": 0},
         });
     });
     assert!(bundle.create().status.success());
@@ -492,6 +502,18 @@ fn sizes_may_have_units_and_zero_is_no_limit() {
 }
 
 #[test]
+fn a_container_that_may_have_no_processes_has_one() {
+    let Some(bundle) = Bundle::new("echo one; echo $(echo two) || echo three") else {
+        return;
+    };
+    bundle.edit(|config| config["linux"]["resources"] = json!({"pids": {"limit": 0}}));
+    let mut command = bundle.command(&["run", "-b"]);
+    let output = command.arg(bundle.path()).arg(&bundle.id).output().unwrap();
+    assert!(output.stdout.starts_with(b"one\n"), "{output:?}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("two"), "{output:?}");
+}
+
+#[test]
 fn what_this_runtime_can_do_is_listed_by_the_names_of_the_specification() {
     let output = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"))
         .arg("features")
@@ -507,6 +529,9 @@ fn what_this_runtime_can_do_is_listed_by_the_names_of_the_specification() {
     has("/linux/seccomp/actions", "SCMP_ACT_NOTIFY");
     assert_eq!(features["linux"]["mountExtensions"]["idmap"]["enabled"], true);
     assert_eq!(features["linux"]["cgroup"]["rdma"], true);
+    assert_eq!(features["linux"]["netDevices"]["enabled"], true);
+    assert_eq!(features["linux"]["intelRdt"]["schemata"], true);
+    assert_eq!(features["ociVersionMax"], "1.3.0");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use crate::hooks::HookError;
 use crate::ids::IdMaps;
 use crate::init::{self, Init};
 use crate::namespaces::Namespaces;
+use crate::net_devices::{self, Moved, Wanted};
+use crate::resctrl::Class;
 use crate::seccomp::Filter;
 use crate::sources::Sources;
 use crate::{CreateError, Failure, StartError};
@@ -27,8 +29,11 @@ pub struct Create<'a> {
     pub stdio: Stdio,
     /// Joined instead of what the spec says of the network.
     pub network_namespace: Option<OwnedFd>,
-    /// Made here, with the limits of the spec; nobody else may be using it.
+    /// Gets the limits of the spec; nobody else may be using it.
     pub group: Group,
+    /// Somebody made it for this container, who knows of other processes in it; else it
+    /// is made here.
+    pub group_is_there: bool,
     pub gate: Gate,
     pub no_pivot: bool,
     pub no_new_keyring: bool,
@@ -110,38 +115,34 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
     let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
     let ids = IdMaps::of(request.spec)?;
     namespaces.check(request.spec, ids.as_ref())?;
-    refuse_what_is_not_done(request.spec)?;
+    crate::process::check(process)?;
+    crate::scheduling::check(request.spec, process).map_err(CreateError::Init)?;
+    crate::labels::check(request.spec, process)?;
     let plan = Plan {
         sysctls: crate::sysctl::of(request.spec, &namespaces)?,
         sources: Sources::open(request.spec, request.bundle, &request.rootfs, &namespaces, ids.as_ref())?,
         filter: crate::seccomp::compile(request.spec).map_err(CreateError::Init)?,
         listener: crate::seccomp::connect(request.spec).map_err(CreateError::Init)?,
         gate: open_gate(&request.gate)?,
+        devices: crate::net_devices::of(request.spec, &namespaces)?,
+        class: Class::of(request.spec, request.id)?,
         namespaces,
         ids,
     };
-    crate::process::check(process)?;
-    crate::labels::check(request.spec, process)?;
-    crate::group::make(&request.group, request.spec)?;
+    let class = plan.class.clone();
     let group = request.group.clone();
-    begin(request, process, plan).inspect_err(|_| crate::group::unmake(&group))
-}
-
-/// A field of the specification that would be passed over is refused instead.
-fn refuse_what_is_not_done(spec: &Spec) -> Result<(), CreateError> {
-    let Some(linux) = spec.linux() else { return Ok(()) };
-    if linux.intel_rdt().is_some() {
-        return Err(CreateError::Bundle(
-            "linux.intelRdt asks for a part of the processor's cache, which this runtime does not hand out".to_owned(),
-        ));
-    }
-    let mut devices = linux.net_devices().iter().flatten();
-    if let Some((name, _)) = devices.next() {
-        return Err(CreateError::Bundle(format!(
-            "linux.netDevices lists `{name}`, but this runtime moves no network devices"
-        )));
-    }
-    Ok(())
+    crate::group::make(&group, request.group_is_there, request.spec)?;
+    class
+        .as_ref()
+        .map_or(Ok(()), Class::make)
+        .map_err(CreateError::from)
+        .and_then(|()| {
+            begin(request, process, plan).inspect_err(|_| {
+                // Of two failures the first is the one to tell.
+                let _ = crate::resctrl::remove(&class.iter().flat_map(Class::own_directories).collect::<Vec<_>>());
+            })
+        })
+        .inspect_err(|_| crate::group::unmake(&group))
 }
 
 /// What is worked out before anything of the container is there.
@@ -153,6 +154,9 @@ struct Plan {
     filter: Option<Filter>,
     listener: Option<UnixStream>,
     gate: Option<File>,
+    /// Network devices that are moved in.
+    devices: Vec<Wanted>,
+    class: Option<Class>,
 }
 
 /// Opens the gate's FIFO, which init may not be able to reach. Open for writing too,
@@ -181,11 +185,14 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
         give_streams(&request.stdio, plan.ids.as_ref());
     }
     let caller_has_own_users = !sys::user_namespace::is_initial();
+    let waits_for_caller = plan.ids.is_some() || !plan.devices.is_empty() || plan.class.is_some();
+    let sets_clocks = !crate::namespaces::offsets(request.spec).is_empty();
+    let later = sys::namespace::CGROUP | if sets_clocks { sys::namespace::TIME } else { 0 };
     let between = plan.namespaces.needs_a_process_between();
     let made = Birth {
-        // The cgroup namespace is made later, when init sits in its cgroup; the time
-        // namespace when its clocks are known.
-        namespaces: plan.namespaces.new & !(sys::namespace::CGROUP | sys::namespace::TIME),
+        // The cgroup namespace is made later, when init sits in its cgroup; a time
+        // namespace whose clocks are set off before anybody is in it.
+        namespaces: plan.namespaces.new & !later,
         cgroup: entry.v2.as_ref().map(|dir| dir.as_fd()),
         sibling: false,
     };
@@ -224,6 +231,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
                 no_pivot: request.no_pivot,
                 keyring: (!request.no_new_keyring).then_some(request.id),
                 preserve_fds: request.preserve_fds,
+                waits_for_caller,
                 waits_for_hooks: hooks.is_some(),
                 has_own_users,
                 caller_has_own_users,
@@ -240,42 +248,68 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
         plan.gate,
         plan.listener,
     ));
-    let (pid, pidfd) = if between { follow(&mut ours, pid)? } else { (pid, pidfd) };
-    let undo = |error| {
-        let _ = sys::pidfd::send_signal(&pidfd, 9);
-        let _ = sys::children::wait_for(pid);
-        error
+    let care = Care {
+        process,
+        namespaces: &plan.namespaces,
+        ids: plan.ids.as_ref(),
+        devices: &plan.devices,
+        class: plan.class.as_ref(),
+        waits: waits_for_caller,
     };
-    let init = attend(&mut ours, pid, plan.ids.as_ref(), process).map_err(undo)?;
-    if let Some(remember) = remember {
-        remember(init)
-            .map_err(CreateError::system("write down who init is"))
-            .map_err(undo)?;
-    }
-    let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
-    let go = |channel: &mut Channel| channel.go().map_err(CreateError::system("reach init"));
-    // Said beforehand, so that init need not wait for this process to be woken.
-    let begun = opens && hooks.is_none();
-    if begun {
-        // If it is gone already it has told why.
-        let _ = go(&mut ours);
-    }
-    let mut said = hear(&mut ours).map_err(undo)?;
-    if let (Said::Prepared, Some(hooks)) = (&said, hooks) {
-        hooks(init).map_err(|error| undo(error.into()))?;
-        go(&mut ours).map_err(undo)?;
-        said = hear(&mut ours).map_err(undo)?;
-    }
-    match said {
-        Said::Ready(terminal) => Ok(Created {
+    let (pid, pidfd) = if between { follow(&mut ours, pid)? } else { (pid, pidfd) };
+    let mut moved = None;
+    let brought = care.attend(&mut ours, pid, &mut moved).and_then(|init| {
+        if let Some(remember) = remember {
+            remember(init).map_err(CreateError::system("write down who init is"))?;
+        }
+        let (terminal, begun) = go_with(&mut ours, init, hooks, opens)?;
+        Ok((init, terminal, begun))
+    });
+    match brought {
+        Ok((init, terminal, begun)) => Ok(Created {
             init,
             pidfd,
             terminal,
             channel: ours,
             begun,
         }),
-        Said::Failed(failure) => Err(undo(CreateError::Init(failure))),
-        Said::Nothing | Said::Pid(_) | Said::Prepared => Err(undo(CreateError::Vanished)),
+        Err(error) => {
+            // Before init ends, and its network namespace with it.
+            if let Some(moved) = moved {
+                moved.take_back();
+            }
+            let _ = sys::pidfd::send_signal(&pidfd, 9);
+            let _ = sys::children::wait_for(pid);
+            Err(error)
+        }
+    }
+}
+
+/// Goes with init until it is ready; its terminal, and whether it was told to begin.
+fn go_with(
+    channel: &mut Channel,
+    init: InitProcess,
+    hooks: Option<RuntimeHooks<'_>>,
+    opens: bool,
+) -> Result<(Option<OwnedFd>, bool), CreateError> {
+    let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
+    let go = |channel: &mut Channel| channel.go().map_err(CreateError::system("reach init"));
+    // Said beforehand, so that init need not wait for this process to be woken.
+    let begun = opens && hooks.is_none();
+    if begun {
+        // If it is gone already it has told why.
+        let _ = go(channel);
+    }
+    let mut said = hear(channel)?;
+    if let (Said::Prepared, Some(hooks)) = (&said, hooks) {
+        hooks(init)?;
+        go(channel)?;
+        said = hear(channel)?;
+    }
+    match said {
+        Said::Ready(terminal) => Ok((terminal, begun)),
+        Said::Failed(failure) => Err(CreateError::Init(failure)),
+        Said::Nothing | Said::Pid(_) | Said::Prepared => Err(CreateError::Vanished),
     }
 }
 
@@ -294,27 +328,45 @@ fn follow(channel: &mut Channel, between: i32) -> Result<(i32, OwnedFd), CreateE
     Ok((pid, pidfd))
 }
 
-/// Does for init what it may not do itself as a user of its own namespace.
-fn attend(
-    channel: &mut Channel,
-    pid: i32,
-    ids: Option<&IdMaps>,
-    process: &Process,
-) -> Result<InitProcess, CreateError> {
-    let start_ticks = sys::pidfd::start_ticks(pid).map_err(CreateError::system("read init's start time"))?;
-    if let Some(score) = process.oom_score_adj() {
-        match sys::session::set_oom_score_adj_of(pid, score) {
-            // Root of a user namespace may only raise it: what cannot be had is left.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !sys::user_namespace::is_initial() => {}
-            outcome => outcome.map_err(CreateError::system("set init's oom_score_adj"))?,
+/// What is done for init that it may not or cannot do itself.
+struct Care<'a> {
+    process: &'a Process,
+    namespaces: &'a Namespaces,
+    ids: Option<&'a IdMaps>,
+    devices: &'a [Wanted],
+    class: Option<&'a Class>,
+    /// Init waits until it is done.
+    waits: bool,
+}
+
+impl Care<'_> {
+    fn attend(&self, channel: &mut Channel, pid: i32, moved: &mut Option<Moved>) -> Result<InitProcess, CreateError> {
+        let start_ticks = sys::pidfd::start_ticks(pid).map_err(CreateError::system("read init's start time"))?;
+        if let Some(score) = self.process.oom_score_adj() {
+            match sys::session::set_oom_score_adj_of(pid, score) {
+                // Root of a user namespace may only raise it: what cannot be had is left.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !sys::user_namespace::is_initial() => {
+                }
+                outcome => outcome.map_err(CreateError::system("set init's oom_score_adj"))?,
+            }
         }
+        if let Some(class) = self.class {
+            class.add(pid)?;
+        }
+        if !self.devices.is_empty() {
+            let namespace = net_devices::namespace_of(self.namespaces, pid)
+                .map_err(CreateError::system("open the container's network namespace"))?;
+            *moved = Some(net_devices::move_into(self.devices, &namespace)?);
+        }
+        if let Some(ids) = self.ids {
+            ids.write(pid)
+                .map_err(CreateError::system("map the ids of the user namespace"))?;
+        }
+        if self.waits {
+            channel.go().map_err(CreateError::system("reach init"))?;
+        }
+        Ok(InitProcess { pid, start_ticks })
     }
-    if let Some(ids) = ids {
-        ids.write(pid)
-            .map_err(CreateError::system("map the ids of the user namespace"))?;
-        channel.go().map_err(CreateError::system("reach init"))?;
-    }
-    Ok(InitProcess { pid, start_ticks })
 }
 
 /// Pipes belong to the container's root, which hands them on to its user: else

@@ -47,6 +47,14 @@ pub enum CreateError {
     /// Init failed while it set the container up.
     #[error("{0}")]
     Init(Failure),
+    #[error("cannot move the network device `{name}` into the container as `{new_name}`: {source}")]
+    NetDevice {
+        name: String,
+        new_name: String,
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Resctrl(#[from] crate::resctrl::ResctrlError),
     #[error("{0}")]
     Hook(#[from] crate::hooks::HookError),
     #[error("init ended while it set the container up")]
@@ -94,6 +102,8 @@ pub enum ExecError {
     Cgroup(#[from] cgroup::CgroupError),
     #[error("cannot {deed}: {source}")]
     System { deed: &'static str, source: io::Error },
+    #[error(transparent)]
+    Resctrl(#[from] crate::resctrl::ResctrlError),
     #[error("the container has ended")]
     Ended,
     #[error("{0}")]

@@ -2,8 +2,10 @@
 
 use crate::channel::{Channel, Said};
 use crate::init::{self, Become};
+use crate::resctrl::Class;
 use crate::seccomp::{Announced, Listener};
 use crate::{ExecError, Failure, Stdio, process, scheduling, seccomp};
+use bundle::config_file::OCI_VERSION;
 use cgroup::Group;
 use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
@@ -51,6 +53,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
     let last_capability = sys::credentials::last_capability();
     let place = Place::of(&request, handle)?;
     let listener = listener(&request).map_err(ExecError::Process)?;
+    let class = Class::of(request.spec, request.id)?;
     let entry = crate::group::entry_for_exec(&request.group, request.spec, request.init.pid)?;
     let (mut ours, mut theirs) = Channel::pair().map_err(ExecError::system("make a socket pair"))?;
     let affinity = request.process.exec_cpu_affinity().as_ref();
@@ -97,7 +100,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
         Cloned::Parent { pid, .. } => pid,
     };
     drop((theirs, request.stdio));
-    let outcome = listen(&mut ours);
+    let outcome = listen(&mut ours, class.as_ref());
     let _ = sys::children::wait_for(middle);
     outcome
 }
@@ -109,7 +112,7 @@ fn listener(request: &Exec<'_>) -> Result<Option<Listener>, Failure> {
         return Ok(None);
     };
     let state = serde_json::json!({
-        "ociVersion": request.spec.version(), "id": request.id, "status": "running", "pid": request.init.pid,
+        "ociVersion": OCI_VERSION, "id": request.id, "status": "running", "pid": request.init.pid,
         "bundle": request.bundle, "annotations": request.spec.annotations(),
     });
     let announced = Announced {
@@ -140,7 +143,7 @@ impl Place {
         if has_own_users {
             namespaces |= namespace::USER;
         }
-        if std::fs::exists("/proc/self/ns/time").unwrap_or(false) && !shared("time")? {
+        if namespace::has_time() && !shared("time")? {
             namespaces |= namespace::TIME;
         }
         let of_container = request.spec.process().as_ref().and_then(Process::oom_score_adj);
@@ -175,7 +178,7 @@ impl Place {
     }
 }
 
-fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
+fn listen(channel: &mut Channel, class: Option<&Class>) -> Result<Execed, ExecError> {
     fn hear(channel: &mut Channel) -> Result<Said, ExecError> {
         channel.listen().map_err(ExecError::system("hear from the new process"))
     }
@@ -187,6 +190,11 @@ fn listen(channel: &mut Channel) -> Result<Execed, ExecError> {
     // Not reaped yet, so the number still means it.
     let pidfd = sys::pidfd::open(pid).map_err(ExecError::system("open the new process"))?;
     let start_ticks = sys::pidfd::start_ticks(pid).map_err(ExecError::system("read the new process's start time"))?;
+    if let Some(Err(error)) = class.map(|class| class.add(pid)) {
+        let _ = sys::pidfd::send_signal(&pidfd, 9);
+        let _ = sys::children::wait_for(pid);
+        return Err(error.into());
+    }
     // Only now it may speak, or its words would come before its number.
     channel.go().map_err(ExecError::system("reach the new process"))?;
     let terminal = match hear(channel)? {

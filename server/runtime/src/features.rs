@@ -25,14 +25,14 @@ pub fn features(version: &str, capabilities: &[&str]) -> Value {
         "linux": {
             "namespaces": namespaces::kinds(),
             "capabilities": capabilities,
-            "cgroup": {"v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+            "cgroup": {"v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true},
             "seccomp": seccomp::features(),
             "apparmor": {"enabled": labels::runs("apparmor")},
             "selinux": {"enabled": labels::runs("selinux")},
-            "intelRdt": {"enabled": false},
+            "intelRdt": {"enabled": true, "schemata": true, "monitoring": true},
             "memoryPolicy": {"modes": scheduling::memory_modes(), "flags": scheduling::memory_flags()},
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false},
+            "netDevices": {"enabled": true},
         },
     })
 }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_document_is_as_the_specification_has_it() {
-        let document = features("1.2.0", &["KILL"]);
+        let document = features("1.3.0", &["KILL"]);
         let read: oci_spec::runtime::Features = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(read.hooks().as_ref().unwrap().len(), 6);
         let has = |place: &str, word: &str| {

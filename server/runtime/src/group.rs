@@ -5,10 +5,12 @@ use bundle::DeviceKind;
 use cgroup::{CgroupError, DeviceRule, Entry, Group};
 use oci_spec::runtime::Spec;
 
-/// Makes the group and sets its limits. On failure nothing of it is left; a group
-/// that is in use is refused and stays as it is.
-pub(crate) fn make(group: &Group, spec: &Spec) -> Result<(), CgroupError> {
-    group.create_unused()?;
+/// Makes the group, unless it is there for this container, and sets its limits. On
+/// failure nothing of it is left; a group that is in use is refused and stays as it is.
+pub(crate) fn make(group: &Group, is_there: bool, spec: &Spec) -> Result<(), CgroupError> {
+    if !is_there {
+        group.create_unused()?;
+    }
     limit(group, spec).inspect_err(|_| unmake(group))
 }
 

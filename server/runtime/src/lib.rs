@@ -27,7 +27,9 @@ mod ids;
 mod init;
 mod labels;
 mod namespaces;
+mod net_devices;
 mod process;
+pub mod resctrl;
 mod scheduling;
 mod seccomp;
 mod sources;
@@ -38,3 +40,4 @@ pub use create::{Create, Created, Gate, Remember, Rootfs, RuntimeHooks, Stdio, c
 pub use error::{CreateError, ExecError, Failure, StartError};
 pub use exec::{Exec, Execed, exec};
 pub use features::features;
+pub use process::lacking as lacking_capabilities;

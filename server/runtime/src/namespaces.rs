@@ -6,6 +6,7 @@ use crate::ids::IdMaps;
 use oci_spec::runtime::{LinuxNamespaceType, LinuxTimeOffset, Spec};
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 use sys::namespace;
 
 /// Namespaces: which are new, which are joined. Any other is the caller's.
@@ -43,7 +44,10 @@ impl Namespaces {
                     if namespace::kind_of(&file).ok() != Some(kind) {
                         return Err(CreateError::Bundle(format!("`{shown}` is no {name} namespace")));
                     }
-                    found.joined.push((kind, file.into()));
+                    // Joining its own changes nothing, and is no namespace of its own.
+                    if !is_callers(&file, wanted.typ()) {
+                        found.joined.push((kind, file.into()));
+                    }
                 }
             }
         }
@@ -85,6 +89,10 @@ impl Namespaces {
             (false, true) => return refuse("uidMappings and gidMappings need a new user namespace"),
             _ => {}
         }
+        let has_time = self.has_new(namespace::TIME) || self.joins(namespace::TIME);
+        if has_time && !namespace::has_time() {
+            return refuse("it asks for a time namespace, which this kernel does not have (CONFIG_TIME_NS)");
+        }
         if !offsets(spec).is_empty() && !self.has_new(namespace::TIME) {
             return refuse("timeOffsets need a new time namespace");
         }
@@ -94,6 +102,23 @@ impl Namespaces {
         }
         Ok(())
     }
+}
+
+/// Whether `file` is the namespace of that type which the calling process is in.
+fn is_callers(file: &File, kind: LinuxNamespaceType) -> bool {
+    let name = KINDS
+        .iter()
+        .find(|(known, ..)| *known == kind)
+        .map(|(_, name, _)| *name);
+    // The two that have other names in the file system. namespaces(7)
+    let name = match name {
+        Some("mount") => "mnt",
+        Some("network") => "net",
+        other => other.unwrap_or_default(),
+    };
+    let own = std::fs::metadata(format!("/proc/self/ns/{name}"));
+    let same = own.and_then(|own| Ok((own.dev(), own.ino()) == file.metadata().map(|it| (it.dev(), it.ino()))?));
+    same.unwrap_or(false)
 }
 
 fn named(name: Option<&String>) -> bool {

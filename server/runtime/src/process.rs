@@ -29,6 +29,33 @@ fn held() -> u64 {
     sys::credentials::permitted().unwrap_or(u64::MAX)
 }
 
+/// Capabilities that are asked for and left out, since this process lacks them itself.
+pub fn lacking(process: &Process) -> Vec<String> {
+    let Some(wanted) = process.capabilities() else {
+        return Vec::new();
+    };
+    let held = held();
+    let sets = [
+        wanted.bounding(),
+        wanted.permitted(),
+        wanted.effective(),
+        wanted.inheritable(),
+        wanted.ambient(),
+    ];
+    let names = sets.into_iter().flatten().flatten().map(ToString::to_string);
+    let plain = names.map(|name| name.strip_prefix("CAP_").unwrap_or(&name).to_owned());
+    let mut lacking: Vec<String> = plain
+        .filter(|name| {
+            let place = ALL_CAPABILITIES.iter().position(|known| known == name);
+            place.is_none_or(|place| held & (1 << place) == 0)
+        })
+        .map(|name| format!("CAP_{name}"))
+        .collect();
+    lacking.sort();
+    lacking.dedup();
+    lacking
+}
+
 /// The sets a process gets; without a word in the spec it keeps none.
 pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
     let Some(wanted) = process.capabilities() else {

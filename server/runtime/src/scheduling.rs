@@ -4,10 +4,33 @@
 
 use crate::Failure;
 use oci_spec::runtime::{
-    IOPriorityClass, LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, MemoryPolicyFlagType,
-    MemoryPolicyModeType, Process, Scheduler, Spec,
+    IOPriorityClass, LinuxIOPriority, LinuxMemoryPolicy, LinuxPersonality, LinuxPersonalityDomain, LinuxSchedulerFlag,
+    LinuxSchedulerPolicy, MemoryPolicyFlagType, MemoryPolicyModeType, Process, Scheduler, Spec,
 };
 use sys::scheduling::{self, Scheduling};
+
+/// Refuses what would fail only when the container is started.
+pub(crate) fn check(spec: &Spec, process: &Process) -> Result<(), Failure> {
+    process.scheduler().as_ref().map(scheduling_of).transpose()?;
+    process.io_priority().as_ref().map(io_priority_of).transpose()?;
+    let affinity = process.exec_cpu_affinity().as_ref();
+    for list in [
+        affinity.and_then(|it| it.initial().as_deref()),
+        affinity.and_then(|it| it.cpu_affinity_final().as_deref()),
+    ] {
+        processors_of(list)?;
+    }
+    let linux = spec.linux().as_ref();
+    linux
+        .and_then(|linux| linux.memory_policy().as_ref())
+        .map(memory_policy_of)
+        .transpose()?;
+    linux
+        .and_then(|linux| linux.personality().as_ref())
+        .map(persona_of)
+        .transpose()?;
+    Ok(())
+}
 
 /// What belongs to the process itself.
 pub(crate) fn apply(process: &Process) -> Result<(), Failure> {
@@ -19,18 +42,7 @@ pub(crate) fn apply(process: &Process) -> Result<(), Failure> {
         ))?;
     }
     if let Some(wanted) = process.io_priority() {
-        let class = match wanted.class() {
-            IOPriorityClass::IoprioClassRt => 1,
-            IOPriorityClass::IoprioClassBe => 2,
-            IOPriorityClass::IoprioClassIdle => 3,
-        };
-        let priority = u16::try_from(wanted.priority()).ok().filter(|priority| *priority < 8);
-        let Some(priority) = priority else {
-            return Err(Failure::new(
-                "ioPriority",
-                format!("ioPriority {} is not between 0 and 7", wanted.priority()),
-            ));
-        };
+        let (class, priority) = io_priority_of(wanted)?;
         scheduling::set_io_priority(class, priority)
             .map_err(Failure::io("ioPriority", format!("cannot set ioPriority {priority}")))?;
     }
@@ -41,44 +53,76 @@ pub(crate) fn apply(process: &Process) -> Result<(), Failure> {
 pub(crate) fn apply_of_container(spec: &Spec) -> Result<(), Failure> {
     let Some(linux) = spec.linux() else { return Ok(()) };
     if let Some(policy) = linux.memory_policy() {
-        let nodes = numbers(policy.nodes().as_deref().unwrap_or_default())
-            .map_err(|text| Failure::new("memoryPolicy", format!("`{text}` is no list of memory nodes")))?;
-        let flags = policy.flags().iter().flatten();
-        let flags = flags.fold(0, |bits, flag| bits | memory_flag(*flag));
-        scheduling::set_memory_policy(memory_mode(policy.mode()) | flags, &nodes).map_err(Failure::io(
+        let (mode, nodes) = memory_policy_of(policy)?;
+        scheduling::set_memory_policy(mode, &nodes).map_err(Failure::io(
             "memoryPolicy",
-            format!("cannot set memory policy `{}`", policy.mode()),
+            format!(
+                "cannot set memory policy `{}` for nodes `{}`",
+                policy.mode(),
+                policy.nodes().as_deref().unwrap_or_default()
+            ),
         ))?;
     }
     if let Some(personality) = linux.personality() {
-        // linux/personality.h; the specification knows no flags yet.
-        let persona = match personality.domain() {
-            LinuxPersonalityDomain::PerLinux => 0x0000,
-            LinuxPersonalityDomain::PerLinux32 => 0x0008,
-        };
-        if let Some(flag) = personality.flags().iter().flatten().next() {
-            return Err(Failure::new(
-                "personality",
-                format!("personality flag `{flag}` is not known"),
-            ));
-        }
-        scheduling::set_personality(persona).map_err(Failure::io("personality", "cannot set the personality"))?;
+        scheduling::set_personality(persona_of(personality)?)
+            .map_err(Failure::io("personality", "cannot set the personality"))?;
     }
     Ok(())
 }
 
+/// The mode with its flags, and the nodes.
+fn memory_policy_of(policy: &LinuxMemoryPolicy) -> Result<(i32, Vec<u32>), Failure> {
+    let nodes = numbers(policy.nodes().as_deref().unwrap_or_default())
+        .map_err(|text| Failure::new("memoryPolicy", format!("`{text}` is no list of memory nodes")))?;
+    let flags = policy.flags().iter().flatten();
+    let flags = flags.fold(0, |bits, flag| bits | memory_flag(*flag));
+    Ok((memory_mode(policy.mode()) | flags, nodes))
+}
+
+/// linux/personality.h; the specification knows no flags yet.
+fn persona_of(personality: &LinuxPersonality) -> Result<u32, Failure> {
+    if let Some(flag) = personality.flags().iter().flatten().next() {
+        return Err(Failure::new(
+            "personality",
+            format!("personality flag `{flag}` is not known"),
+        ));
+    }
+    Ok(match personality.domain() {
+        LinuxPersonalityDomain::PerLinux => 0x0000,
+        LinuxPersonalityDomain::PerLinux32 => 0x0008,
+    })
+}
+
+/// Class and priority.
+fn io_priority_of(wanted: &LinuxIOPriority) -> Result<(u16, u16), Failure> {
+    let class = match wanted.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let priority = u16::try_from(wanted.priority()).ok().filter(|priority| *priority < 8);
+    let outside = || {
+        let why = format!("ioPriority {} is not between 0 and 7", wanted.priority());
+        Failure::new("ioPriority", why)
+    };
+    Ok((class, priority.ok_or_else(outside)?))
+}
+
 /// `0-3,7`; nothing is left as it is.
 pub(crate) fn set_affinity(list: Option<&str>) -> Result<(), Failure> {
-    let list = list.map(str::trim).unwrap_or_default();
-    if list.is_empty() {
+    let processors = processors_of(list)?;
+    if processors.is_empty() {
         return Ok(());
     }
-    let processors =
-        numbers(list).map_err(|text| Failure::new("execCPUAffinity", format!("`{text}` is no list of processors")))?;
     scheduling::set_affinity(&processors).map_err(Failure::io(
         "execCPUAffinity",
-        format!("cannot run on processors `{list}`"),
+        format!("cannot run on processors `{}`", list.unwrap_or_default()),
     ))
+}
+
+fn processors_of(list: Option<&str>) -> Result<Vec<u32>, Failure> {
+    numbers(list.unwrap_or_default())
+        .map_err(|text| Failure::new("execCPUAffinity", format!("`{text}` is no list of processors")))
 }
 
 /// sched(7); linux/sched.h

@@ -19,11 +19,29 @@ pub fn unshare_cgroup() -> io::Result<()> {
     Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }?)
 }
 
-/// Children, and this process once it executes a program (Linux 6.1), get a time
-/// namespace of their own, whose clocks can be set off until then. time_namespaces(7)
+/// Whether this kernel has namespaces of clocks. time_namespaces(7)
+pub fn has_time() -> bool {
+    std::fs::exists("/proc/self/ns/time").unwrap_or(false)
+}
+
+/// Whether one can be made, too: 0 in `user.max_time_namespaces` forbids it.
+/// namespaces(7), "The /proc/sys/user directory"
+pub fn may_have_time() -> bool {
+    let most = std::fs::read_to_string("/proc/sys/user/max_time_namespaces");
+    has_time() && most.is_ok_and(|most| most.trim() != "0")
+}
+
+/// Makes a time namespace, whose clocks can be set off until [`enter_new_time`].
+/// time_namespaces(7)
 pub fn unshare_time() -> io::Result<()> {
     // SAFETY: the flag concerns the time namespace of children alone.
     Ok(unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWTIME) }?)
+}
+
+/// Enters what [`unshare_time`] made: by itself only children would be in it, and what is
+/// executed only since Linux 6.1.
+pub fn enter_new_time() -> io::Result<()> {
+    enter(std::fs::File::open("/proc/self/ns/time_for_children")?, TIME)
 }
 
 /// The type of the namespace that `handle` means, one of the bits above.

@@ -4,7 +4,7 @@
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, sockopt};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// How long an answer may take. The kernel answers while it is being asked, so
@@ -45,6 +45,20 @@ impl Socket {
         let _ = socket.set(libc::NETLINK_EXT_ACK);
         let _ = socket.set(libc::NETLINK_CAP_ACK);
         Ok(socket)
+    }
+
+    /// [`Socket::open`] in the network `namespace`: the calling thread goes there and back.
+    ///
+    /// # Errors
+    /// `EPERM` without `CAP_SYS_ADMIN` over it. Where the way back fails the thread is
+    /// lost: it is in the other namespace then, and the error says so.
+    pub fn open_in(namespace: BorrowedFd<'_>, family: Family) -> io::Result<Self> {
+        let own = crate::network_namespace::current()?;
+        crate::namespace::enter(namespace, crate::namespace::NETWORK)?;
+        let opened = Self::open(family);
+        crate::namespace::enter(own.as_fd(), crate::namespace::NETWORK)
+            .map_err(|error| io::Error::other(format!("cannot come back to the own network namespace: {error}")))?;
+        opened
     }
 
     pub fn send(&self, message: &[u8]) -> io::Result<()> {

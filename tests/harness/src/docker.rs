@@ -44,6 +44,13 @@ impl Docker {
         self.ask(Method::POST, path, None).await
     }
 
+    /// Brings the images of an archive.
+    pub async fn load(&self, archive: Vec<u8>) {
+        let request = self.http.post("http://docker/images/load").body(archive);
+        let answer = request.send().await.expect("the server answers");
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+
     /// Makes a container and starts it; its id.
     pub async fn run(&self, name: &str, asked: &Value) -> String {
         let (status, made) = self

@@ -16,13 +16,17 @@ mod newc;
 mod root;
 
 use crate::test::{self, Tally, TestFile};
-use crate::{packages, programs, ui, workspace};
+use crate::{packages, programs, test_system, ui, workspace};
 use anyhow::{Result, bail};
 use machine::{Machine, Said};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 const SMOKE: &str = "--smoke";
+const SYSTEMD: &str = "--systemd";
+
+/// What runs where systemd is the machine's init.
+const SYSTEMD_FILES: [&str; 1] = ["gantry/systemd"];
 
 /// What the smoke runs: the kernel's files as the crate writes them, and containers with
 /// limits through the real server.
@@ -30,7 +34,8 @@ const SMOKE_FILES: [&str; 2] = ["cgroup/kernel", "gantry/limits"];
 
 /// Test files that do not go along: they say nothing about a kernel, or need what is not
 /// in there.
-const LEFT_OUT: [(&str, &str); 10] = [
+const LEFT_OUT: [(&str, &str); 11] = [
+    ("gantry/systemd", "needs systemd, which has a run of its own"),
     ("gantry/panel", "needs a browser"),
     ("gantry/tidy", "reads the source"),
     ("access", "asks nothing of a kernel"),
@@ -57,6 +62,7 @@ pub(crate) fn run_vm(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_TEST)?;
     let smoke = arguments.iter().any(|argument| argument == SMOKE);
+    let systemd = arguments.iter().any(|argument| argument == SYSTEMD);
     let filter = arguments.iter().find(|argument| !argument.starts_with("--"));
     // The server embeds the panel, of whatever quality.
     if !workspace::root().join("web/dist/index.html").exists() {
@@ -66,7 +72,13 @@ pub(crate) fn run_vm(arguments: &[String]) -> Result<()> {
     let mut files: Vec<TestFile> = test::compile(filter.map(String::as_str))?
         .into_iter()
         .filter(|file| !smoke || SMOKE_FILES.contains(&file.name.as_str()))
-        .filter(|file| !LEFT_OUT.iter().any(|(name, _)| *name == file.name))
+        .filter(|file| {
+            if systemd {
+                SYSTEMD_FILES.contains(&file.name.as_str())
+            } else {
+                !LEFT_OUT.iter().any(|(name, _)| *name == file.name)
+            }
+        })
         .collect();
     // What is nearest to the kernel first; the longest, which asks the least of it, last.
     files.sort_by_key(|file| {
@@ -85,7 +97,10 @@ pub(crate) fn run_vm(arguments: &[String]) -> Result<()> {
         (FILE_LIMIT, WHOLE_LIMIT)
     };
     let begun = Instant::now();
-    let tally = run_files(&files.iter().collect::<Vec<_>>(), limits, &mut |line| print!("{line}"))?;
+    let init = if systemd { Init::Systemd } else { Init::Ours };
+    let tally = run_files(&files.iter().collect::<Vec<_>>(), init, limits, &mut |line| {
+        print!("{line}");
+    })?;
     println!(
         "the machine's console is in {}",
         folder().join(machine::CONSOLE).display()
@@ -104,17 +119,36 @@ pub(crate) fn smoke(files: &[TestFile]) -> (Tally, String) {
         .filter(|file| SMOKE_FILES.contains(&file.name.as_str()))
         .collect();
     let mut printed = String::new();
-    match run_files(&chosen, (SMOKE_LIMIT, SMOKE_LIMIT), &mut |line| printed.push_str(line)) {
+    match run_files(&chosen, Init::Ours, (SMOKE_LIMIT, SMOKE_LIMIT), &mut |line| {
+        printed.push_str(line);
+    }) {
         Ok(tally) => (tally, printed),
         Err(error) => (Tally::failure(), format!("{printed}FAILED vm: {error:#}\n")),
     }
 }
 
+/// What the machine's first process is.
+#[derive(Debug, Clone, Copy)]
+enum Init {
+    /// A few lines of shell.
+    Ours,
+    /// A whole Debian's.
+    Systemd,
+}
+
 /// Boots, runs `files`, and says a line about each as it ends.
-fn run_files(files: &[&TestFile], (each, whole): (Duration, Duration), say: &mut dyn FnMut(&str)) -> Result<Tally> {
+fn run_files(
+    files: &[&TestFile],
+    init: Init,
+    (each, whole): (Duration, Duration),
+    say: &mut dyn FnMut(&str),
+) -> Result<Tally> {
     std::fs::create_dir_all(folder())?;
     let kernel = kernel::get()?;
-    let disk = root::make(files, each)?;
+    let disk = match init {
+        Init::Ours => root::make(files, each)?,
+        Init::Systemd => root::make_with_systemd(&test_system::debian()?, files, each)?,
+    };
     let mut machine = Machine::boot(&kernel, &disk, whole)?;
     let mut tally = Tally::default();
     let mut open: Option<(&TestFile, Instant, String)> = None;

@@ -21,7 +21,7 @@ const PROGRAMS: [&str; 11] = [
 /// Those that some tests can do without, and that not every host has.
 const PROGRAMS_IF_THERE: [&str; 4] = ["newuidmap", "newgidmap", "slirp4netns", "pasta"];
 
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 10] = [
     (
         "etc/passwd",
         "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 9] = [
     ("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
     ("etc/hostname", "gantry-vm\n"),
     ("vm/init", include_str!("init.sh")),
+    ("vm/run", include_str!("run.sh")),
 ];
 
 pub(super) fn make(files: &[&TestFile], file_limit: Duration) -> Result<PathBuf> {
@@ -52,22 +53,8 @@ pub(super) fn make(files: &[&TestFile], file_limit: Duration) -> Result<PathBuf>
     for program in &wanted {
         root.add(program, program)?;
     }
-    // Where the tests were told, at compile time, that they lie.
-    let programs = workspace::target().join("debug");
-    let mut ours = vec![programs.join("gantry"), programs.join("gantry-runtime")];
-    ours.extend(files.iter().map(|file| file.program.clone()));
-    for program in &ours {
-        root.add_stripped(program)?;
-    }
-    for file in files {
-        fs::create_dir_all(root.inside(&file.folder))?;
-    }
+    root.add_tests(files)?;
     root.add_test_data()?;
-    // The server makes its client of registries at the start.
-    let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
-    if authorities.exists() {
-        root.add(authorities, authorities)?;
-    }
     let mut environment = format!(
         "export FILE_LIMIT={} GANTRY_TEST_PATIENCE={}\n",
         file_limit.as_secs(),
@@ -84,6 +71,59 @@ pub(super) fn make(files: &[&TestFile], file_limit: Duration) -> Result<PathBuf>
         }
     }
     root.write("vm/environment", &environment)?;
+    root.write("vm/list", &list_of(files)?)?;
+    root.into_disk(&folder.join("root.img"))
+}
+
+/// What a Debian with systemd gets besides.
+const SYSTEMD_FILES: [(&str, &str); 5] = [
+    ("vm/init", include_str!("systemd-init.sh")),
+    ("vm/systemd-run", include_str!("systemd-run.sh")),
+    ("vm/run", include_str!("run.sh")),
+    (
+        "etc/systemd/system/gantry-tests.service",
+        include_str!("gantry-tests.service"),
+    ),
+    ("etc/hostname", "gantry-vm\n"),
+];
+
+/// A disk with the Debian of `tar`, whose init runs the test files.
+pub(super) fn make_with_systemd(tar: &Path, files: &[&TestFile], file_limit: Duration) -> Result<PathBuf> {
+    let folder = super::folder();
+    let root = Root::empty(folder.join("debian"))?;
+    process::run(
+        process::command("tar")
+            .args(["-x", "--keep-directory-symlink", "-C"])
+            .arg(&root.dir)
+            .arg("-f")
+            .arg(tar),
+    )?;
+    for (name, text) in SYSTEMD_FILES {
+        root.write(name, text)?;
+    }
+    for name in ["vm/init", "vm/systemd-run"] {
+        root.make_executable(name)?;
+    }
+    let wanted = root.dir.join("etc/systemd/system/multi-user.target.wants");
+    fs::create_dir_all(&wanted)?;
+    symlink("../gantry-tests.service", wanted.join("gantry-tests.service"))?;
+    root.add_busybox()?;
+    root.add(
+        &find("nft").context("this host has no program `nft`")?,
+        Path::new("/usr/sbin/nft"),
+    )?;
+    root.add_tests(files)?;
+    let environment = format!(
+        "export FILE_LIMIT={} GANTRY_TEST_PATIENCE={PATIENCE}\n",
+        file_limit.as_secs()
+    );
+    root.write("vm/environment", &environment)?;
+    root.write("vm/list", &list_of(files)?)?;
+    root.into_disk(&folder.join("debian.img"))
+}
+
+/// Name, folder and program of each.
+fn list_of(files: &[&TestFile]) -> Result<String> {
     let mut list = String::new();
     for file in files {
         writeln!(
@@ -94,8 +134,7 @@ pub(super) fn make(files: &[&TestFile], file_limit: Duration) -> Result<PathBuf>
             file.program.display()
         )?;
     }
-    root.write("vm/list", &list)?;
-    root.into_disk(&folder.join("root.img"))
+    Ok(list)
 }
 
 /// How many times longer than elsewhere tests wait before they give up.
@@ -188,6 +227,26 @@ impl Root {
         }
         for library in libraries(from) {
             self.add(&library, &library)?;
+        }
+        Ok(())
+    }
+
+    /// Our programs and the test files, where the tests were told, at compile time, that
+    /// they lie.
+    fn add_tests(&self, files: &[&TestFile]) -> Result<()> {
+        let programs = workspace::target().join("debug");
+        let mut ours = vec![programs.join("gantry"), programs.join("gantry-runtime")];
+        ours.extend(files.iter().map(|file| file.program.clone()));
+        for program in &ours {
+            self.add_stripped(program)?;
+        }
+        for file in files {
+            fs::create_dir_all(self.inside(&file.folder))?;
+        }
+        // The server makes its client of registries at the start.
+        let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
+        if authorities.exists() {
+            self.add(authorities, authorities)?;
         }
         Ok(())
     }

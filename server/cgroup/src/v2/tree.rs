@@ -9,25 +9,63 @@ use std::path::{Path, PathBuf};
 /// Where the processes go that stand where groups with controllers are to be.
 const LEAF: &str = "leaf";
 
+/// systemd marks by these what it leaves to a unit, and writes nothing below.
+/// <https://systemd.io/CGROUP_DELEGATION>, "Delegation"
+const DELEGATED: [&str; 2] = ["trusted.delegate", "user.delegate"];
+
 /// Makes every group above `path` and lets it hand `controllers` down, from the top. The
-/// last group itself keeps its own, so that it may hold processes.
+/// last group itself keeps its own, so that it may hold processes. Above a unit that
+/// systemd delegated nothing is written: that has what the unit was given.
 pub(crate) fn enable_controllers(root: &Path, path: &Path, controllers: &[String]) -> Result<(), CgroupError> {
     let Some(above) = path.parent() else {
         return Ok(());
     };
     let own = own_dir(root)?;
-    // The root of a tree that is not the host's has none but our own and our siblings'.
-    enable(root, controllers, true)?;
+    let ours = delegated(root, above, &is_delegated);
+    if ours.is_none() {
+        // The root of a tree that is not the host's has none but our own and our siblings'.
+        enable(root, controllers, true)?;
+    }
     let mut dir = root.to_owned();
     for part in above {
         dir.push(part);
+        if ours.as_ref().is_some_and(|ours| !dir.starts_with(ours)) {
+            continue;
+        }
         fs::create_dir_all(&dir).map_err(|source| CgroupError::Make {
             dir: dir.clone(),
             source,
         })?;
-        enable(&dir, controllers, own.as_deref() == Some(&dir))?;
+        let there = ours.as_ref().map(|ours| available(ours, controllers)).transpose()?;
+        enable(
+            &dir,
+            there.as_deref().unwrap_or(controllers),
+            own.as_deref() == Some(&dir),
+        )?;
     }
     Ok(())
+}
+
+/// The first group on the way down to `path` that was handed over.
+fn delegated(root: &Path, path: &Path, is_delegated: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+    let mut dir = root.to_owned();
+    path.iter().find_map(|part| {
+        dir.push(part);
+        is_delegated(&dir).then(|| dir.clone())
+    })
+}
+
+fn is_delegated(dir: &Path) -> bool {
+    let marked = |name| sys::xattr::get_short(dir, name).is_some_and(|value| value == b"1");
+    DELEGATED.into_iter().any(marked)
+}
+
+/// Those of `controllers` that `dir` was given.
+fn available(dir: &Path, controllers: &[String]) -> Result<Vec<String>, CgroupError> {
+    let given = control_file::read(&dir.join("cgroup.controllers"))?;
+    let given: BTreeSet<&str> = given.split_ascii_whitespace().collect();
+    let wanted = controllers.iter().filter(|name| given.contains(name.as_str()));
+    Ok(wanted.cloned().collect())
 }
 
 /// The group that this process is in: a service's own, when it was given one.

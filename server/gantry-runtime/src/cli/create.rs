@@ -2,11 +2,13 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::{self, StateFile};
+use super::systemd::Scope;
 use super::{console, delete, hooks};
 use anyhow::{Context as _, Result, bail};
 use bundle::config_file::Config;
 use cgroup::{Group, Hierarchies};
 use oci_spec::runtime::{Process, Spec};
+use runtime::resctrl::Class;
 use runtime::{Create, Created, Gate, Rootfs, RuntimeHooks, Stdio};
 use std::fs;
 use std::io;
@@ -99,9 +101,6 @@ pub(super) fn create(global: &Global, arguments: Arguments) -> Result<()> {
 
 /// Makes the container and its state; undone altogether when it fails.
 pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
-    if global.systemd_cgroup {
-        bail!("--systemd-cgroup is not supported: this runtime makes cgroups itself; choose `cgroupfs` in the engine");
-    }
     // What the caller left open is nothing to the container (CVE-2024-21626).
     sys::reaper::close_from(wish.preserve_fds.saturating_add(3));
     let dir = state_file::dir(global, &wish.id)?;
@@ -110,6 +109,9 @@ pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
     let Config { spec, warnings } = bundle::config_file::parse(&path, &config)?;
     for warning in warnings {
         super::log::warning(global, &warning);
+    }
+    if let Some(process) = spec.process() {
+        warn_of_what_is_lacking(global, process);
     }
     let terminal = spec
         .process()
@@ -147,8 +149,15 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
             Gate::Fifo(fifo)
         }
     };
-    let cgroup = cgroup_path(&spec, &wish.id);
-    let group = Hierarchies::discover()?.group(&cgroup);
+    let hierarchies = Hierarchies::discover()?;
+    let scope = global
+        .systemd_cgroup
+        .then(|| Scope::start(&hierarchies, &spec, &wish.id));
+    let scope = scope.transpose()?;
+    let group = match &scope {
+        Some(scope) => scope.group().clone(),
+        None => hierarchies.group(&cgroup_path(&spec, &wish.id)),
+    };
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     for ignored in resources.map_or_else(Vec::new, |resources| group.ignored(&bundle::limits(resources).0)) {
         super::log::warning(global, ignored);
@@ -160,7 +169,9 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         start_ticks: 0,
         bundle: wish.bundle.clone(),
         rootfs: wish.bundle.join(root),
-        cgroup,
+        cgroup: group.path(),
+        unit: scope.as_ref().map(|scope| scope.unit().to_owned()),
+        resctrl: Class::of(&spec, &wish.id)?.map_or_else(Vec::new, |class| class.own_directories()),
         created: now(),
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
     };
@@ -176,6 +187,7 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         stdio: stdio(spec.process().as_ref())?,
         network_namespace: None,
         group: group.clone(),
+        group_is_there: scope.is_some(),
         gate,
         no_pivot: wish.no_pivot,
         no_new_keyring: wish.no_new_keyring,
@@ -189,12 +201,29 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         group,
         spec,
     };
-    if let Some(path) = &wish.pid_file {
-        write_pid(path, made.created.init.pid).inspect_err(|_| {
-            let _ = delete::remove(global, &made.state, &made.group, None);
-        })?;
-    }
+    let finish = || {
+        if let Some(scope) = scope {
+            scope.keep()?;
+        }
+        match &wish.pid_file {
+            Some(path) => write_pid(path, made.created.init.pid),
+            None => Ok(()),
+        }
+    };
+    finish().inspect_err(|_| {
+        let _ = delete::remove(global, &made.state, &made.group, None);
+    })?;
     Ok(made)
+}
+
+/// A host may be a container itself, with less than it is asked for.
+pub(super) fn warn_of_what_is_lacking(global: &Global, process: &Process) {
+    for name in runtime::lacking_capabilities(process) {
+        super::log::warning(
+            global,
+            &format!("{name} is left out: this runtime does not have it itself"),
+        );
+    }
 }
 
 /// Absolute is below every hierarchy's mount; relative and none below our own.
@@ -202,7 +231,7 @@ fn cgroup_path(spec: &Spec, id: &str) -> String {
     let given = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_ref());
     match given.map(|path| path.to_string_lossy()) {
         Some(path) if path.starts_with('/') => path.into_owned(),
-        // systemd's form, `slice:prefix:name`.
+        // systemd's form, `slice:prefix:name`, without its driver.
         Some(path) if path.contains(':') => format!("/gantry-runtime/{}", path.replace(':', "-")),
         Some(path) if !path.is_empty() => format!("/gantry-runtime/{path}"),
         _ => format!("/gantry-runtime/{id}"),

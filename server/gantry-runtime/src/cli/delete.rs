@@ -47,7 +47,7 @@ pub(super) fn delete(global: &Global, mut arguments: Arguments) -> Result<()> {
 pub(super) fn remove(global: &Global, state: &StateFile, group: &Group, spec: Option<&Spec>) -> Result<()> {
     let init = sys::pidfd::open_if_same(state.pid, state.start_ticks).ok().flatten();
     // With init its pid namespace has ended, and mostly nothing is left.
-    if init.is_some() || !group.remove_if_empty()? {
+    if init.is_some() || state.unit.is_some() || !group.remove_if_empty()? {
         group.kill_all().context("cannot kill what is left")?;
         if let Some(init) = init {
             let _ = sys::pidfd::send_signal(&init, 9);
@@ -56,8 +56,16 @@ pub(super) fn remove(global: &Global, state: &StateFile, group: &Group, spec: Op
                 bail!("container `{}` does not end", state.id);
             }
         }
+        if state.unit.is_none() {
+            group.remove().context("cannot remove the cgroup")?;
+        }
+    }
+    if let Some(unit) = &state.unit {
+        cgroup::systemd::stop(unit).context("cannot end the scope")?;
+        // What the container divided further is nobody's then.
         group.remove().context("cannot remove the cgroup")?;
     }
+    runtime::resctrl::remove(&state.resctrl).context("cannot remove the class of service")?;
     state_file::remove(&state_file::dir(global, &state.id)?).context("cannot remove the state")?;
     if let Some(spec) = spec {
         hooks::after_end(global, state, spec);

@@ -144,7 +144,7 @@ fn group(state: &StateFile, below: Option<&str>) -> Result<Group> {
 pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     let wish = Wish::parse(arguments)?;
     // What the caller left open is nothing to the container (CVE-2024-21626).
-    sys::reaper::close_from(3);
+    sys::reaper::close_from(wish.preserve_fds.saturating_add(3));
     let id = wish.id.as_deref().context("name the container")?;
     let state = StateFile::load(global, id)?;
     match state.status(global)? {
@@ -155,6 +155,7 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     }
     let spec = state.spec(global)?;
     let process = wish.process(&serde_json::to_value(&spec)?)?;
+    super::create::warn_of_what_is_lacking(global, &process);
     let terminal = process.terminal().unwrap_or(false);
     if terminal && wish.detach && wish.console_socket.is_none() {
         bail!("a detached exec with a terminal needs --console-socket");

@@ -19,6 +19,7 @@ mod run;
 mod sealed;
 mod start;
 mod state_file;
+mod systemd;
 mod update;
 
 use anyhow::{Result, bail};
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 gantry-runtime: runs containers from OCI bundles
 
-usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] COMMAND …
+usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] COMMAND …
 
   create [-b BUNDLE] [--console-socket PATH] [--pid-file FILE] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID
   start ID                  let a created container's command begin

@@ -25,6 +25,12 @@ pub(super) struct StateFile {
     pub(super) bundle: PathBuf,
     pub(super) rootfs: PathBuf,
     pub(super) cgroup: String,
+    /// The unit that systemd made the cgroup for.
+    #[serde(default)]
+    pub(super) unit: Option<String>,
+    /// Directories of resctrl that are removed with it, in this order.
+    #[serde(default)]
+    pub(super) resctrl: Vec<PathBuf>,
     /// RFC 3339.
     pub(super) created: String,
     #[serde(default)]

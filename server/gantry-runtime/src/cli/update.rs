@@ -63,6 +63,7 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
     let (limits, _) = bundle::limits(&resources);
     let group = state.group()?;
     group.update_all(&limits, &bundle::special_limits(&resources))?;
+    super::systemd::tell(state.unit.as_deref(), &group)?;
     for ignored in group.ignored(&limits) {
         super::log::warning(global, ignored);
     }

@@ -92,6 +92,7 @@ impl Container {
             stdio: stdio_of(stdio, size.rows, size.cols),
             network_namespace,
             group: group.clone(),
+            group_is_there: false,
             gate: Gate::Pipe,
             no_pivot: false,
             no_new_keyring: false,

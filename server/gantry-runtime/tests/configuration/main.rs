@@ -5,6 +5,7 @@
 mod bundle;
 mod mounts;
 mod namespaces;
+mod net_devices;
 mod process;
 mod seccomp;
 mod users;

@@ -59,6 +59,23 @@ fn memory_policy_reaches_the_program() {
     };
     bundle.edit(|config| config["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0"}));
     bundle.run().expect("bind:0");
+    let refused_at_creation = |policy: serde_json::Value, why: &str| {
+        bundle.edit(|config| config["linux"]["memoryPolicy"] = policy);
+        let created = bundle
+            .command(&["create", "-b"])
+            .arg(bundle.path())
+            .arg(&bundle.id)
+            .output();
+        Ran::from(created.unwrap()).refused(why);
+        let state = Ran::from(bundle.on_it("state", &[]));
+        assert_ne!(state.code, Some(0), "it is there: {}", state.out);
+    };
+    refused_at_creation(json!({"mode": "MPOL_BIND", "nodes": "some"}), "no list of memory nodes");
+    refused_at_creation(json!({"mode": "MPOL_BIND"}), "cannot set memory policy");
+    refused_at_creation(
+        json!({"mode": "MPOL_BIND", "nodes": "4095"}),
+        "cannot set memory policy",
+    );
 }
 
 #[test]
@@ -206,16 +223,64 @@ fn a_capability_that_no_kernel_has_is_left_out_with_a_warning() {
     ran.expect("ran");
 }
 
+/// Runs it as root of a host that lacks capabilities, with a hard limit on descriptors.
+fn run_with_less(bundle: &Bundle) -> Ran {
+    let run = bundle.run_command();
+    let mut less = std::process::Command::new("setpriv");
+    less.args([
+        "--bounding-set",
+        "-sys_resource,-net_raw",
+        "/bin/sh",
+        "-c",
+        "ulimit -n 500; exec \"$@\"",
+        "sh",
+    ]);
+    less.arg(run.get_program()).args(run.get_args());
+    Ran::from(less.output().unwrap())
+}
+
 #[test]
-fn what_is_not_done_is_refused() {
+fn a_capability_that_the_host_lacks_is_left_out_with_a_warning() {
+    let Some(bundle) = Bundle::new("grep -e CapBnd -e CapEff /proc/self/status | cut -f2") else {
+        return;
+    };
+    let asked = json!(["CAP_KILL", "CAP_NET_RAW"]);
+    bundle.edit(|config| {
+        config["process"]["capabilities"] = json!({"bounding": asked, "effective": asked, "permitted": asked});
+        config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 500}]);
+    });
+    let ran = run_with_less(&bundle);
+    assert!(ran.err.contains("CAP_NET_RAW is left out"), "{}", ran.err);
+    ran.expect("0000000000000020\n0000000000000020");
+    bundle.run().expect("0000000000002020\n0000000000002020");
+}
+
+#[test]
+fn a_limit_that_cannot_be_raised_is_told_with_both_values() {
+    let Some(bundle) = Bundle::new("ulimit -n") else { return };
+    bundle.edit(|config| {
+        config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 600, "hard": 700}]);
+    });
+    let ran = run_with_less(&bundle);
+    for word in ["RLIMIT_NOFILE", "600", "700"] {
+        assert!(ran.err.contains(word), "{word}: {}", ran.err);
+    }
+    ran.refused("RLIMIT_NOFILE");
+    bundle.run().expect("600");
+}
+
+#[test]
+fn a_class_of_service_needs_a_processor_that_has_them() {
+    if fs::read_to_string("/proc/self/mountinfo")
+        .unwrap()
+        .contains(" - resctrl ")
+    {
+        println!("skipped: this host hands out classes of service");
+        return;
+    }
     let Some(bundle) = Bundle::new("echo ran") else { return };
     bundle.edit(|config| config["linux"]["intelRdt"] = json!({"closID": "one"}));
-    bundle.run().refused("intelRdt");
-    bundle.edit(|config| {
-        config["linux"].as_object_mut().unwrap().remove("intelRdt");
-        config["linux"]["netDevices"] = json!({"eth9": {"name": "lan"}});
-    });
-    bundle.run().refused("netDevices");
+    bundle.run().refused("no resctrl filesystem is mounted");
 }
 
 #[test]
@@ -254,4 +319,28 @@ fn descriptors_are_kept_where_asked_and_no_other_is_seen() {
     // `ls` has its directory open beside the three.
     assert_eq!(run(""), "4\n");
     assert_eq!(run("--preserve-fds 1"), format!("5\n{hostname}"));
+}
+
+#[test]
+fn an_exec_keeps_the_descriptors_it_is_asked_to() {
+    let Some(bundle) = Bundle::new("exec sleep 1000") else {
+        return;
+    };
+    bundle.run_detached();
+    let exec = |switch: &str| {
+        let script = format!(
+            "exec 3</etc/hostname; exec {} --root {} exec {switch} {} /bin/sh -c 'cat <&3 2>/dev/null || echo none'",
+            env!("CARGO_BIN_EXE_gantry-runtime"),
+            bundle.beside("root").display(),
+            bundle.id
+        );
+        let output = std::process::Command::new("/bin/sh")
+            .arg("-c")
+            .arg(script)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(exec(""), "none\n");
+    assert_eq!(exec("--preserve-fds 1"), fs::read_to_string("/etc/hostname").unwrap());
 }

@@ -23,6 +23,7 @@ use crate::ids::IdMaps;
 use crate::namespaces::{self, Namespaces};
 use crate::sources::Sources;
 use crate::{Failure, Stdio};
+use bundle::config_file::OCI_VERSION;
 use oci_spec::runtime::{Process, Spec};
 use reaper::Reaper;
 use serde_json::json;
@@ -56,6 +57,8 @@ pub(crate) struct Init<'a> {
     /// Name of a session keyring of its own.
     pub(crate) keyring: Option<&'a str>,
     pub(crate) preserve_fds: u32,
+    /// First of all, for the ids of its users and what else the caller does for it.
+    pub(crate) waits_for_caller: bool,
     /// Before its own hooks, for those of the caller.
     pub(crate) waits_for_hooks: bool,
     /// Whether its user namespace is another than the caller's.
@@ -118,7 +121,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     let (id, bundle) = (init.id, init.bundle);
     let state = |status: &str| {
         json!({
-            "ociVersion": "1.2.0", "id": id, "status": status, "pid": host_pid, "bundle": bundle,
+            "ociVersion": OCI_VERSION, "id": id, "status": status, "pid": host_pid, "bundle": bundle,
             "annotations": spec.annotations(),
         })
     };
@@ -188,9 +191,10 @@ pub(crate) fn join_cgroups(tasks: &mut Vec<OwnedFd>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits until the ids of its new user namespace are there, and becomes their root.
+/// Waits until the ids of its new user namespace are there and what else its caller does
+/// for it, and becomes root.
 fn become_root_inside(init: &mut Init<'_>) -> Result<(), Failure> {
-    if init.ids.is_some() && !channel(init)?.wait() {
+    if init.waits_for_caller && !channel(init)?.wait() {
         sys::clone::exit_now(crate::error::NOT_STARTED);
     }
     if init.has_own_users {
@@ -209,26 +213,24 @@ pub(crate) fn join_namespaces(namespaces: &mut Namespaces) -> Result<(), Failure
     Ok(())
 }
 
-/// Clocks can be set off until the first process is in the namespace, which is this
-/// one when it executes its program.
-fn set_clocks(spec: &Spec) -> Result<(), Failure> {
+/// Clocks can be set off until the first process is in the namespace, which is this one.
+fn set_clocks(offsets: &[String]) -> Result<(), Failure> {
     let failed = |what: &'static str| Failure::io("time", what);
     namespace::unshare_time().map_err(failed("cannot make a time namespace"))?;
-    let lines = namespaces::offsets(spec);
-    if lines.is_empty() {
-        return Ok(());
-    }
-    // The file belongs to the process only while others may look into that.
+    // The files belong to the process only while others may look into that.
     let _ = sys::credentials::show();
-    let written = fs::write("/proc/self/timens_offsets", lines.concat());
+    let entered = fs::write("/proc/self/timens_offsets", offsets.concat())
+        .map_err(failed("cannot set the clocks' offsets"))
+        .and_then(|()| namespace::enter_new_time().map_err(failed("cannot enter the time namespace")));
     let _ = sys::credentials::hide();
-    written.map_err(failed("cannot set the clocks' offsets"))
+    entered
 }
 
 fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
     join_namespaces(&mut init.namespaces)?;
-    if init.namespaces.has_new(namespace::TIME) {
-        set_clocks(init.spec)?;
+    let offsets = namespaces::offsets(init.spec);
+    if !offsets.is_empty() {
+        set_clocks(&offsets)?;
     }
     if init.namespaces.has_new(namespace::CGROUP) {
         namespace::unshare_cgroup().map_err(Failure::io("namespace", "cannot make a cgroup namespace"))?;

@@ -39,6 +39,7 @@ impl Become<'_> {
             return Err(Failure::new("exec", "there is no command; give one"));
         }
         raise_limits(self.process)?;
+        crate::scheduling::apply_of_container(self.spec)?;
         Ok(self)
     }
 
@@ -95,7 +96,6 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         credentials::set_rlimit(limit.number, limit.soft, limit.hard).map_err(cannot_limit(&limit))?;
     }
     crate::scheduling::apply(process)?;
-    crate::scheduling::apply_of_container(wanted.spec)?;
     let identity = wanted.identity()?;
     sys::standard_streams::give_to(identity.uid);
     let cwd = process.cwd();
