@@ -2,6 +2,7 @@
 //! registry and real containers.
 
 mod browser;
+mod hostile;
 mod log;
 mod story;
 

@@ -76,3 +76,22 @@ fn migrations_go_forward_and_say_why() {
         );
     }
 }
+
+/// What containers and images say is text. Leptos writes it as text unless it is told
+/// otherwise, and nothing tells it.
+#[test]
+fn the_panel_writes_no_html_of_others() {
+    for file in sources() {
+        if !file.starts_with(root().join("web")) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("readable");
+        for word in ["inner_html", "set_outer_html", "insert_adjacent_html", "document.write"] {
+            assert!(
+                !text.contains(word),
+                "{} says `{word}`: text of others would become HTML; build elements of it instead",
+                file.display()
+            );
+        }
+    }
+}

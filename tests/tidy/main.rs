@@ -3,6 +3,7 @@
 mod arrows;
 mod crates;
 mod files;
+mod switches;
 
 use std::path::Path;
 

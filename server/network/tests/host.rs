@@ -40,10 +40,13 @@ fn run(program: &str, arguments: &[&str]) -> String {
 }
 
 fn open() -> Network {
-    let subnet = Subnet::parse("10.88.0.0/16").expect("valid");
+    open_another("a1b2c3", "10.88.0.0/16")
+}
+
+fn open_another(instance: &str, subnet: &str) -> Network {
     Network::open(Options {
-        instance: "a1b2c3".to_owned(),
-        subnet,
+        instance: instance.to_owned(),
+        subnet: Subnet::parse(subnet).expect("valid"),
         namespace: None,
     })
     .expect("the network opens")
@@ -185,6 +188,71 @@ fn a_container_is_reached_from_outside_by_its_published_ports_alone() {
         });
         assert!(direct.is_err());
         assert!(ask((address(2), 80)).is_ok(), "the host itself may");
+    });
+}
+
+/// Networks of two servers: neither routed packets nor what a container claims to be on
+/// its cable leads from one into the other.
+#[test]
+fn a_container_reaches_nobody_in_another_network_whoever_it_claims_to_be() {
+    on_a_host(|| {
+        let ours = open();
+        let theirs = open_another("d4e5f6", "10.99.0.0/16");
+        let attacker = ours.attach(&id(1), address(2)).expect("attached");
+        let there = |last: u8| Ipv4Addr::new(10, 99, 0, last);
+        let victim = theirs.attach(&id(2), there(2)).expect("attached");
+        let client = theirs.attach(&id(3), there(3)).expect("attached");
+        serve(&victim.namespace, 80);
+        let attempt = || TcpStream::connect_timeout(&(there(2), 80).into(), Duration::from_millis(300));
+        assert!(within(&attacker.namespace, attempt).is_err(), "routed");
+        // The host's own way in is no way for a container.
+        theirs
+            .publish(&id(2), &victim.endpoint, &ports("127.0.0.1:8080:80"))
+            .expect("published");
+        assert!(
+            within(&attacker.namespace, attempt).is_err(),
+            "routed to what is published on loopback"
+        );
+        // Now it has the victim's address and hardware address, tells everybody so, and
+        // looks for the client on its own cable.
+        let mac: Vec<String> = victim.endpoint.mac.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mac = mac.join(":");
+        let neighbours = |namespace: &OwnedFd| within(namespace, || run("ip", &["neighbour", "show", "dev", "eth0"]));
+        assert!(within(&client.namespace, || ask((there(2), 80))).is_ok());
+        let before = neighbours(&client.namespace);
+        assert!(before.contains(&mac), "{before}");
+        serve(&attacker.namespace, 81);
+        within(&attacker.namespace, || {
+            run("ip", &["link", "set", "eth0", "address", "02:66:66:66:66:66"]);
+            run("ip", &["address", "add", "10.99.0.2/16", "dev", "eth0"]);
+            for mode in ["-U", "-A"] {
+                // Nobody has to answer.
+                let _ = Command::new("busybox")
+                    .args(["arping", mode, "-c", "2", "-w", "1", "-I", "eth0", "10.99.0.2"])
+                    .output();
+            }
+            run("ip", &["link", "set", "eth0", "address", &mac]);
+            assert!(TcpStream::connect_timeout(&(there(3), 80).into(), Duration::from_millis(300)).is_err());
+        });
+        let after = neighbours(&client.namespace);
+        assert!(after.contains(&mac) && !after.contains("02:66"), "{after}");
+        assert!(
+            within(&client.namespace, || ask((there(2), 80))).is_ok(),
+            "the victim answers"
+        );
+        assert!(
+            within(&client.namespace, || ask((there(2), 81))).is_err(),
+            "the attacker answers"
+        );
+        // Packets that claim to come from there do not get there either.
+        within(&attacker.namespace, || {
+            run(
+                "ip",
+                &["route", "add", "10.99.0.3/32", "via", "10.88.0.1", "dev", "eth0"],
+            );
+            run("ip", &["neighbour", "flush", "dev", "eth0"]);
+            assert!(TcpStream::connect_timeout(&(there(3), 80).into(), Duration::from_millis(300)).is_err());
+        });
     });
 }
 
