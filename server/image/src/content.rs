@@ -62,16 +62,8 @@ impl Content {
 
     /// Whether the bytes still are what their name says.
     pub(crate) fn is_whole(&self, digest: &Digest) -> Result<bool, ImageError> {
-        let mut hash = Sha256::new();
-        let mut file = self.open_blob(digest)?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            let count = io::Read::read(&mut file, &mut buffer).map_err(ImageError::file("read", self.path(digest)))?;
-            if count == 0 {
-                return Ok(Digest::from_sha256(hash.finalize().into()) == *digest);
-            }
-            hash.update(&buffer[..count]);
-        }
+        let found = digest_of_file(self.open_blob(digest)?);
+        Ok(found.map_err(ImageError::file("read", self.path(digest)))? == *digest)
     }
 
     pub(crate) fn remove(&self, digest: &Digest) -> Result<(), ImageError> {
@@ -99,9 +91,16 @@ impl Content {
         Ok(Ingest {
             path,
             file: Some(file),
-            hash: Sha256::new(),
+            hash: Some(Sha256::new()),
             bytes: 0,
         })
+    }
+
+    /// The same for bytes that somebody else hashes: to be named by [`Ingest::commit_as`].
+    pub(crate) fn begin_unhashed(&self) -> Result<Ingest, ImageError> {
+        let mut ingest = self.begin()?;
+        ingest.hash = None;
+        Ok(ingest)
     }
 
     /// Keeps a small document under the digest it has.
@@ -137,12 +136,12 @@ impl Content {
     }
 }
 
-/// Bytes being written, hashed on the way. Dropped, they are gone.
+/// Bytes being written, as a rule hashed on the way. Dropped, they are gone.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     path: PathBuf,
     file: Option<File>,
-    hash: Sha256,
+    hash: Option<Sha256>,
     bytes: u64,
 }
 
@@ -156,7 +155,9 @@ impl Ingest {
             return Ok(());
         };
         file.write_all(bytes).map_err(ImageError::file("write", &self.path))?;
-        self.hash.update(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -175,7 +176,7 @@ impl Ingest {
         expected: Option<&Descriptor>,
         what: &'static str,
     ) -> Result<(Digest, u64), ImageError> {
-        let found = Digest::from_sha256(std::mem::take(&mut self.hash).finalize().into());
+        let found = self.digest()?;
         if let Some(expected) = expected {
             if expected.size != self.bytes {
                 return Err(ImageError::Size {
@@ -192,15 +193,31 @@ impl Ingest {
                 });
             }
         }
+        let bytes = self.bytes;
+        self.commit_as(content, &found)?;
+        Ok((found, bytes))
+    }
+
+    /// Gives the bytes the name that whoever read them found they have.
+    pub(crate) fn commit_as(mut self, content: &Content, digest: &Digest) -> Result<(), ImageError> {
         self.file = None;
-        let path = content.path(&found);
+        let path = content.path(digest);
         // One that is settled must neither be noted again nor replaced.
         if path.exists() {
-            return Ok((found, self.bytes));
+            return Ok(());
         }
-        content.settling.begin(Kind::Blob, found.hex())?;
-        fs::rename(&self.path, &path).map_err(ImageError::file("name", path))?;
-        Ok((found, self.bytes))
+        content.settling.begin(Kind::Blob, digest.hex())?;
+        fs::rename(&self.path, &path).map_err(ImageError::file("name", path))
+    }
+
+    /// Of what was written so far; where nobody hashed it on the way, it is read for that.
+    pub(crate) fn digest(&mut self) -> Result<Digest, ImageError> {
+        match self.hash.take() {
+            Some(hash) => Ok(Digest::from_sha256(hash.finalize().into())),
+            None => File::open(&self.path)
+                .and_then(digest_of_file)
+                .map_err(ImageError::file("read", &self.path)),
+        }
     }
 }
 
@@ -214,6 +231,18 @@ impl Drop for Ingest {
 /// The name of these bytes.
 pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     Digest::from_sha256(Sha256::digest(bytes).into())
+}
+
+fn digest_of_file(mut file: File) -> io::Result<Digest> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        let count = io::Read::read(&mut file, &mut buffer)?;
+        if count == 0 {
+            return Ok(Digest::from_sha256(hash.finalize().into()));
+        }
+        hash.update(&buffer[..count]);
+    }
 }
 
 /// A name nobody else has.

@@ -78,14 +78,14 @@ impl Store {
         Ok(image)
     }
 
-    /// Unpacked while it arrives.
+    /// Unpacked while it arrives; who unpacks it hashes it, too.
     fn take_plain(
         &self,
         tar: &mut impl Read,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(Digest, u64, Contents), ImageError> {
-        let ingest = self.content.begin()?;
+        let ingest = self.content.begin_unhashed()?;
         let growth = Arc::new(Growth::default());
         let follower = ingest.follow(growth.clone())?;
         let not_yet_known = Digest::from_sha256([0; 32]);
@@ -97,15 +97,20 @@ impl Store {
             let panicked = |_| Err(ImageError::Broken("unpacking panicked".to_owned()));
             (received, unpacking.join().unwrap_or_else(panicked))
         });
-        let (digest, size) = received?.commit(&self.content, None, "the root filesystem")?;
-        let contents = unpacked.map_err(|error| match error {
-            ImageError::Unpack { path, source, .. } => ImageError::Unpack {
-                layer: digest.clone(),
-                path,
-                source,
-            },
-            other => other,
-        })?;
+        let mut received = received?;
+        let contents = match unpacked {
+            Ok(contents) => contents,
+            Err(ImageError::Unpack { path, source, .. }) => {
+                return Err(ImageError::Unpack {
+                    layer: received.digest()?,
+                    path,
+                    source,
+                });
+            }
+            Err(other) => return Err(other),
+        };
+        let (digest, size) = (contents.diff_id.clone(), received.bytes());
+        received.commit_as(&self.content, &digest)?;
         Ok((digest, size, contents))
     }
 
