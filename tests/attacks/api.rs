@@ -219,6 +219,53 @@ async fn answers_are_for_our_own_pages_alone() {
     assert_eq!(page.headers()["x-frame-options"], "DENY");
 }
 
+/// Who reaches the port is asked who they are; the Docker API asks nobody, and so is
+/// spoken on its socket alone.
+#[tokio::test]
+async fn the_docker_api_is_not_spoken_on_the_port() {
+    let Some((host, api)) = host().await else { return };
+    let browser = reqwest::Client::new();
+    for version in ["", "/v1.24", "/v1.47"] {
+        for path in [
+            "/_ping",
+            "/version",
+            "/info",
+            "/containers/json?all=1",
+            "/images/json",
+            "/events?until=1",
+        ] {
+            let answer = browser.get(format!("{}{version}{path}", host.url())).send().await;
+            let answer = answer.expect("answers");
+            let kind = answer
+                .headers()
+                .get("content-type")
+                .map(|kind| kind.to_str().expect("text").to_owned());
+            let is_page = kind.as_deref().is_some_and(|kind| kind.starts_with("text/html"));
+            assert!(
+                is_page || !answer.status().is_success(),
+                "{version}{path}: {} {kind:?}",
+                answer.status()
+            );
+            assert!(answer.headers().get("api-version").is_none(), "{version}{path}");
+        }
+        for path in [
+            "/containers/create?name=taken",
+            "/build",
+            "/images/create?fromImage=busybox",
+            "/volumes/create",
+        ] {
+            let request = browser.post(format!("{}{version}{path}", host.url()));
+            let answer = request
+                .json(&json!({ "Image": "busybox", "Name": "taken" }))
+                .send()
+                .await;
+            assert!(!answer.expect("answers").status().is_success(), "{version}{path}");
+        }
+    }
+    let all: Value = api.get("/containers").await.expect("a list");
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(0), "{all}");
+}
+
 /// A token in an address would be kept by proxies and histories: it is no way in, and is
 /// not logged by us.
 #[tokio::test]

@@ -71,5 +71,13 @@ async fn what_a_container_says_is_shown_and_not_obeyed() {
     browser.go("/containers/hostile/console").await;
     browser.find("shell.user.menu").await;
     unharmed("the console").await;
+    // The look itself: it finds what such text would make.
+    let put = format!(
+        "document.body.insertAdjacentHTML('beforeend', `{}`)",
+        PICTURE.replace('`', "")
+    );
+    browser.script(&put).await;
+    let found = browser.script(FOREIGN).await;
+    assert!(found["pictures"] == 1 && found["scripts"] == 1, "{found}");
     browser.close().await;
 }

@@ -1,7 +1,7 @@
 //! Reading a `config.json` that anybody may have written. runtime-spec, config.md
 
 use crate::ALL_CAPABILITIES;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
 use std::path::Path;
 
@@ -55,6 +55,21 @@ pub fn parse(path: &Path, bytes: impl AsRef<[u8]>) -> Result<Config, ConfigError
     settle_names(&mut config);
     let spec = serde_json::from_value(config).map_err(form)?;
     Ok(Config { spec, warnings })
+}
+
+/// A `process` alone, as an exec is given it in a file; read as that of a `config.json`.
+pub fn process(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(Process, Vec<String>), ConfigError> {
+    let form = |source| ConfigError::Form {
+        path: path.display().to_string(),
+        source,
+    };
+    let process: Value = serde_json::from_slice(bytes.as_ref()).map_err(form)?;
+    let mut config = serde_json::json!({ "process": process });
+    let mut warnings = Vec::new();
+    drop_unknown_capabilities(&mut config, &mut warnings);
+    settle_names(&mut config);
+    let process = serde_json::from_value(config["process"].take()).map_err(form)?;
+    Ok((process, warnings))
 }
 
 /// semver.org, "Backus–Naur Form Grammar", as far as it matters here.

@@ -151,4 +151,28 @@ mod tests {
         assert_eq!(held(&engine), "+cpu +pids");
         assert_eq!(held(&own), "");
     }
+
+    #[test]
+    fn above_a_delegated_unit_nothing_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        let slice = root.path().join("system.slice");
+        let unit = slice.join("gantry.service");
+        let parent = unit.join("containers");
+        for dir in [root.path(), &slice, &unit, &parent] {
+            fs::create_dir_all(dir).unwrap();
+            fs::write(dir.join("cgroup.subtree_control"), "").unwrap();
+        }
+        fs::write(unit.join("cgroup.controllers"), "cpu memory\n").unwrap();
+        let marked = sys::xattr::set(fs::File::open(&unit).unwrap(), "user.delegate".as_ref(), b"1");
+        if let Err(error) = marked {
+            println!("skipped: the temporary directory keeps no attributes: {error}");
+            return;
+        }
+        let path = Path::new("system.slice/gantry.service/containers/id");
+        enable_controllers(root.path(), path, &["cpu".into(), "rdma".into()]).unwrap();
+        let held = |dir: &Path| fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap();
+        assert_eq!((held(root.path()).as_str(), held(&slice).as_str()), ("", ""));
+        // Of what the unit was given.
+        assert_eq!((held(&unit).as_str(), held(&parent).as_str()), ("+cpu", "+cpu"));
+    }
 }

@@ -72,12 +72,13 @@ impl Wish {
         Ok(wish)
     }
 
-    /// The OCI process: from a file, or the container's own with what is asked put
-    /// over it.
-    fn process(&self, config: &Value) -> Result<Process> {
+    /// The OCI process, and what of it had to be left out: from a file, or the
+    /// container's own with what is asked put over it.
+    fn process(&self, config: &Value) -> Result<(Process, Vec<String>)> {
         if let Some(path) = &self.process {
             let json = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-            return serde_json::from_slice(&json).with_context(|| format!("`{}` holds no process", path.display()));
+            return bundle::config_file::process(path, json)
+                .with_context(|| format!("`{}` holds no process", path.display()));
         }
         if self.command.is_empty() {
             bail!("name the command, or a file with --process");
@@ -121,7 +122,8 @@ impl Wish {
         if self.no_new_privileges {
             process["noNewPrivileges"] = true.into();
         }
-        serde_json::from_value(process).context("the process cannot be described")
+        let process = serde_json::from_value(process).context("the process cannot be described")?;
+        Ok((process, Vec::new()))
     }
 }
 
@@ -154,7 +156,10 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
         Status::Stopped => bail!("cannot exec in a container that is not running: `{id}` has ended"),
     }
     let spec = state.spec(global)?;
-    let process = wish.process(&serde_json::to_value(&spec)?)?;
+    let (process, warnings) = wish.process(&serde_json::to_value(&spec)?)?;
+    for warning in warnings {
+        super::log::warning(global, &warning);
+    }
     super::create::warn_of_what_is_lacking(global, &process);
     let terminal = process.terminal().unwrap_or(false);
     if terminal && wish.detach && wish.console_socket.is_none() {

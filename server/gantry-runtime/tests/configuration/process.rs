@@ -344,3 +344,27 @@ fn an_exec_keeps_the_descriptors_it_is_asked_to() {
     assert_eq!(exec(""), "none\n");
     assert_eq!(exec("--preserve-fds 1"), fs::read_to_string("/etc/hostname").unwrap());
 }
+
+#[test]
+fn a_process_of_a_file_may_name_capabilities_that_no_kernel_has() {
+    let Some(bundle) = Bundle::new("exec sleep 1000") else {
+        return;
+    };
+    bundle.run_detached();
+    let file = bundle.beside("process.json");
+    let capabilities = json!(["CAP_KILL", "CAP_FLY"]);
+    let process = json!({
+        "cwd": "/", "user": {"uid": 0, "gid": 0}, "args": ["/bin/sh", "-c", "grep CapEff /proc/self/status | cut -f2"],
+        "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+    });
+    fs::write(&file, process.to_string()).unwrap();
+    let exec = || {
+        let mut command = bundle.command(&["exec", "--process"]);
+        Ran::from(command.arg(&file).arg(&bundle.id).output().unwrap())
+    };
+    let ran = exec();
+    assert!(ran.err.contains("CAP_FLY"), "{}", ran.err);
+    ran.expect("0000000000000020");
+    fs::write(&file, "{}").unwrap();
+    exec().refused("holds no process");
+}
