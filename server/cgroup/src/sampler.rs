@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// Holds some sixteen descriptors, and keeps the group from being nothing but a name.
+/// Holds up to [`Sampler::MOST_DESCRIPTORS`], and keeps the group from being nothing but a name.
 #[derive(Debug)]
 pub struct Sampler {
     /// For the message when the group is gone.
@@ -200,6 +200,10 @@ fn open(dir: &Path, name: &str) -> Result<Option<File>, CgroupError> {
 }
 
 impl Sampler {
+    /// Four of the processor's, six of memory, three of processes, two of devices, three of
+    /// pressure.
+    pub const MOST_DESCRIPTORS: usize = 18;
+
     /// # Errors
     /// When the group was removed meanwhile.
     pub fn sample(&mut self) -> Result<Usage, CgroupError> {

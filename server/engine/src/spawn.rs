@@ -45,7 +45,7 @@ impl Program {
         let stderr = File::create(complaints).doing(|| format!("make `{}`", complaints.display()))?;
         // The child resolves the path before its descriptors are closed on exec.
         let path = format!("/proc/self/fd/{}", self.copy.as_raw_fd());
-        Command::new(path)
+        let shim = Command::new(path)
             .arg0("gantry-runtime")
             .arg("shim")
             .env_clear()
@@ -54,6 +54,11 @@ impl Program {
             .stdout(Stdio::null())
             .stderr(stderr)
             .spawn()
-            .doing(|| "start a shim".to_owned())
+            .doing(|| "start a shim".to_owned())?;
+        // Containers have what the server was started with. It waits for us to speak first.
+        if let Some(pid) = shim.id() {
+            sys::descriptors::give_first_limit(pid).doing(|| "give a shim its limit of open files".to_owned())?;
+        }
+        Ok(shim)
     }
 }

@@ -15,6 +15,9 @@ const CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn serve(config: Config, rootless: Option<Rootless>, stop_containers: bool) -> anyhow::Result<()> {
     log(&config)?;
+    if let Err(error) = sys::descriptors::raise_limit() {
+        tracing::warn!(%error, "cannot have more open files than {}", sys::descriptors::limit());
+    }
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -77,7 +80,7 @@ async fn run(config: Config, rootless: Option<Rootless>, stop_containers: bool) 
         listens_on: address,
         allowed_hosts: config.allowed_hosts.clone(),
         // The rest of the descriptors is for containers.
-        most_connections: sys::host::descriptor_limit().midpoint(0).clamp(64, 8192),
+        most_connections: sys::descriptors::limit().midpoint(0).clamp(64, 8192),
         stop: stop.clone(),
         check: {
             let data_dir = config.data_dir.clone();

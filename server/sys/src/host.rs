@@ -36,14 +36,6 @@ pub fn name() -> Name {
     }
 }
 
-/// How many descriptors this process may have. getrlimit(2)
-pub fn descriptor_limit() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit
-        .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(usize::MAX)
-}
-
 /// Clock ticks a second, the unit of times in /proc/PID/stat. sysconf(3)
 pub fn clock_ticks() -> u64 {
     rustix::param::clock_ticks_per_second()

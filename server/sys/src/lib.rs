@@ -10,6 +10,7 @@ pub mod children;
 pub mod clone;
 pub mod copy_tree;
 pub mod credentials;
+pub mod descriptors;
 pub mod device;
 #[cfg(all(target_arch = "x86_64", target_env = "gnu"))]
 mod early_start;

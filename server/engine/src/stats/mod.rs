@@ -4,6 +4,7 @@ mod host;
 pub(crate) mod rates;
 pub(crate) mod sample;
 mod sampler;
+mod usage;
 
 pub(crate) use host::size as host_size;
 
@@ -78,12 +79,19 @@ impl Hub {
 pub(crate) async fn keep_sampling(engine: Arc<Inner>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut sampling = Sampling::default();
+    let mut kept = None;
     loop {
         tokio::select! {
             () = engine.ending.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        let mut sampling = match kept.take().map_or_else(Sampling::begin, Ok) {
+            Ok(sampling) => sampling,
+            Err(error) => {
+                tracing::error!(%error, "cannot sample what containers use; it is tried again");
+                continue;
+            }
+        };
         let containers = engine.containers.views();
         let taken = tokio::task::spawn_blocking({
             let engine = engine.clone();
@@ -95,13 +103,10 @@ pub(crate) async fn keep_sampling(engine: Arc<Inner>) {
         .await;
         match taken {
             Ok((back, round)) => {
-                sampling = back;
+                kept = Some(back);
                 engine.stats.add(round, |id| engine.containers.get(id).is_ok());
             }
-            Err(error) => {
-                tracing::error!(%error, "sampling broke off; it begins anew");
-                sampling = Sampling::default();
-            }
+            Err(error) => tracing::error!(%error, "sampling broke off; it begins anew"),
         }
     }
 }

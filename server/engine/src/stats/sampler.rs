@@ -1,34 +1,39 @@
-//! One round of reading: a few `pread`s a container, on descriptors that stay open.
+//! One round of reading: of the host, of every container's groups and of its cable.
 
 use super::host::{self, HostCpu};
 use super::rates::{cpu_percent, per_second};
 use super::sample::{
     CpuUse, HostStats, IoUse, MemoryUse, NetworkUse, Pressure, PressureLine, PressureOf, Stats, StatsRound,
 };
+use super::usage::{Run, UsageReader};
 use crate::clock;
 use crate::containers::view::Container;
 use crate::engine::Inner;
 use model::Timestamp;
 use model::container::{ContainerId, State};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 /// What is remembered from round to round.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sampling {
-    of: HashMap<ContainerId, Sampled>,
+    usage: UsageReader,
+    before: HashMap<ContainerId, (u64, Arc<Stats>)>,
     cpu: Option<HostCpu>,
     host: Option<HostStats>,
 }
 
-#[derive(Debug)]
-struct Sampled {
-    run: u64,
-    sampler: cgroup::Sampler,
-    before: Option<Arc<Stats>>,
-}
-
 impl Sampling {
+    pub(super) fn begin() -> io::Result<Self> {
+        Ok(Self {
+            usage: UsageReader::start()?,
+            before: HashMap::new(),
+            cpu: None,
+            host: None,
+        })
+    }
+
     pub(super) fn take(&mut self, engine: &Inner, containers: &[Arc<Container>]) -> StatsRound {
         let cpu = host::cpu();
         let mut host = host::stats(self.host.as_ref(), self.cpu, cpu, &engine.layout.data);
@@ -41,50 +46,43 @@ impl Sampling {
         host.running = count(|state| matches!(state, State::Running { .. }));
         host.paused = count(|state| matches!(state, State::Paused { .. }));
         self.host = Some(host);
-        let running = containers.iter().filter(|container| container.is_running());
-        let runs: HashMap<&ContainerId, u64> = running
-            .clone()
-            .map(|container| (&container.id, container.run))
-            .collect();
-        self.of.retain(|id, sampled| runs.get(id) == Some(&sampled.run));
-        let stats = running
-            .filter_map(|container| self.sample(engine, container, cpu))
-            .collect();
+        let running: Vec<&Arc<Container>> = containers.iter().filter(|container| container.is_running()).collect();
+        let runs = running.iter().map(|container| Run {
+            id: container.id.clone(),
+            number: container.run,
+            group: engine.group(&container.id),
+        });
+        let usages = self.usage.read(runs.collect()).unwrap_or_default();
+        let before = std::mem::take(&mut self.before);
+        let mut taken = Vec::with_capacity(running.len());
+        for container in running {
+            // It ended in this moment.
+            let Some(usage) = usages.get(&container.id) else {
+                continue;
+            };
+            let before = before.get(&container.id).filter(|(run, _)| *run == container.run);
+            let stats = Arc::new(stats(
+                container.id.clone(),
+                usage,
+                traffic(engine, container),
+                cpu,
+                engine.host_size.memory_bytes,
+                before.map(|(_, stats)| &**stats),
+            ));
+            self.before.insert(container.id.clone(), (container.run, stats.clone()));
+            taken.push(stats);
+        }
         StatsRound {
             at: clock::now(),
-            containers: stats,
+            containers: taken,
             host,
         }
     }
+}
 
-    /// `None` when it ended in this moment.
-    fn sample(&mut self, engine: &Inner, container: &Container, cpu: HostCpu) -> Option<Arc<Stats>> {
-        if !self.of.contains_key(&container.id) {
-            let sampler = engine.group(&container.id).sampler().ok()?;
-            let sampled = Sampled {
-                run: container.run,
-                sampler,
-                before: None,
-            };
-            self.of.insert(container.id.clone(), sampled);
-        }
-        let sampled = self.of.get_mut(&container.id)?;
-        let usage = sampled.sampler.sample().ok()?;
-        let traffic = container
-            .endpoint
-            .as_ref()
-            .and_then(|endpoint| engine.network.traffic(&endpoint.host_device).ok().flatten());
-        let stats = Arc::new(stats(
-            container.id.clone(),
-            &usage,
-            traffic,
-            cpu,
-            engine.host_size.memory_bytes,
-            sampled.before.as_deref(),
-        ));
-        sampled.before = Some(stats.clone());
-        Some(stats)
-    }
+fn traffic(engine: &Inner, container: &Container) -> Option<network::Traffic> {
+    let endpoint = container.endpoint.as_ref()?;
+    engine.network.traffic(&endpoint.host_device).ok().flatten()
 }
 
 fn stats(

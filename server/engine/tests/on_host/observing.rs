@@ -11,13 +11,19 @@ async fn processes_are_told_with_their_numbers_inside() {
     let id = host.create(sh("sleep 600 & echo up; wait")).await;
     host.engine.start(&id).await.unwrap();
     host.line(&id, "up").await;
-    let processes = host.engine.top(&id).await.unwrap();
+    // The shell's child may not have become the program yet.
+    let listed = async {
+        loop {
+            let processes = host.engine.top(&id).await.unwrap();
+            if processes.iter().any(|process| process.command == "sleep 600") {
+                return processes;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let processes = tokio::time::timeout(Duration::from_secs(10), listed).await.unwrap();
     assert_eq!(processes[0].container_pid, 1);
     assert_eq!(processes[0].user, "root");
-    assert!(
-        processes.iter().any(|process| process.command == "sleep 600"),
-        "{processes:?}"
-    );
     host.close().await;
 }
 
