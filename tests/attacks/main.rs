@@ -5,5 +5,6 @@
 mod api;
 mod host;
 mod masked;
+mod people;
 mod resources;
 mod visible;

@@ -41,7 +41,9 @@ async fn a_debian_boots_serves_ssh_and_halts_within_its_time() {
         let details = api.inspect(name).await;
         assert!(details.spec.system);
         assert_eq!(details.spec.stop_signal, "SIGRTMIN+3");
-        let up = "systemctl is-system-running --wait > /state; systemctl --failed >> /state; cat /state > /dev/console";
+        // Asked before it listens, systemd is not there at all.
+        let up = "until [ -S /run/systemd/private ] && [ -S /run/dbus/system_bus_socket ]; do sleep 0.1; done; \
+                  systemctl is-system-running --wait > /state; systemctl --failed >> /state; cat /state > /dev/console";
         let code = exec(&docker, name, "", &format!("{up}; grep -q ^running /state")).await;
         let log = wait_for_log(&api, name, "loaded units listed").await;
         assert_eq!(code, 0, "{name} did not come up whole:\n{log}");
@@ -75,7 +77,8 @@ async fn a_debian_boots_serves_ssh_and_halts_within_its_time() {
         api.act(Method::POST, &format!("/containers/{name}/start"))
             .await
             .expect("it boots again");
-        let again = "systemctl is-system-running --wait | grep -q ^running";
+        let again = "until [ -S /run/systemd/private ] && [ -S /run/dbus/system_bus_socket ]; do sleep 0.1; done; \
+                     systemctl is-system-running --wait | grep -q ^running";
         assert_eq!(exec(&docker, name, "", again).await, 0, "{name} did not come up again");
         api.act(Method::DELETE, &format!("/containers/{name}?force=true"))
             .await

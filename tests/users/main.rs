@@ -65,7 +65,7 @@ async fn exec(docker: &Docker, container: &str, user: &str, line: &str) -> i64 {
         )
         .await;
     assert_eq!(status, StatusCode::OK, "{why}");
-    for _ in 0..400 {
+    for _ in 0..1200 {
         let (_, exec) = docker.ask(Method::GET, &format!("/exec/{id}/json"), None).await;
         if exec["Running"] == false {
             return exec["ExitCode"].as_i64().expect("a code");
@@ -77,7 +77,7 @@ async fn exec(docker: &Docker, container: &str, user: &str, line: &str) -> i64 {
 
 /// Waits until the log of a container has what is looked for.
 async fn wait_for_log(api: &Api, container: &str, wanted: &str) -> String {
-    for _ in 0..400 {
+    for _ in 0..1200 {
         let log = api.log(container).await;
         if log.contains(wanted) {
             return log;
