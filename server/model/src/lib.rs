@@ -14,7 +14,9 @@ pub mod mount;
 pub mod network;
 pub mod signal;
 pub mod size;
+pub mod snapshotter;
 pub mod timestamp;
 
 pub use signal::Signal;
+pub use snapshotter::Snapshotter;
 pub use timestamp::Timestamp;

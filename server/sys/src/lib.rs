@@ -5,9 +5,11 @@
 
 pub mod allocator;
 pub mod beneath;
+pub mod btrfs;
 pub mod cgroup_device;
 pub mod children;
 pub mod clone;
+mod copy_file;
 pub mod copy_tree;
 pub mod credentials;
 pub mod descriptors;
@@ -39,6 +41,7 @@ pub mod sealed_file;
 pub mod seccomp;
 pub mod session;
 pub mod standard_streams;
+pub mod storage_trial;
 pub mod subordinate_ids;
 pub mod terminal;
 pub mod tree;

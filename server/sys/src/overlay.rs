@@ -78,6 +78,9 @@ fn finish(context: BorrowedFd<'_>, options: &[String]) -> io::Result<OwnedFd> {
     )?)
 }
 
+/// What they begin with where those of the host's root cannot be had.
+pub const USER_PREFIX: &str = "user.overlay.";
+
 /// What the names of overlayfs's own attributes begin with: only the host's root may write
 /// those that are trusted. kernel, filesystems/overlayfs.rst, "User xattr"
 pub fn attribute_prefix() -> &'static str {
@@ -86,7 +89,7 @@ pub fn attribute_prefix() -> &'static str {
         if crate::user_namespace::is_initial() {
             "trusted.overlay."
         } else {
-            "user.overlay."
+            USER_PREFIX
         }
     })
 }

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,8 @@ pub struct Status {
     pub allocated_bytes: u64,
     pub modified_s: i64,
     pub modified_ns: u32,
+    /// When something of it was last changed, its content included: nobody can choose it.
+    pub changed: (i64, u32),
     /// How many names it has.
     pub links: u64,
     /// Device and inode: the same for all names of one file.
@@ -49,6 +51,12 @@ impl Status {
     /// opaque directories".
     pub fn is_whiteout(&self) -> bool {
         self.kind == Kind::Character { major: 0, minor: 0 }
+    }
+
+    /// The same in an unpacked layer, where a socket stands for a whiteout that the file
+    /// system refuses: [`crate::unpack::Root::whiteout`].
+    pub fn hides_in_layer(&self) -> bool {
+        self.is_whiteout() || self.kind == Kind::Socket
     }
 }
 
@@ -130,9 +138,7 @@ impl Tree {
 
     /// Of a name that is not opened: a link, a device.
     pub fn xattrs_of(&self, name: &OsStr) -> io::Result<Xattrs> {
-        let path = self.through_proc(name);
-        let names = list(|buffer| llistxattr(&path, buffer))?;
-        read_all(&names, |name, buffer| lgetxattr(&path, name, buffer))
+        xattrs_in(&self.dir, name)
     }
 
     pub fn remove_file(&self, name: &OsStr) -> io::Result<()> {
@@ -146,10 +152,11 @@ impl Tree {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// The last name is not followed, and the directory cannot be swapped.
-    fn through_proc(&self, name: &OsStr) -> PathBuf {
-        PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd())).join(name)
+impl AsFd for Tree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 }
 
@@ -173,6 +180,18 @@ pub fn xattrs(file: impl AsFd) -> io::Result<Xattrs> {
     let file = file.as_fd();
     let names = list(|buffer| flistxattr(file, buffer))?;
     read_all(&names, |name, buffer| fgetxattr(file, name, buffer))
+}
+
+/// Of the name itself, in an open directory.
+pub(crate) fn xattrs_in(dir: impl AsFd, name: &OsStr) -> io::Result<Xattrs> {
+    let path = through_proc(dir.as_fd(), name);
+    let names = list(|buffer| llistxattr(&path, buffer))?;
+    read_all(&names, |name, buffer| lgetxattr(&path, name, buffer))
+}
+
+/// The last name is not followed, and the directory cannot be swapped.
+pub(crate) fn through_proc(dir: BorrowedFd<'_>, name: &OsStr) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name)
 }
 
 /// Where the data of a file lies, as offset and length; holes are between them.
@@ -259,6 +278,7 @@ fn status(stat: &Stat) -> Status {
         allocated_bytes: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
         modified_s: stat.st_mtime,
         modified_ns: u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        changed: (stat.st_ctime, u32::try_from(stat.st_ctime_nsec).unwrap_or(0)),
         links: stat.st_nlink,
         identity: (stat.st_dev, stat.st_ino),
     }

@@ -190,22 +190,36 @@ impl Root {
     }
 
     /// Hides `path` of the layers below.
+    ///
+    /// Overlayfs as the file system below refuses its own whiteouts, and others refuse
+    /// devices: there a socket stands for it, which no archive can bring.
     pub fn whiteout(&mut self, path: &Path) -> io::Result<()> {
         let Special::Character { major, minor } = WHITEOUT else {
             return Ok(());
         };
         let device = rustix::fs::makedev(major, minor);
-        self.make(path, |parent, name| {
+        let mark = self.make(path, |parent, name| {
             mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), device)
-        })
-        .map(drop)
+        });
+        match mark {
+            Err(error) if is_refusal(&error) => self
+                .make(path, |parent, name| {
+                    mknodat(parent, name, FileType::Socket, Mode::empty(), 0)
+                })
+                .map(drop),
+            outcome => outcome.map(drop),
+        }
     }
 
     /// Hides all that the layers below have in the directory `path`.
     pub fn opaque(&mut self, path: &Path) -> io::Result<()> {
         let dir = make_dirs(&self.dir, path, 0o755)?;
-        let name = format!("{}opaque", crate::overlay::attribute_prefix());
-        Ok(fsetxattr(&dir, name, b"y", XattrFlags::empty())?)
+        let mark = |prefix: &str| fsetxattr(&dir, format!("{prefix}opaque"), b"y", XattrFlags::empty());
+        match mark(crate::overlay::attribute_prefix()).map_err(io::Error::from) {
+            // Not everywhere may the attributes of overlayfs be set.
+            Err(error) if is_refusal(&error) => Ok(mark(crate::overlay::USER_PREFIX)?),
+            outcome => outcome,
+        }
     }
 
     /// Makes something of that name, in place of whatever bears it.
@@ -299,6 +313,12 @@ impl Root {
         }
         Ok(futimens(file, &times(attributes))?)
     }
+}
+
+/// Whether the file system will not have this at all.
+fn is_refusal(error: &io::Error) -> bool {
+    let refusals = [Errno::PERM, Errno::NOTSUP, Errno::NOSYS, Errno::INVAL].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|number| refusals.contains(&number))
 }
 
 /// What the process takes from the modes of new files; all, if that cannot be known.

@@ -92,6 +92,7 @@ impl<W: Write> TarWriter<W> {
             allocated_bytes: 0,
             modified_s: 0,
             modified_ns: 0,
+            changed: (0, 0),
             links: 1,
             identity: (0, 0),
         };
