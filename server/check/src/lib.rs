@@ -2,7 +2,8 @@
 //!
 //! Every part of the kernel that the engine uses is one [`Item`], with what it is for and
 //! how to mend it. Parts are tried with the engine's own calls where that leaves nothing
-//! behind, and otherwise read about. Nothing on the host is changed.
+//! behind, and otherwise read about. Nothing on the host is changed but for a directory where
+//! the data would be, in which is tried what its file system can, and which goes at once.
 #![forbid(unsafe_code)]
 
 mod facts;

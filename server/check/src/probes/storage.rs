@@ -1,7 +1,9 @@
-//! Overlays, and where the data lies.
+//! Overlays, where the data lies, and how containers get files of their own there.
 
 use crate::facts::Facts;
 use crate::report::{Asked, Group, Item, Need};
+use model::Snapshotter;
+use model::snapshotter::choose;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use sys::overlay::Layers;
@@ -20,6 +22,7 @@ pub(crate) fn items(facts: &Facts, data_dir: Option<&Path>) -> Vec<Item> {
     let mut items = vec![overlay(facts), many_layers(facts)];
     if let Some(dir) = data_dir {
         items.push(data_filesystem(facts, dir));
+        items.extend(snapshotter(facts, dir));
         items.push(space(dir));
     }
     items
@@ -30,8 +33,8 @@ fn overlay(facts: &Facts) -> Item {
     let question = asked(
         "overlayfs",
         "Overlays (overlayfs), attached to no place of the host",
-        Need::Required,
-        "putting an image's layers and a container's own changes together",
+        Need::Optional,
+        "putting an image's layers and a container's own changes together without a copy",
     );
     let listed = facts.filesystems.contains("overlay");
     let lower = ["/usr", "/etc"].map(PathBuf::from);
@@ -71,16 +74,12 @@ fn many_layers(facts: &Facts) -> Item {
     )
 }
 
-/// File systems on which the writable layer of an overlay cannot lie. kernel,
-/// filesystems/overlayfs.rst
-const NOT_BELOW_OVERLAYS: [&str; 8] = ["overlay", "nfs", "nfs4", "cifs", "vfat", "exfat", "fuseblk", "ecryptfs"];
-
 fn data_filesystem(facts: &Facts, dir: &Path) -> Item {
     let question = asked(
         "data-filesystem",
         "File system of the data directory",
         Need::Required,
-        "the writable layers of containers",
+        "images, and what containers write",
     );
     let dir = existing(dir);
     let Some(mount) = facts.mount_of(&dir) else {
@@ -96,11 +95,63 @@ fn data_filesystem(facts: &Facts, dir: &Path) -> Item {
             "choose another place with --data-dir, or mount it for writing",
         );
     }
-    question.met(
-        !NOT_BELOW_OVERLAYS.contains(&mount.filesystem.as_str()),
-        found,
-        "choose a directory on ext4, xfs, btrfs or tmpfs with --data-dir",
-    )
+    question.ok(found)
+}
+
+/// What a server would choose at its first start, tried as it does; and whether that is a
+/// copy for each container.
+fn snapshotter(facts: &Facts, dir: &Path) -> Vec<Item> {
+    let question = asked(
+        "snapshotter",
+        "Files of containers' own: overlays, btrfs snapshots or copies",
+        Need::Required,
+        "what a container writes, apart from its image",
+    );
+    let there = existing(dir);
+    if !facts.is_root {
+        return vec![question.unknown(
+            format!("nothing may be tried in `{}`", there.display()),
+            "check again as root",
+        )];
+    }
+    let cost = asked(
+        "snapshotter-cost",
+        "Containers that share the files of their image",
+        Need::Optional,
+        "starting without a copy of the image, and the room of one for each container",
+    );
+    match choose(|one| try_in(one, &there)) {
+        Ok(choice) => {
+            let is_copy = choice.snapshotter == Snapshotter::Copy;
+            let place = there.display();
+            let found = format!("{} in `{place}`: {}", choice.snapshotter, choice.why);
+            let shares = is_copy && sys::copy_tree::can_clone_in(&there).unwrap_or(false);
+            let cost = cost.met(
+                !is_copy || shares,
+                match (is_copy, shares) {
+                    (false, _) => "nothing is copied",
+                    (true, true) => "copies share the blocks of files",
+                    (true, false) => "each container copies its image at its first start",
+                },
+                "choose a directory on ext4, xfs, btrfs or tmpfs of the host with --data-dir; in a container, put a \
+                 volume of it there",
+            );
+            vec![question.ok(found), cost]
+        }
+        Err(error) => vec![question.missing(
+            error.to_string(),
+            "choose a directory on ext4, xfs, btrfs or tmpfs with --data-dir",
+        )],
+    }
+}
+
+fn try_in(one: Snapshotter, dir: &Path) -> Result<(), String> {
+    let tried = match one {
+        Snapshotter::Overlay => sys::storage_trial::overlay(dir),
+        Snapshotter::Btrfs => sys::storage_trial::btrfs(dir),
+        Snapshotter::Copy => sys::storage_trial::plain(dir),
+    };
+    tried.map_err(|error| error.to_string())
 }
 
 const LITTLE_BYTES: u64 = 2 << 30;
