@@ -27,6 +27,12 @@ pub struct System {
     /// Whether files below the data directory can be shown with mapped ids.
     #[serde(default)]
     pub mapped_mounts: bool,
+    /// How containers get files of their own: `overlay`, `btrfs` or `copy`.
+    #[serde(default)]
+    pub snapshotter: String,
+    /// Why it was chosen, for people.
+    #[serde(default)]
+    pub snapshotter_reason: String,
     pub subnet: String,
     pub bridge: String,
     /// When the server started.

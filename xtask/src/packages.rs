@@ -52,6 +52,11 @@ pub(crate) const TO_TEST: &[Package] = &[
         "boots another kernel, on a pure v2 tree of control groups",
     ),
     package("e2fsprogs", "mke2fs", "makes that machine's disk"),
+    package(
+        "btrfs-progs",
+        "mkfs.btrfs",
+        "makes the disk that containers are snapshots on",
+    ),
     package("bzip2", "bzip2", "packs archives that builds unpack"),
     package("xz-utils", "xz", "packs archives that builds unpack"),
     package("zstd", "zstd", "packs archives that builds unpack"),

@@ -14,14 +14,17 @@ use crate::journal::Journal;
 use crate::layout::{Layout, remove_dir};
 use crate::logs::watcher::Watcher;
 use crate::port_proxy::Proxies;
+use crate::snapshots::{self, Snapshots};
 use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
 use crate::tasks::Tasks;
 use crate::{instance, stats};
+use model::Snapshotter;
 use model::container::limits::HostSize;
 use model::container::spec::StopTimeout;
 use model::container::{ContainerId, UserNamespaces};
 use model::network::Subnet;
+use model::snapshotter::Wish;
 use network::Network;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -51,6 +54,8 @@ pub struct Options {
     pub mirrors: Vec<String>,
     /// Whose ids containers have that do not say it.
     pub userns: UserNamespaces,
+    /// How containers get files of their own; chosen at the first start and kept.
+    pub snapshotter: Wish,
     /// The network that containers are bridged in; `None` is the host's own.
     pub network: Option<Arc<OwnedFd>>,
     pub runtime: RuntimeProgram,
@@ -70,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) host_size: HostSize,
     pub(crate) journal: Journal,
     pub(crate) images: image::Store,
+    pub(crate) snapshots: Snapshots,
     pub(crate) leases: Leases,
     pub(crate) network: Network,
     pub(crate) addresses: Addresses,
@@ -111,10 +117,14 @@ impl Engine {
         let boot = instance::boot(&database).await?;
         let journal = Journal::open(database.clone()).await?;
         let wanted = instance::subnet(&database, options.subnet).await?;
-        let (images, program, hierarchies, ids) = blocking("open the stores", {
+        let choice = snapshots::choose(&database, options.snapshotter, &layout.data).await?;
+        let (images, snapshots, program, hierarchies, ids) = blocking("open the stores", {
             let (layout, options) = (layout.clone(), options.clone());
             move || {
+                let is_overlay = choice.snapshotter == Snapshotter::Overlay;
                 let images = image::Store::open(&layout.data).doing(|| "open the image store".to_owned())?;
+                let images = images.with_roots(snapshots::root_form(choice.snapshotter));
+                let snapshots = Snapshots::new(choice, &images, &layout.data);
                 let templates = layout.templates();
                 remove_dir(&templates).doing(|| format!("remove `{}`", templates.display()))?;
                 let program = Program::load(&options.runtime)?;
@@ -125,8 +135,8 @@ impl Engine {
                         .create()
                         .doing(|| format!("make the cgroup `{path}`"))?;
                 }
-                let ids = Ids::settle(&options.userns, &layout.data)?;
-                Ok((images, program, hierarchies, ids))
+                let ids = Ids::settle(&options.userns, &layout.data, is_overlay)?;
+                Ok((images, snapshots, program, hierarchies, ids))
             }
         })
         .await?;
@@ -139,6 +149,7 @@ impl Engine {
             host_size: stats::host_size(),
             journal,
             images,
+            snapshots,
             leases: Leases::default(),
             addresses: Addresses::new(network.subnet()),
             ids,

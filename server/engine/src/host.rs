@@ -30,6 +30,8 @@ pub struct HostInfo {
     pub rootless: bool,
     /// Whether files below the data directory can be seen with mapped ids.
     pub mapped_mounts: bool,
+    /// How containers get files of their own, and why so.
+    pub snapshotter: model::snapshotter::Choice,
     pub subnet: model::network::Subnet,
     pub data_dir: PathBuf,
     pub run_dir: PathBuf,
@@ -82,6 +84,7 @@ impl Engine {
             userns: inner.ids.setting().clone(),
             rootless: !sys::user_namespace::is_initial(),
             mapped_mounts: inner.ids.can_map(),
+            snapshotter: inner.snapshots.choice.clone(),
             subnet: inner.network.subnet(),
             data_dir: inner.layout.data.clone(),
             run_dir: inner.layout.run.clone(),
@@ -100,7 +103,7 @@ impl Engine {
                 .map(|container| {
                     let dirs = inner.layout.container(&container.id);
                     let disk = ContainerDisk {
-                        writable_bytes: tree_bytes(&dirs.upper()),
+                        writable_bytes: inner.snapshots.disk_bytes(&dirs.dir),
                         log_bytes: tree_bytes(&dirs.log()),
                     };
                     (container.id.clone(), disk)

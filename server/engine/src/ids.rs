@@ -41,7 +41,7 @@ pub(crate) struct Ids {
 
 impl Ids {
     /// Looks up what the setting names, and tries what the data directory's file system can.
-    pub(crate) fn settle(setting: &UserNamespaces, data: &Path) -> Result<Self, EngineError> {
+    pub(crate) fn settle(setting: &UserNamespaces, data: &Path, by_overlays: bool) -> Result<Self, EngineError> {
         let is_initial = sys::user_namespace::is_initial();
         if !is_initial && *setting != UserNamespaces::Off {
             return Err(EngineError::Conflict(format!(
@@ -59,7 +59,7 @@ impl Ids {
                 shared: true,
             }),
         };
-        let can_map = is_initial && maps_overlays() && sys::mount::can_map_ids(data).is_ok();
+        let can_map = is_initial && (!by_overlays || maps_overlays()) && sys::mount::can_map_ids(data).is_ok();
         if !can_map && is_initial && *setting != UserNamespaces::Off {
             tracing::warn!(
                 data_dir = %data.display(),

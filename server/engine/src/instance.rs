@@ -128,7 +128,7 @@ impl Boot {
     }
 }
 
-async fn set(database: &Database, key: &str, value: &str) -> Result<(), EngineError> {
+pub(crate) async fn set(database: &Database, key: &str, value: &str) -> Result<(), EngineError> {
     let mut transaction = database.begin().await?;
     store::settings::set(&mut transaction, key, value).await?;
     transaction.commit().await.map_err(store::StoreError::from)?;

@@ -115,19 +115,6 @@ impl ContainerDirs {
         self.dir.join("config.json")
     }
 
-    pub(crate) fn upper(&self) -> PathBuf {
-        self.dir.join("upper")
-    }
-
-    pub(crate) fn work(&self) -> PathBuf {
-        self.dir.join("work")
-    }
-
-    /// The image's files, given to the ids of this container alone.
-    pub(crate) fn own_layers(&self) -> PathBuf {
-        self.dir.join("layers")
-    }
-
     pub(crate) fn rootfs(&self) -> PathBuf {
         self.dir.join("rootfs")
     }
@@ -156,8 +143,6 @@ impl ContainerDirs {
     pub(crate) fn make(&self) -> io::Result<()> {
         make_private_dir(&self.dir)?;
         // The root of the container: its users must be able to pass through it.
-        make_dir(&self.upper(), 0o755)?;
-        make_dir(&self.work(), 0o700)?;
         make_dir(&self.rootfs(), 0o755)?;
         make_dir(&self.etc(), 0o755)?;
         make_dir(&self.log(), 0o700)
@@ -187,9 +172,15 @@ fn make_dir(path: &Path, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// What is gone already is no failure.
 pub(crate) fn remove_dir(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A subvolume that is read-only lets nobody empty it.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem && sys::btrfs::is_btrfs(path)? => {
+            sys::btrfs::remove_subvolumes_below(path)?;
+            fs::remove_dir_all(path)
+        }
         outcome => outcome,
     }
 }
@@ -232,7 +223,7 @@ mod tests {
         layout.container(&id).make().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&layout.data), 0o700);
-        assert_eq!(mode(&layout.container(&id).upper()), 0o755);
+        assert_eq!(mode(&layout.container(&id).rootfs()), 0o755);
     }
 
     #[test]

@@ -46,6 +46,7 @@ mod logs;
 mod port_proxy;
 mod registries;
 mod shim;
+mod snapshots;
 mod spawn;
 mod stats;
 mod tasks;

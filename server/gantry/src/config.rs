@@ -4,6 +4,7 @@ use crate::rootless;
 use anyhow::{Context as _, bail};
 use model::container::UserNamespaces;
 use model::network::Subnet;
+use model::snapshotter::Wish;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) struct Given {
     pub(crate) subnet: Option<String>,
     pub(crate) registry_mirror: Option<Vec<String>>,
     pub(crate) userns: Option<String>,
+    pub(crate) snapshotter: Option<String>,
     pub(crate) log_format: Option<String>,
     pub(crate) log_level: Option<String>,
 }
@@ -61,6 +63,7 @@ impl Given {
             subnet: self.subnet.or(other.subnet),
             registry_mirror: self.registry_mirror.or(other.registry_mirror),
             userns: self.userns.or(other.userns),
+            snapshotter: self.snapshotter.or(other.snapshotter),
             log_format: self.log_format.or(other.log_format),
             log_level: self.log_level.or(other.log_level),
         }
@@ -80,6 +83,7 @@ pub(crate) struct Config {
     pub(crate) subnet: Option<Subnet>,
     pub(crate) mirrors: Vec<String>,
     pub(crate) userns: UserNamespaces,
+    pub(crate) snapshotter: Wish,
     pub(crate) log_as_json: bool,
     pub(crate) log_level: String,
 }
@@ -126,6 +130,12 @@ impl Config {
                 .userns
                 .as_deref()
                 .map(UserNamespaces::parse)
+                .transpose()?
+                .unwrap_or_default(),
+            snapshotter: given
+                .snapshotter
+                .as_deref()
+                .map(Wish::parse)
                 .transpose()?
                 .unwrap_or_default(),
             log_as_json: match given.log_format.as_deref() {
@@ -189,6 +199,11 @@ mod tests {
         assert!(toml::from_str::<Given>("listne = 1").is_err());
         let given = Given {
             listen: Some("here".into()),
+            ..Given::default()
+        };
+        assert!(Config::settle(given).is_err());
+        let given = Given {
+            snapshotter: Some("zfs".into()),
             ..Given::default()
         };
         assert!(Config::settle(given).is_err());

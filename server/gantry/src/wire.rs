@@ -21,6 +21,7 @@ pub(crate) async fn open_engine(config: &Config, network: Option<Arc<OwnedFd>>) 
         subnet: config.subnet,
         mirrors: config.mirrors.clone(),
         userns: config.userns.clone(),
+        snapshotter: config.snapshotter,
         network,
         runtime: embedded::runtime()?,
     };

@@ -3,14 +3,14 @@
 
 use crate::config::{self, document::Document};
 use crate::content::Ingest;
-use crate::layer::{Changes, Packed, Packing, chain_ids, pack};
+use crate::layer::{Changes, Packed, Packing, WrittenTree, chain_ids, pack, pack_tree};
 use crate::manifest::{Descriptor, Manifest};
 use crate::{Image, ImageError, Layer, Store, manifest};
 use model::Timestamp;
 use model::image::Digest;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
 
 /// Of a tar without entries: two blocks of zeros.
@@ -26,9 +26,17 @@ pub struct CommitOptions {
     /// Paths in the container on which something was mounted: the empty files and
     /// directories made for that are no changes.
     pub mount_points: Vec<PathBuf>,
-    /// Takes the directory away as the layer's own instead of unpacking the layer anew.
-    /// For writable layers that nothing needs afterwards; on the store's file system.
+    /// Takes a writable layer away as the layer's own instead of unpacking the layer anew.
+    /// For those that nothing needs afterwards; on the store's file system.
     pub adopt: bool,
+}
+
+/// What a layer is made of.
+#[derive(Debug, Clone)]
+pub enum Written {
+    /// The writable layer of an overlay on the layers below.
+    Upper(PathBuf),
+    Tree(WrittenTree),
 }
 
 impl Layer {
@@ -39,36 +47,41 @@ impl Layer {
 }
 
 impl Store {
-    /// Makes a layer on `parents` (lowest first) of what `upper`, the writable layer of
-    /// an overlay on them, changes: whiteouts, opaque directories, owners, modes, times,
+    /// Makes a layer on `parents` (lowest first) of what was written: whiteouts, opaque directories, owners, modes, times,
     /// extended attributes, hard links and holes as they are; sockets are left out. The
     /// layer is kept as a blob and unpacked. The same changes give the same layer.
     /// Blocks; one who holds no lease may see it collected.
     pub fn commit_layer(
         &self,
-        upper: &Path,
+        written: &Written,
         parents: &[Layer],
         options: &CommitOptions,
         cancel: &CancellationToken,
     ) -> Result<Layer, ImageError> {
-        let chain: Vec<Digest> = parents.iter().map(|layer| layer.chain_id.clone()).collect();
-        let changes = Changes {
-            upper,
-            lower: &self.chain_paths(&chain),
-            mount_points: &options.mount_points,
-            latest_s: options
-                .latest
-                .map(|time| time.as_unix_nanos().div_euclid(1_000_000_000)),
-            tidy: options.adopt,
-        };
+        let latest_s = options
+            .latest
+            .map(|time| time.as_unix_nanos().div_euclid(1_000_000_000));
         let mut packing = LayerWriter::begin(self, options.packing)?;
-        let unpacked_bytes = pack(changes, &mut packing, cancel)?.1;
+        let unpacked_bytes = match written {
+            Written::Upper(upper) => {
+                let chain: Vec<Digest> = parents.iter().map(|layer| layer.chain_id.clone()).collect();
+                let changes = Changes {
+                    upper,
+                    lower: &self.chain_paths(&chain),
+                    mount_points: &options.mount_points,
+                    latest_s,
+                    tidy: options.adopt,
+                };
+                pack(changes, &mut packing, cancel)?.1
+            }
+            Written::Tree(tree) => pack_tree(tree, &options.mount_points, latest_s, &mut packing, cancel)?.1,
+        };
         let (digest, diff_id, size_bytes) = packing.commit(self)?;
         let mut diff_ids: Vec<Digest> = parents.iter().map(|layer| layer.diff_id.clone()).collect();
         diff_ids.push(diff_id.clone());
         let chain_id = chain_ids(&diff_ids).pop().unwrap_or_else(|| diff_id.clone());
         if self.unpacked_bytes(&chain_id).is_none() {
-            if options.adopt {
+            if let (true, Written::Upper(upper)) = (options.adopt, written) {
                 self.adopt_snapshot(upper, unpacked_bytes, &chain_id)?;
             } else {
                 let packed = self.content.open_blob(&digest)?;

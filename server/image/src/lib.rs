@@ -4,6 +4,7 @@
 //! content/blobs/sha256/<hex>   verified, never changed      content/ingest/<random>   not yet verified
 //!                                                            content/unsettled/        named, maybe not on disk yet
 //! snapshots/<chain hex>/fs     an unpacked layer            snapshots/.new-<random>/  being unpacked
+//! roots/<chain hex>            layers as one tree, where no overlay shows them so
 //! ```
 //!
 //! What can be seen is complete: bytes are hashed while they are written, and only
@@ -31,6 +32,7 @@ mod progress;
 mod pull;
 mod push;
 mod registry;
+mod roots;
 mod settling;
 mod stack;
 mod store;
@@ -38,7 +40,7 @@ mod verify;
 
 pub use archive::import::ImportOptions;
 pub use archive::save::ArchiveFormat;
-pub use commit::CommitOptions;
+pub use commit::{CommitOptions, Written};
 pub use config::changes::apply as changes_of_config;
 pub use config::document;
 pub use config::{History, ParsedConfig};
@@ -47,13 +49,15 @@ pub use error::ImageError;
 pub use facts::files::{LayerChange, LayerFile, Waste};
 pub use facts::sbom::{Package, PackageKind, SbomFormat};
 pub use layer::{
-    ChangeKind, Limits, Packing, Unpacked, changes, extract, is_tar, write_children, write_entry, write_tree,
+    ChangeKind, Limits, Packing, Unpacked, WrittenTree, changes, changes_of_tree, extract, is_tar, write_children,
+    write_entry, write_tree,
 };
 pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Mirror, PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
 pub use registry::{Login, Patience, Reach, Tls, Welcome};
+pub use roots::RootForm;
 pub use store::{Collected, Store};
 pub use verify::{Damage, Damaged, Verified};
 

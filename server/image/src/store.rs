@@ -4,6 +4,7 @@ use crate::disk_size::{DiskSizes, allocated};
 use crate::layer::{Contents, Limits, Unpacked, unpack};
 use crate::pull::Turns;
 use crate::registry::{Clients, Patience};
+use crate::roots::RootForm;
 use crate::settling::Kind;
 use crate::{Image, ImageError, Layer};
 use model::image::{Digest, ImageConfig};
@@ -20,11 +21,12 @@ const SIZE_FILE: &str = "size";
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) content: Content,
-    snapshots: PathBuf,
+    pub(crate) snapshots: PathBuf,
     pub(crate) clients: Clients,
     pub(crate) turns: Turns,
     sizes: DiskSizes,
     pub(crate) limits: Limits,
+    pub(crate) roots: RootForm,
 }
 
 /// What [`Store::collect`] removed, in bytes of the disk.
@@ -40,11 +42,12 @@ pub struct Collected {
 struct Unneeded {
     blobs: Vec<(PathBuf, u64)>,
     snapshots: Vec<(PathBuf, u64)>,
+    roots: Vec<(PathBuf, u64)>,
 }
 
 impl Unneeded {
     fn sum(&self) -> Collected {
-        let all = self.blobs.iter().chain(&self.snapshots);
+        let all = self.blobs.iter().chain(&self.snapshots).chain(&self.roots);
         Collected {
             blobs: self.blobs.len(),
             snapshots: self.snapshots.len(),
@@ -85,14 +88,17 @@ impl Store {
             }
         }
         content.settle()?;
-        Ok(Self {
+        let store = Self {
             content,
             snapshots,
             clients: Clients::new(Patience::default()),
             turns: Turns::default(),
             sizes: DiskSizes::default(),
             limits,
-        })
+            roots: RootForm::default(),
+        };
+        store.sweep_roots()?;
+        Ok(store)
     }
 
     /// As it is, with another patience for registries.
@@ -146,6 +152,9 @@ impl Store {
         for (path, _) in &unneeded.blobs {
             fs::remove_file(path).map_err(ImageError::file("remove", path))?;
         }
+        for (path, _) in &unneeded.roots {
+            self.remove_root(path)?;
+        }
         for (path, _) in &unneeded.snapshots {
             self.remove_snapshot(path)?;
         }
@@ -157,9 +166,10 @@ impl Store {
         fs::metadata(self.content.path(digest)).map_or(0, |found| allocated(&found))
     }
 
-    /// What an unpacked layer takes on the disk. Counted once, since it never changes.
+    /// What an unpacked layer takes on the disk, counted once, since it never changes; and
+    /// the one tree that it is the top of.
     pub fn snapshot_disk_bytes(&self, chain_id: &Digest) -> u64 {
-        self.sizes.of(&self.snapshot(chain_id))
+        self.sizes.of(&self.snapshot(chain_id)) + self.root_disk_bytes(chain_id)
     }
 
     fn unneeded(&self, keep: &[Image]) -> Result<Unneeded, ImageError> {
@@ -189,6 +199,7 @@ impl Store {
                 unneeded.snapshots.push((entry.path(), bytes));
             }
         }
+        unneeded.roots = self.unneeded_roots(|name| chains.contains(name))?;
         Ok(unneeded)
     }
 

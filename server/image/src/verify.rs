@@ -112,6 +112,9 @@ impl Store {
             Damaged::Blob(digest) => self.content.remove(digest).map(|()| false),
             Damaged::Snapshot(chain_id) => {
                 self.remove_snapshot_if_here(chain_id)?;
+                let has_it = |image: &&Image| image.layers.iter().any(|layer| layer.chain_id == *chain_id);
+                let on_it = images.iter().filter(has_it).flat_map(|image| &image.layers);
+                self.remove_roots_of(on_it.map(|layer| &layer.chain_id))?;
                 let mut layers = images.iter().flat_map(|image| &image.layers);
                 let layer = layers.find(|layer| layer.chain_id == *chain_id);
                 match layer.filter(|layer| self.blob_damage(&layer.digest).is_none()) {

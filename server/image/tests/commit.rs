@@ -1,7 +1,10 @@
 //! Layers made of the writable layers of containers, and images made of layers.
 
 use image::document::{ContainerConfig, Document};
-use image::{CommitOptions, ImportOptions, Layer, Packing, Progress, Store};
+use image::{
+    ChangeKind, CommitOptions, ImportOptions, Layer, Packing, Progress, RootForm, Store, Written, WrittenTree, changes,
+    changes_of_tree,
+};
 use model::Timestamp;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -79,8 +82,31 @@ impl Bench {
     }
 
     fn commit(&self, upper: &Path, options: &CommitOptions) -> Layer {
+        self.commit_written(&Written::Upper(upper.to_owned()), options)
+    }
+
+    /// The same change on a copy of the base's files.
+    fn changed_copy(&self, name: &str, change: impl FnOnce(&Path)) -> WrittenTree {
+        let base = self.store.clone().with_roots(RootForm::Links);
+        let base = base.root(&[self.base.chain_id.clone()]).unwrap();
+        let tree = self.dir.path().join("data").join(format!("tree-{name}"));
+        fs::create_dir(&tree).unwrap();
+        sys::copy_tree::copy_into(File::open(&base).unwrap(), File::open(&tree).unwrap()).unwrap();
+        let mark = self.dir.path().join("data").join(format!("made-{name}"));
+        fs::write(&mark, "").unwrap();
+        let mark = fs::metadata(&mark).unwrap();
+        change(&tree);
+        WrittenTree {
+            tree,
+            base,
+            made: (mark.mtime(), mark.mtime_nsec().try_into().unwrap()),
+            first_ids: (0, 0),
+        }
+    }
+
+    fn commit_written(&self, written: &Written, options: &CommitOptions) -> Layer {
         self.store
-            .commit_layer(upper, &[self.base.clone()], options, &CancellationToken::new())
+            .commit_layer(written, &[self.base.clone()], options, &CancellationToken::new())
             .unwrap()
     }
 
@@ -187,7 +213,7 @@ async fn a_writable_layer_that_is_adopted_is_the_same_as_one_unpacked() {
     let Some(bench) = Bench::new().await else { return };
     let upper = bench.changed("a", &[bench.base.clone()], change_everything);
     let packed = bench.store.commit_layer(
-        &upper,
+        &Written::Upper(upper.clone()),
         &[bench.base.clone()],
         &CommitOptions {
             adopt: true,
@@ -240,14 +266,112 @@ async fn what_mounts_needed_is_no_change() {
 }
 
 #[tokio::test]
+async fn a_copy_that_was_changed_becomes_a_layer_that_shows_the_same() {
+    let Some(bench) = Bench::new().await else { return };
+    let tree = bench.changed_copy("a", change_everything);
+    let layer = bench.commit_written(&Written::Tree(tree), &CommitOptions::default());
+    let names = bench.names(&layer);
+    for gone in ["etc/.wh.gone", "old/.wh.a", "old/.wh.b"] {
+        assert!(names.contains(&gone.to_owned()), "{names:?}");
+    }
+    assert!(!names.contains(&"etc/keep".to_owned()), "{names:?}");
+    assert!(!names.contains(&"./".to_owned()), "the root did not change: {names:?}");
+    bench.look(&[bench.base.clone(), layer], check_everything);
+}
+
+#[tokio::test]
+async fn an_overlay_and_a_copy_tell_the_same_changes() {
+    let Some(bench) = Bench::new().await else { return };
+    let change = |root: &Path| {
+        fs::write(root.join("etc/hosts"), "").unwrap();
+        fs::create_dir_all(root.join("mnt/point")).unwrap();
+        fs::remove_file(root.join("etc/gone")).unwrap();
+        fs::remove_dir_all(root.join("old")).unwrap();
+        fs::create_dir(root.join("old")).unwrap();
+        fs::write(root.join("old/b"), "another").unwrap();
+        fs::create_dir_all(root.join("new/deep")).unwrap();
+        fs::set_permissions(root.join("etc/keep"), fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let points = ["/etc/hosts", "/mnt/point", "/dev"].map(PathBuf::from);
+    let upper = bench.changed("a", &[bench.base.clone()], change);
+    let lower = bench.store.chain_paths(&[bench.base.chain_id.clone()]);
+    let sorted = |mut found: Vec<(PathBuf, ChangeKind)>| {
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        found
+    };
+    let of_overlay = sorted(changes(&upper, &lower, &points).unwrap());
+    let of_copy = changes_of_tree(&bench.changed_copy("a", change), &points).unwrap();
+    assert_eq!(sorted(of_copy), of_overlay);
+    let unchanged = bench.changed_copy("b", |root| {
+        fs::write(root.join("etc/hosts"), "").unwrap();
+    });
+    assert_eq!(changes_of_tree(&unchanged, &points).unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_file_changed_behind_the_same_length_and_time_is_seen() {
+    let Some(bench) = Bench::new().await else { return };
+    let tree = bench.changed_copy("a", |root| {
+        let path = root.join("etc/keep");
+        let before = fs::metadata(&path).unwrap().modified().unwrap();
+        fs::write(&path, "peek").unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(before)
+            .unwrap();
+        // Read and given its own mode again, it is what it was.
+        let gone = root.join("etc/gone");
+        fs::set_permissions(&gone, fs::metadata(&gone).unwrap().permissions()).unwrap();
+    });
+    let wanted = [
+        (PathBuf::from("/etc"), ChangeKind::Modified),
+        (PathBuf::from("/etc/keep"), ChangeKind::Modified),
+    ];
+    assert_eq!(changes_of_tree(&tree, &[]).unwrap(), wanted);
+}
+
+#[tokio::test]
+async fn a_root_of_links_has_what_its_layers_show_and_goes_with_them() {
+    let Some(bench) = Bench::new().await else { return };
+    let upper = bench.changed("a", &[bench.base.clone()], change_everything);
+    let layer = bench.commit(&upper, &CommitOptions::default());
+    let chain = [bench.base.chain_id.clone(), layer.chain_id.clone()];
+    let store = bench.store.clone().with_roots(RootForm::Links);
+    let root = store.root(&chain).unwrap();
+    assert_eq!(store.root(&chain).unwrap(), root);
+    assert!(!root.join("etc/gone").exists() && !root.join("old/a").exists());
+    let in_layer = fs::metadata(store.chain_paths(&chain)[1].join("etc/keep")).unwrap();
+    assert_eq!(fs::metadata(root.join("etc/keep")).unwrap().ino(), in_layer.ino());
+    check_everything_but_links(&root);
+    let promised = store.preview(&[]).unwrap();
+    assert_eq!(store.collect(&[]).unwrap(), promised);
+    assert!(!root.exists());
+    assert_eq!(fs::read_dir(bench.dir.path().join("data/roots")).unwrap().count(), 0);
+}
+
+/// Links are of layers and roots alike, so that their number is another.
+fn check_everything_but_links(root: &Path) {
+    let file = fs::metadata(root.join("new/deep/file")).unwrap();
+    assert_eq!(file.mode() & 0o7777, 0o4751);
+    assert_eq!(fs::metadata(root.join("new/linked")).unwrap().ino(), file.ino());
+    let old: Vec<_> = fs::read_dir(root.join("old")).unwrap().flatten().collect();
+    assert_eq!(old.len(), 1);
+}
+
+#[tokio::test]
 async fn a_layer_that_fails_leaves_nothing_behind() {
     let Some(bench) = Bench::new().await else { return };
     let upper = bench.changed("a", &[bench.base.clone()], change_everything);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let failed = bench
-        .store
-        .commit_layer(&upper, &[bench.base.clone()], &CommitOptions::default(), &cancel);
+    let failed = bench.store.commit_layer(
+        &Written::Upper(upper),
+        &[bench.base.clone()],
+        &CommitOptions::default(),
+        &cancel,
+    );
     assert!(failed.is_err());
     assert_eq!(
         fs::read_dir(bench.dir.path().join("data/content/ingest"))

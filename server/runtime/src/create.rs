@@ -57,6 +57,12 @@ pub type RuntimeHooks<'a> = &'a dyn Fn(InitProcess) -> Result<(), HookError>;
 pub enum Rootfs {
     /// `root.path` of the spec.
     Directory,
+    /// A directory of the container's own, wherever it lies.
+    Own {
+        path: PathBuf,
+        /// It is seen through the ids of the container's user namespace.
+        mapped: bool,
+    },
     /// Mounted for this container alone, and seen in no other mount namespace.
     Overlay {
         /// Topmost first.

@@ -37,6 +37,14 @@ impl Sources {
                 Some(copy(&path, true, "open the root filesystem")?)
             }
             Rootfs::Directory => None,
+            Rootfs::Own { path, mapped } => {
+                let tree = copy(path, false, "open the root filesystem")?;
+                if let Some(users) = users.namespace.as_ref().filter(|_| *mapped) {
+                    mount::map_ids(&tree, users, false)
+                        .map_err(CreateError::system("show the root filesystem with mapped ids"))?;
+                }
+                Some(tree)
+            }
             Rootfs::Overlay {
                 lower,
                 upper,

@@ -17,7 +17,7 @@ pub struct Launch {
     pub log: Log,
     /// `None` takes the directory that `config.json` names.
     #[serde(default)]
-    pub rootfs: Option<Overlay>,
+    pub rootfs: Option<Root>,
     /// Whether the descriptor of a network namespace comes with this frame. The
     /// shim holds it until the container is at rest.
     #[serde(default)]
@@ -72,7 +72,32 @@ impl From<spec::LogMode> for LogMode {
     }
 }
 
-/// The directories of an overlay that becomes the root filesystem.
+/// What becomes the root filesystem. An overlay is told as the first version told it, when
+/// there was nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Root {
+    Overlay(Overlay),
+    /// A directory of the container's own.
+    Directory {
+        path: PathBuf,
+        /// Seen through the ids of the container's user namespace.
+        #[serde(default)]
+        mapped: bool,
+    },
+}
+
+impl Root {
+    /// Whether the files are seen through the ids of the container's user namespace.
+    pub fn is_mapped(&self) -> bool {
+        match self {
+            Self::Overlay(overlay) => overlay.mapped,
+            Self::Directory { mapped, .. } => *mapped,
+        }
+    }
+}
+
+/// The directories of an overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overlay {
     /// Topmost layer first.

@@ -89,7 +89,7 @@ pub mod stream;
 pub use control::{Command, Event, ExecState, FromShim, Identity, InitState, Problem, Reply, Request, State, Target};
 pub use exit::ExitStatus;
 pub use frame::{FrameError, Inbox, decode, encode};
-pub use launch::{Launch, Log, LogMode, Overlay, WindowSize};
+pub use launch::{Launch, Log, LogMode, Overlay, Root, WindowSize};
 pub use record::{ExitRecord, RecordError, ShimRecord};
 pub use stream::{Attach, Exec, Hello, OutputStream};
 

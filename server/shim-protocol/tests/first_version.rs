@@ -27,7 +27,10 @@ fn launches() {
     );
     assert_eq!((launch.id.as_str(), launch.run), ("c1", 3));
     assert_eq!((launch.log.mode, launch.log.compress), (LogMode::Blocking, false));
-    assert_eq!(launch.rootfs.unwrap().lower[0], Path::new("/data/snapshots/l/2"));
+    let Some(Root::Overlay(overlay)) = launch.rootfs else {
+        panic!("an overlay");
+    };
+    assert_eq!(overlay.lower[0], Path::new("/data/snapshots/l/2"));
     assert!(launch.network_namespace && launch.stdin_open && launch.stdin_once && !launch.terminal);
     assert_eq!(launch.shim_cgroup.as_deref(), Some("/gantry/shims"));
     let least: Launch = read(

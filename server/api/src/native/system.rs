@@ -39,6 +39,8 @@ async fn system(State(front): State<Front>) -> Json<System> {
         userns: host.userns.to_string(),
         rootless: host.rootless,
         mapped_mounts: host.mapped_mounts,
+        snapshotter: host.snapshotter.snapshotter.name().to_owned(),
+        snapshotter_reason: host.snapshotter.why,
         data_dir: host.data_dir.display().to_string(),
         subnet: host.subnet.to_string(),
         started: front.started().to_string(),

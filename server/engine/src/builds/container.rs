@@ -9,11 +9,11 @@ use crate::engine::Inner;
 use crate::error::{Doing as _, EngineError};
 use crate::layout::ContainerDirs;
 use crate::shim::{self, Shim};
+use crate::snapshots::Place;
 use model::container::{ContainerId, ExitStatus, Spec};
 use model::network::{Endpoint, NetworkMode};
-use shim_protocol::{Attach, Command, Event, Launch, OutputStream, Overlay, Target};
+use shim_protocol::{Attach, Command, Event, Launch, OutputStream, Target};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
@@ -77,11 +77,11 @@ impl StepContainer {
     pub(super) async fn run(
         &mut self,
         spec: &Spec,
-        lower: Vec<PathBuf>,
+        place: Place,
         cancel: &CancellationToken,
         mut heard: impl FnMut(LineStream, &str) + Send,
     ) -> Result<Ended, Failure> {
-        let (mut shim, mut output) = self.launch(spec, lower).await?;
+        let (mut shim, mut output) = self.launch(spec, place).await?;
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Failure::Cancelled),
@@ -95,26 +95,21 @@ impl StepContainer {
         outcome
     }
 
-    async fn launch(&mut self, spec: &Spec, lower: Vec<PathBuf>) -> Result<(Shim, UnixStream), Failure> {
+    async fn launch(&mut self, spec: &Spec, place: Place) -> Result<(Shim, UnixStream), Failure> {
         let engine = self.engine.clone();
         let dirs = self.dirs.clone();
-        let overlay = Overlay {
-            lower,
-            upper: dirs.upper(),
-            work: dirs.work(),
-            mapped: false,
-            options: Vec::new(),
-        };
         let waiting = shim::prepare(&engine.program, &dirs.shim_log()).map_err(not_launched)?;
         let namespace = self.plug_in(spec).await?;
-        blocking("prepare a build step's files", {
+        let root = blocking("prepare a build step's files", {
             let (bundle_dirs, spec, id) = (self.bundle.clone(), spec.clone(), self.id.clone());
-            let (overlay, cgroup_path) = (overlay.clone(), engine.cgroup_path(&id));
-            let endpoint = self.endpoint.clone();
+            let cgroup_path = engine.cgroup_path(&id);
+            let (engine, endpoint) = (engine.clone(), self.endpoint.clone());
             move || {
-                crate::containers::prepare_files(&overlay, &spec, &[], None)?;
+                let root = engine.snapshots.prepare(&place)?;
+                crate::containers::prepare_files(&root, &spec, &[], None)?;
                 bundle::write(&bundle_dirs, &id, &spec, &[], &cgroup_path, None)?;
-                etc::write(&bundle_dirs.etc(), &id, &spec, endpoint.as_ref())
+                etc::write(&bundle_dirs.etc(), &id, &spec, endpoint.as_ref())?;
+                Ok(root)
             }
         })
         .await?;
@@ -130,7 +125,7 @@ impl StepContainer {
                 segments: 2,
                 compress: false,
             },
-            rootfs: Some(overlay),
+            rootfs: Some(root),
             network_namespace: namespace.is_some(),
             terminal: false,
             stdin_open: false,

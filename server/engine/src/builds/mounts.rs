@@ -52,12 +52,12 @@ pub(super) enum Files {
 }
 
 impl Files {
-    pub(super) fn open(&self, engine: &Inner, work: &Path) -> Result<OwnedFd, EngineError> {
+    pub(super) fn open(&self, engine: &Inner) -> Result<OwnedFd, EngineError> {
         match self {
             Self::Dir(path) => File::open(path)
                 .map(OwnedFd::from)
                 .doing(|| format!("open `{}`", path.display())),
-            Self::Layers(layers) => open_to_read(engine, layers, work),
+            Self::Layers(layers) => open_to_read(engine, layers),
         }
     }
 }
@@ -80,8 +80,8 @@ fn bind(path: PathBuf, target: &str, read_only: bool) -> Result<model::mount::Mo
 }
 
 /// What the key of a command must know of bound files: their content.
-pub(super) fn bound_digest(engine: &Inner, files: &Files, source: &str, work: &Path) -> Result<String, Failure> {
-    let root = files.open(engine, work)?;
+pub(super) fn bound_digest(engine: &Inner, files: &Files, source: &str) -> Result<String, Failure> {
+    let root = files.open(engine)?;
     let path = PathBuf::from(build::clean(source));
     let status = super::select::find(&root, &path).map_err(|error| not_there(source, &error))?;
     let chosen = Chosen {
@@ -200,7 +200,7 @@ impl Mounting<'_> {
         };
         let work = self.dirs.dir.join(format!("mount-{number}"));
         fs::create_dir_all(&work).doing(|| format!("make the directory `{}`", work.display()))?;
-        let root = files.open(self.engine, &work)?;
+        let root = files.open(self.engine)?;
         let path = PathBuf::from(build::clean(source));
         let status = super::select::find(&root, &path).map_err(|error| not_there(source, &error))?;
         let single = match files {
@@ -268,7 +268,7 @@ impl Mounting<'_> {
                 .join(format!("new-cache-{}", self.dirs.dir.as_os_str().len()));
             fs::create_dir_all(&new).doing(|| format!("make the directory `{}`", new.display()))?;
             if let Some(files) = files {
-                let root = files.open(self.engine, &self.dirs.dir.join("cache-source"))?;
+                let root = files.open(self.engine)?;
                 let from =
                     sys::beneath::open_dir(&root, Path::new(source)).map_err(|error| not_there(source, &error))?;
                 let to = File::open(&new).doing(|| format!("open `{}`", new.display()))?;

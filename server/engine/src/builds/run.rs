@@ -6,13 +6,13 @@ use super::failure::Failure;
 use super::log::LineStream;
 use super::mounts::{Files, Mounted, Mounting};
 use super::request::BuildNetwork;
-use super::root::{lower_of, prepare_upper};
+use super::root::place_of;
 use super::stage::Ground;
 use crate::blocking::blocking;
 use crate::clock;
 use build::instruction::RunNetwork;
 use build::{RunOrder, Settings};
-use image::{CommitOptions, Layer};
+use image::{CommitOptions, Layer, Written};
 use model::container::spec::{ImageChoice, LogOptions, Network, Process, Security};
 use model::container::{ContainerName, ExitStatus, RestartPolicy, Spec, UserNamespace};
 use model::image::{Digest, Reference};
@@ -81,8 +81,7 @@ impl Running<'_> {
             .all(&self.order.mounts, self.files, self.order.script.as_ref())
             .await?;
         let spec = self.spec(&mounted)?;
-        let lower = lower_of(&ground.engine, self.layers, &container.dirs.dir.join("empty"))?;
-        prepare_upper(&container.dirs.upper(), &lower)?;
+        let place = place_of(self.layers, container.dirs.dir.clone());
         let last = Mutex::new(VecDeque::new());
         let heard = |stream: LineStream, line: &str| {
             ground.board.line(Some(self.step), stream, line);
@@ -92,7 +91,7 @@ impl Running<'_> {
             }
             last.push_back(line.to_owned());
         };
-        let ended = container.run(&spec, lower, &ground.cancel, heard).await?;
+        let ended = container.run(&spec, place, &ground.cancel, heard).await?;
         if ended.status == ExitStatus::Code(0) {
             return Ok(mounted);
         }
@@ -119,8 +118,10 @@ impl Running<'_> {
     async fn commit(&self, container: &StepContainer, mounted: Mounted) -> Result<Outcome, Failure> {
         let mut points: Vec<PathBuf> = OWN_POINTS.iter().map(PathBuf::from).collect();
         points.extend(mounted.points);
-        let (engine, upper) = (self.ground.engine.clone(), container.dirs.upper());
-        commit_changes(&self.ground.clone(), engine, upper, self.layers.to_vec(), points).await
+        let engine = self.ground.engine.clone();
+        let place = place_of(self.layers, container.dirs.dir.clone());
+        let written = engine.snapshots.written(&place)?;
+        commit_changes(&self.ground.clone(), engine, written, self.layers.to_vec(), points).await
     }
 
     fn spec(&self, mounted: &Mounted) -> Result<Spec, Failure> {
@@ -200,7 +201,7 @@ impl Running<'_> {
 pub(super) async fn commit_changes(
     ground: &Arc<Ground>,
     engine: Arc<crate::engine::Inner>,
-    upper: PathBuf,
+    written: Written,
     parents: Vec<Layer>,
     mount_points: Vec<PathBuf>,
 ) -> Result<Outcome, Failure> {
@@ -214,7 +215,7 @@ pub(super) async fn commit_changes(
     };
     let cancel = ground.cancel.clone();
     let layer = blocking("make a layer", move || {
-        Ok(engine.images.commit_layer(&upper, &parents, &options, &cancel))
+        Ok(engine.images.commit_layer(&written, &parents, &options, &cancel))
     });
     let layer = layer.await??;
     Ok(Outcome {

@@ -263,12 +263,12 @@ impl StageRun {
         let (on, all) = (on.to_vec(), self.at.layers.clone());
         let cancel = ground.cancel.clone();
         let time_s = ground.epoch_s;
-        let upper = blocking("change the files of a stage", move || {
+        let gathered = blocking("change the files of a stage", move || {
             Ok((|| {
                 let owner = match owner {
                     // Names are those of the stage, also where the layer is of nothing below.
                     Some(who) if who.numbers().is_none() => {
-                        let root = open_to_read(&engine, &all, &dir.join("names"))?;
+                        let root = open_to_read(&engine, &all)?;
                         Some(passwd::owners(&root, &who)?)
                     }
                     Some(who) => who.numbers(),
@@ -280,20 +280,20 @@ impl StageRun {
                 let worked =
                     Placing::new(&changes.root, &path, how, &cancel).and_then(|mut placing| work(&mut placing));
                 // Dropped with the changes when it failed.
-                let upper = changes.into_upper();
-                worked.map(|()| upper)
+                let gathered = changes.gathered();
+                worked.map(|()| gathered)
             })())
         })
         .await??;
         let outcome = commit_changes(
             &ground,
             ground.engine.clone(),
-            upper.path(),
+            gathered.written()?,
             self.at.layers.clone(),
             Vec::new(),
         )
         .await;
-        drop(upper);
+        drop(gathered);
         outcome
     }
 
@@ -314,17 +314,15 @@ impl StageRun {
             Some(name) => format!("`{name}`"),
         };
         let engine = self.ground.engine.clone();
-        let dir = self.ground.dir();
         let parents = order.parents;
         let (root, chosen, own) = blocking("look at what is to be copied", {
             let (from, exclude, engine) = (from.clone(), exclude.clone(), engine.clone());
             move || {
                 Ok((|| {
-                    let root = from.open(&engine, &dir)?;
+                    let root = from.open(&engine)?;
                     let chosen = choose(&root, &local, parents, &place_name)?;
                     let own = digest(&root, &chosen, parents, &exclude)
                         .map_err(|error| Failure::mistake(format!("{place_name} cannot be read: {error}")))?;
-                    let _ = crate::layout::remove_dir(&dir);
                     Ok::<_, Failure>((root, chosen, own))
                 })())
             }
@@ -432,11 +430,8 @@ impl StageRun {
         for (mount, files) in order.mounts.iter().zip(files) {
             if let (MountKind::Bind { source, .. }, Some(files)) = (&mount.kind, files) {
                 let (engine, files, source) = (self.ground.engine.clone(), files.clone(), source.clone());
-                let dir = self.ground.dir();
                 let digest = blocking("look at what is bound", move || {
-                    let digest = bound_digest(&engine, &files, &source, &dir);
-                    let _ = crate::layout::remove_dir(&dir);
-                    Ok(digest)
+                    Ok(bound_digest(&engine, &files, &source))
                 });
                 contents.push(digest.await??);
             }

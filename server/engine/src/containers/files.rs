@@ -1,23 +1,22 @@
 //! What must be in a container's files before its command runs: the working
 //! directory, the sources of its binds, the first content of its volumes.
 
-use crate::containers::own_layers;
 use crate::error::{Doing, EngineError};
+use crate::snapshots;
 use crate::volumes::VolumePath;
 use model::container::{HostIds, Spec};
 use model::mount::Source;
-use shim_protocol::Overlay;
+use shim_protocol::Root;
 use std::fs::{self, File};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// The root of the container is looked at through an overlay of our own, which
-/// nobody else sees and which is gone when this returns: the shim mounts the same
-/// directories anew.
+/// The root of the container is looked at through a mount of our own, which nobody else
+/// sees and which is gone when this returns: the shim mounts the same directories anew.
 ///
 /// `owner` has what is made on the disk, where that is seen as it is.
 pub(crate) fn prepare(
-    overlay: &Overlay,
+    root: &Root,
     spec: &Spec,
     volumes: &[VolumePath],
     owner: Option<HostIds>,
@@ -28,10 +27,10 @@ pub(crate) fn prepare(
     if empty.is_empty() && spec.process.working_dir == "/" {
         return Ok(());
     }
-    let root = open_root(overlay)?;
+    let root = snapshots::open_prepared(root).doing(|| "mount the container's root filesystem".to_owned())?;
     for volume in empty {
         if let Some(ids) = owner {
-            own_layers::give(&volume.path, ids)?;
+            snapshots::give(&volume.path, ids)?;
         }
         fill(&root, spec, volume)?;
     }
@@ -39,18 +38,9 @@ pub(crate) fn prepare(
     let dir = sys::beneath::make_dirs(&root, Path::new(&spec.process.working_dir), 0o755)
         .doing(|| format!("make the working directory `{}`", spec.process.working_dir))?;
     match owner {
-        Some(ids) => own_layers::give(&PathBuf::from(format!("/proc/self/fd/{}/.", dir.as_raw_fd())), ids),
+        Some(ids) => snapshots::give(&PathBuf::from(format!("/proc/self/fd/{}/.", dir.as_raw_fd())), ids),
         None => Ok(()),
     }
-}
-
-fn open_root(overlay: &Overlay) -> Result<OwnedFd, EngineError> {
-    sys::overlay::mount_detached(sys::overlay::Layers {
-        lower: &overlay.lower,
-        upper: Some((&overlay.upper, &overlay.work)),
-        options: &overlay.options,
-    })
-    .doing(|| "mount the container's root filesystem".to_owned())
 }
 
 /// A directory for each bind that may be made.

@@ -11,6 +11,7 @@ use crate::engine::Inner;
 use crate::error::EngineError;
 use crate::layout::ContainerDirs;
 use crate::shim::Shim;
+use crate::snapshots::Place;
 use model::Timestamp;
 use model::container::{Spec, State};
 use model::event::{Action, Subject};
@@ -249,6 +250,13 @@ impl Keeper {
 
     pub(crate) fn name(&self) -> String {
         self.record.spec.name.as_str().to_owned()
+    }
+
+    /// Where its files lie, and on what.
+    pub(crate) async fn place(&self) -> Result<Place, EngineError> {
+        self.engine
+            .place_of(&self.record.id, &self.record.spec.image.id, self.record.ids)
+            .await
     }
 
     pub(crate) fn dirs(&self) -> ContainerDirs {

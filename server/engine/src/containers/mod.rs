@@ -20,7 +20,6 @@ pub(crate) mod keeper;
 pub(crate) mod merge;
 pub(crate) mod new;
 mod orders;
-mod own_layers;
 mod prober;
 pub(crate) mod recover;
 pub(crate) mod registry;

@@ -5,7 +5,7 @@ use crate::blocking::blocking;
 use crate::clock;
 use crate::containers::keeper::{Flow, Keeper};
 use crate::containers::view::ExitInfo;
-use crate::containers::{bundle, etc, files, own_layers};
+use crate::containers::{bundle, etc, files};
 use crate::error::{Doing, EngineError};
 use crate::shim::{self, LaunchError, ShimError};
 use crate::undo::Undo;
@@ -13,7 +13,7 @@ use model::Timestamp;
 use model::container::{HostIds, InitProcess, State, Verdict};
 use model::event::Action;
 use model::network::{Endpoint, NetworkMode, PortMapping, Protocol};
-use shim_protocol::{Command, Launch, Overlay};
+use shim_protocol::{Command, Launch};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -110,41 +110,31 @@ impl Keeper {
         let id = self.record.id.clone();
         let dirs = self.dirs();
         let ids = self.record.ids;
-        let own_copy = ids.filter(|_| !engine.ids.can_map());
-        let lower = engine.image_layers(&spec.image.id).await?;
-        let lower = blocking("make a container's directories", {
-            let dirs = dirs.clone();
+        let place = self.place().await?;
+        let own_copy = place.owner.given();
+        let root = blocking("make a container's directories", {
+            let (dirs, engine) = (dirs.clone(), engine.clone());
             move || {
                 dirs.make()
                     .and_then(|()| dirs.make_run())
                     .doing(|| format!("make the directories of container `{}`", dirs.dir.display()))?;
-                match own_copy {
-                    Some(ids) => Ok(vec![own_layers::make(&lower, &dirs, ids)?]),
-                    None => Ok(lower),
-                }
+                engine.snapshots.prepare(&place)
             }
         })
         .await?;
         let volumes = engine.volumes_of(&spec).await?;
 
-        let overlay = Overlay {
-            lower,
-            upper: dirs.upper(),
-            work: dirs.work(),
-            mapped: ids.is_some() && own_copy.is_none(),
-            options: Vec::new(),
-        };
         // The network mostly waits for the kernel, and the shim begins by itself: all
         // three at once.
         let waiting = shim::prepare(&engine.program, &dirs.shim_log()).map_err(not_launched)?;
         let files = blocking("prepare a container's files", {
             let (dirs, spec, id) = (dirs.clone(), spec.clone(), id.clone());
-            let (overlay, cgroup_path) = (overlay.clone(), engine.cgroup_path(&id));
+            let (root, cgroup_path) = (root.clone(), engine.cgroup_path(&id));
             move || {
-                files::prepare(&overlay, &spec, &volumes, own_copy)?;
+                files::prepare(&root, &spec, &volumes, own_copy)?;
                 let users = ids.map(|ids| ::bundle::Users {
                     ids,
-                    mapped: overlay.mapped,
+                    mapped: root.is_mapped(),
                 });
                 bundle::write(&dirs, &id, &spec, &volumes, &cgroup_path, users)?;
                 let log = log_store::Reader::open(dirs.log()).doing(|| "read the log".to_owned())?;
@@ -167,7 +157,7 @@ impl Keeper {
                 segments: spec.log.segments,
                 compress: spec.log.compress,
             },
-            rootfs: Some(overlay),
+            rootfs: Some(root),
             network_namespace: namespace.is_some(),
             terminal: spec.process.terminal,
             stdin_open: spec.process.stdin_open,
@@ -211,7 +201,7 @@ impl Keeper {
             match owner {
                 Some(ids) => etc::FILES
                     .iter()
-                    .try_for_each(|name| own_layers::give(&dir.join(name), ids)),
+                    .try_for_each(|name| crate::snapshots::give(&dir.join(name), ids)),
                 None => Ok(()),
             }
         })

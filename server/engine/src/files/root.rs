@@ -5,7 +5,7 @@
 use crate::blocking::blocking;
 use crate::containers::keeper::Keeper;
 use crate::error::{Doing, EngineError};
-use crate::layout::ContainerDirs;
+use crate::snapshots::Access;
 use model::container::Spec;
 use model::container::state::InitProcess;
 use model::mount::Source;
@@ -14,7 +14,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
-use sys::overlay::Layers;
 use sys::private_mounts::{Assembled, Part, assemble};
 use tokio::sync::OwnedRwLockReadGuard;
 
@@ -67,21 +66,25 @@ impl Keeper {
             None
         };
         let spec = self.record.spec.clone();
-        let mut lower = self.engine.image_layers(&spec.image.id).await?;
-        let own_layers = self.dirs().own_layers();
-        let mut first_ids = (0, 0);
-        // Where the host cannot map ids, they are on the disk as the host has them.
-        if let Some(ids) = self.record.ids.filter(|_| own_layers.is_dir()) {
-            lower = vec![own_layers];
-            first_ids = (ids.first_user, ids.first_group);
-        }
+        let place = self.place().await?;
         let volumes = self.engine.volumes_of(&spec).await?;
-        let dirs = self.dirs();
-        let tree = blocking("open a container's root", move || {
+        let engine = self.engine.clone();
+        let (tree, first_ids) = blocking("open a container's root", move || {
             let parts = parts(&spec, &volumes);
-            make_targets(&dirs, &lower, &parts).doing(|| format!("make the mount points of container `{name}`"))?;
-            let opened = mount(&dirs, lower, to_write, spec.read_only_root).and_then(|root| assemble(root, &parts));
-            opened.doing(|| format!("mount the files of container `{name}`"))
+            if !parts.is_empty() {
+                // Before its first start nothing is there to mount on.
+                let root = engine.snapshots.open(&place, Access::Write)?;
+                make_targets(&root, &parts).doing(|| format!("make the mount points of container `{name}`"))?;
+            }
+            let access = if to_write { Access::Write } else { Access::Read };
+            let root = engine.snapshots.open(&place, access)?;
+            if to_write && spec.read_only_root {
+                sys::mount::change(&root, sys::mount::READ_ONLY, 0, false)
+                    .doing(|| format!("show the files of container `{name}` read-only"))?;
+            }
+            let opened = assemble(root, &parts).doing(|| format!("mount the files of container `{name}`"))?;
+            // Where the host cannot map ids, they are on the disk as the host has them.
+            Ok((opened, engine.snapshots.first_ids(&place)))
         })
         .await?;
         Ok(ContainerRoot {
@@ -113,47 +116,15 @@ fn root_of(init: &InitProcess) -> io::Result<OwnedFd> {
     }
 }
 
-/// To be looked at, the writable layer is the topmost of those that are only read:
-/// then it harms nobody when the container starts meanwhile.
-pub(crate) fn mount(
-    dirs: &ContainerDirs,
-    lower: Vec<PathBuf>,
-    to_write: bool,
-    read_only_root: bool,
-) -> io::Result<OwnedFd> {
-    if to_write {
-        dirs.make()?;
-        let root = sys::overlay::mount_detached(Layers {
-            lower: &lower,
-            upper: Some((&dirs.upper(), &dirs.work())),
-            options: &[],
-        })?;
-        if read_only_root {
-            sys::mount::change(&root, sys::mount::READ_ONLY, 0, false)?;
-        }
-        return Ok(root);
-    }
-    let layers: Vec<PathBuf> = std::iter::once(dirs.upper()).chain(lower).collect();
-    sys::overlay::mount_detached(Layers {
-        lower: &layers,
-        upper: None,
-        options: &[],
-    })
-}
-
-/// Before its first start nothing is there to mount on.
-fn make_targets(dirs: &ContainerDirs, lower: &[PathBuf], parts: &[Part]) -> io::Result<()> {
-    if parts.is_empty() {
-        return Ok(());
-    }
-    let root = mount(dirs, lower.to_vec(), true, false)?;
+/// What is there already stays as it is.
+fn make_targets(root: &OwnedFd, parts: &[Part]) -> io::Result<()> {
     for part in parts {
-        match sys::beneath::find(&root, &part.target) {
+        match sys::beneath::find(root, &part.target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if part.source.is_dir() {
-                    sys::beneath::make_dirs(&root, &part.target, 0o755)?
+                    sys::beneath::make_dirs(root, &part.target, 0o755)?
                 } else {
-                    sys::beneath::make_file(&root, &part.target, 0o644)?
+                    sys::beneath::make_file(root, &part.target, 0o644)?
                 }
             }
             outcome => outcome?,

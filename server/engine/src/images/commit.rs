@@ -2,6 +2,7 @@
 
 use crate::blocking::blocking;
 use crate::clock;
+use crate::containers::view::Container;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::files::mount_points;
@@ -35,13 +36,12 @@ impl Engine {
     /// A change is not one; the container is gone.
     pub async fn commit(&self, id: &ContainerId, new: NewCommit) -> Result<LoadedImage, EngineError> {
         let container = self.inspect(id)?;
-        self.refuse_own_layers(id)?;
         let _lease = self.inner.leases.hold().await;
         let pauses = new.pause && matches!(container.state, State::Running { .. });
         if pauses {
             self.pause(id).await?;
         }
-        let made = self.make_commit(id, container.spec.clone(), new.clone()).await;
+        let made = self.make_commit(&container, new.clone()).await;
         if pauses && let Err(error) = self.unpause(id).await {
             tracing::warn!(container = id.short(), %error, "cannot unpause after a commit");
         }
@@ -50,10 +50,12 @@ impl Engine {
         self.inner.record_image(image, names, Action::Commit).await
     }
 
-    async fn make_commit(&self, id: &ContainerId, spec: Spec, new: NewCommit) -> Result<image::Image, EngineError> {
+    async fn make_commit(&self, container: &Container, new: NewCommit) -> Result<image::Image, EngineError> {
+        let spec = container.spec.clone();
         let row = store::images::find(&mut *self.inner.database().read().await?, &spec.image.id).await?;
         let row = row.ok_or_else(|| EngineError::ImageMissing(spec.image.reference.short()))?;
-        let (engine, upper) = (self.inner.clone(), self.inner.layout.container(id).upper());
+        let engine = self.inner.clone();
+        let place = engine.place_of(&container.id, &spec.image.id, container.ids).await?;
         let failed = {
             let name = spec.name.as_str().to_owned();
             move |error| super::failed(&name, &error)
@@ -68,9 +70,12 @@ impl Engine {
                 mount_points: mount_points(&spec),
                 ..image::CommitOptions::default()
             };
-            let made = engine
-                .images
-                .commit_layer(&upper, &layers, &options, &CancellationToken::new());
+            let made = engine.images.commit_layer(
+                &engine.snapshots.written(&place)?,
+                &layers,
+                &options,
+                &CancellationToken::new(),
+            );
             let layer = made.map_err(&failed)?;
             finish(&mut document, &spec, new.message, new.author, layer.is_empty());
             if !layer.is_empty() {

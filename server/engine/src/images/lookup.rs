@@ -7,7 +7,6 @@ use crate::engine::{Engine, Inner};
 use crate::error::{Doing, EngineError};
 use model::image::{Digest, ImageConfig, Reference};
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use store::images::ImageRow;
 
@@ -134,12 +133,11 @@ impl Inner {
         .await
     }
 
-    /// The unpacked layers of an image, topmost first.
-    pub(crate) async fn image_layers(&self, id: &Digest) -> Result<Vec<PathBuf>, EngineError> {
+    /// The layers of an image, lowest first.
+    pub(crate) async fn image_chain(&self, id: &Digest) -> Result<Vec<Digest>, EngineError> {
         let row = store::images::find(&mut *self.database().read().await?, id).await?;
         let row = row.ok_or_else(|| EngineError::ImageMissing(id.to_string()))?;
-        let chain: Vec<Digest> = row.layers.into_iter().map(|layer| layer.chain_id).collect();
-        Ok(self.images.chain_paths(&chain))
+        Ok(row.layers.into_iter().map(|layer| layer.chain_id).collect())
     }
 
     async fn show_image(self: &Arc<Self>, row: ImageRow, tags: Vec<Reference>) -> Result<Image, EngineError> {

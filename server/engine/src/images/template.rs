@@ -143,7 +143,7 @@ impl Engine {
         let (near, far) = tokio::io::duplex(256 << 10);
         let writing = tokio::task::spawn_blocking(move || {
             let to = tokio_util::io::SyncIoBridge::new(near);
-            Tree::open(&root).and_then(|dir| image::write_children(&dir, to))
+            Tree::open(&root).and_then(|dir| image::write_children(&dir, (0, 0), to))
         });
         let (imported, written) = tokio::join!(self.import_template(template, running, Box::pin(far)), writing);
         written

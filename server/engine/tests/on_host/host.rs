@@ -55,6 +55,7 @@ impl Host {
             cgroup_parent: format!("/gantry-test-engine-{process}-{number}"),
             subnet: Subnet::parse(&format!("10.{}.{}.0/24", 200 + process % 50, number)).ok(),
             userns: model::container::UserNamespaces::Off,
+            snapshotter: model::snapshotter::Wish::Auto,
             network: None,
             mirrors: Vec::new(),
             runtime: RuntimeProgram::File(program),

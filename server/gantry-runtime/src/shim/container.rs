@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use cgroup::{Group, Hierarchies, OomWatch};
 use oci_spec::runtime::{Process, Spec};
 use runtime::{Create, Created, Gate, Rootfs, Stdio};
-use shim_protocol::{Exec, Identity, Launch, Problem};
+use shim_protocol::{Exec, Identity, Launch, Problem, Root};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -81,12 +81,16 @@ impl Container {
             bundle: &launch.bundle_dir,
             rootfs: match &launch.rootfs {
                 None => Rootfs::Directory,
-                Some(overlay) => Rootfs::Overlay {
+                Some(Root::Overlay(overlay)) => Rootfs::Overlay {
                     lower: overlay.lower.clone(),
                     upper: overlay.upper.clone(),
                     work: overlay.work.clone(),
                     mapped: overlay.mapped,
                     options: overlay.options.clone(),
+                },
+                Some(Root::Directory { path, mapped }) => Rootfs::Own {
+                    path: path.clone(),
+                    mapped: *mapped,
                 },
             },
             stdio: stdio_of(stdio, size.rows, size.cols),

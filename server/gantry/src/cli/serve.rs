@@ -40,6 +40,10 @@ pub(crate) struct Serve {
     /// one range for all, that of a user in /etc/subuid or FIRST-LAST
     #[arg(long, value_name = "off|auto|USER|RANGE", env = "GANTRY_USERNS")]
     userns: Option<String>,
+    /// How containers get files of their own, chosen at the first start and kept: overlays of
+    /// the image's layers, btrfs snapshots, or plain copies; `auto` tries them in this order
+    #[arg(long, value_name = "auto|overlay|btrfs|copy", env = "GANTRY_SNAPSHOTTER")]
+    snapshotter: Option<String>,
     /// `text` or `json`
     #[arg(long, env = "GANTRY_LOG_FORMAT")]
     log_format: Option<String>,
@@ -71,6 +75,7 @@ impl Serve {
             subnet: self.subnet,
             registry_mirror: self.registry_mirror,
             userns: self.userns,
+            snapshotter: self.snapshotter,
             log_format: self.log_format,
             log_level: self.log_level,
         };

@@ -1,10 +1,10 @@
 //! What each layer of an image brings: one directory at a time, as that layer has it or
 //! as all layers up to it show it; and what is carried though nobody sees it.
 
-use crate::layer::is_opaque;
+use crate::layer::{Look, Seen, is_opaque, look};
 use crate::{ImageError, Store};
 use model::image::Digest;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -120,79 +120,6 @@ impl Store {
     }
 }
 
-/// A directory in the layers below, topmost first, as far as nothing hides it.
-struct Seen {
-    dirs: Vec<Tree>,
-}
-
-impl Seen {
-    fn through(layers: &[Tree], path: &Path) -> io::Result<Self> {
-        let mut dirs = Vec::new();
-        for layer in layers {
-            match look(layer, path)? {
-                Look::Dir(dir, hides) => {
-                    dirs.push(dir);
-                    if hides {
-                        break;
-                    }
-                }
-                Look::Hidden => break,
-                Look::Nothing => {}
-            }
-        }
-        Ok(Self { dirs })
-    }
-
-    fn find(&self, name: &OsStr) -> io::Result<Option<(&Tree, Status)>> {
-        for dir in &self.dirs {
-            if let Some(status) = dir.find(name)? {
-                return Ok((!status.is_whiteout()).then_some((dir, status)));
-            }
-        }
-        Ok(None)
-    }
-
-    fn names(&self) -> io::Result<BTreeSet<OsString>> {
-        let mut names = BTreeSet::new();
-        for dir in &self.dirs {
-            names.extend(dir.names()?);
-        }
-        let mut seen = BTreeSet::new();
-        for name in names {
-            if self.find(&name)?.is_some() {
-                seen.insert(name);
-            }
-        }
-        Ok(seen)
-    }
-}
-
-enum Look {
-    /// And whether it, or a directory above it, hides what is below.
-    Dir(Tree, bool),
-    /// Taken away, or something else here.
-    Hidden,
-    Nothing,
-}
-
-fn look(root: &Tree, path: &Path) -> io::Result<Look> {
-    let mut dir = root.reopen()?;
-    let mut hides = is_opaque(&dir)?;
-    for part in path.components() {
-        let std::path::Component::Normal(name) = part else {
-            continue;
-        };
-        match dir.find(name)? {
-            Some(status) if status.kind == Kind::Directory => dir = dir.open_dir(name)?,
-            Some(_) => return Ok(Look::Hidden),
-            None if hides => return Ok(Look::Hidden),
-            None => return Ok(Look::Nothing),
-        }
-        hides = hides || is_opaque(&dir)?;
-    }
-    Ok(Look::Dir(dir, hides))
-}
-
 fn dir_in(root: &Tree, path: &Path) -> io::Result<Option<Tree>> {
     Ok(match look(root, path)? {
         Look::Dir(dir, _) => Some(dir),
@@ -205,7 +132,7 @@ fn of_layer(dir: &Tree, name: &OsStr, under: &Seen) -> io::Result<Option<LayerFi
         return Ok(None);
     };
     let before = under.find(name)?;
-    if status.is_whiteout() {
+    if status.hides_in_layer() {
         return match before {
             Some((below, gone)) => show(below, name, &gone, LayerChange::Removed).map(Some),
             None => Ok(None),

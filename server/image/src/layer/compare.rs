@@ -52,7 +52,7 @@ impl<'a> Below<'a> {
             let handle = sys::beneath::find_without_links(root, path).ok()?;
             sys::tree::status_of(&handle).ok()
         });
-        found.filter(|status| !status.is_whiteout())
+        found.filter(|status| !status.hides_in_layer())
     }
 
     /// The names in the directory `path`, of all layers below, without what one of them hides.
@@ -68,7 +68,7 @@ impl<'a> Below<'a> {
             let dir = Tree::from_dir(sys::beneath::open_dir(root, path)?);
             for name in dir.names()? {
                 match dir.find(&name)? {
-                    Some(status) if status.is_whiteout() => drop(hidden.insert(name)),
+                    Some(status) if status.hides_in_layer() => drop(hidden.insert(name)),
                     Some(_) if !hidden.contains(&name) => drop(names.insert(name)),
                     _ => {}
                 }

@@ -2,7 +2,7 @@
 
 use super::compare::{MOST_DEEP, too_deep};
 use super::note::{OPAQUE, note};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -25,10 +25,16 @@ pub(crate) fn difference(right: &Path, found: &Path) -> io::Result<Option<Differ
         let path = PathBuf::new();
         return Ok(Some(Difference { path, what }));
     }
-    directories(&right, &found, Path::new(""), 0)
+    directories(&right, &found, Path::new(""), 0, &mut Names::default())
 }
 
-fn directories(right: &Tree, found: &Tree, path: &Path, depth: usize) -> io::Result<Option<Difference>> {
+fn directories(
+    right: &Tree,
+    found: &Tree,
+    path: &Path,
+    depth: usize,
+    all: &mut Names,
+) -> io::Result<Option<Difference>> {
     if depth > MOST_DEEP {
         return Err(too_deep());
     }
@@ -46,7 +52,7 @@ fn directories(right: &Tree, found: &Tree, path: &Path, depth: usize) -> io::Res
             (Some(_), None) => return differs("is missing"),
             _ => return differs("should not be there"),
         };
-        if let Some(what) = other_status(&status, &other) {
+        if let Some(what) = other_status(&status, &other).or_else(|| all.other(&status, &other)) {
             return differs(what);
         }
         let what = match status.kind {
@@ -55,7 +61,7 @@ fn directories(right: &Tree, found: &Tree, path: &Path, depth: usize) -> io::Res
                 if let Some(what) = other_xattrs(&dir.xattrs()?, &other.xattrs()?) {
                     return differs(what);
                 }
-                if let Some(inner) = directories(&dir, &other, &path, depth + 1)? {
+                if let Some(inner) = directories(&dir, &other, &path, depth + 1, all)? {
                     return Ok(Some(inner));
                 }
                 None
@@ -77,13 +83,32 @@ fn directories(right: &Tree, found: &Tree, path: &Path, depth: usize) -> io::Res
     Ok(None)
 }
 
+/// Which files of the one tree are which of the other: further names of a file are to be
+/// names of the same file there. How many it has tells nothing, since some may lie outside.
+#[derive(Default)]
+struct Names {
+    right: HashMap<(u64, u64), (u64, u64)>,
+    found: HashMap<(u64, u64), (u64, u64)>,
+}
+
+impl Names {
+    fn other(&mut self, right: &Status, found: &Status) -> Option<&'static str> {
+        if right.kind == Kind::Directory || right.links.max(found.links) < 2 {
+            return None;
+        }
+        let (one, other) = (right.identity, found.identity);
+        let same = *self.right.entry(one).or_insert(other) == other && *self.found.entry(other).or_insert(one) == one;
+        (!same).then_some("has other names too")
+    }
+}
+
 fn other_status(right: &Status, found: &Status) -> Option<&'static str> {
     let is_dir = right.kind == Kind::Directory;
     if right.kind != found.kind {
         return Some("is something else");
     }
     // Of a whiteout nothing else is ever looked at.
-    if right.is_whiteout() {
+    if right.hides_in_layer() {
         return None;
     }
     if (right.uid, right.gid) != (found.uid, found.gid) {
@@ -94,9 +119,6 @@ fn other_status(right: &Status, found: &Status) -> Option<&'static str> {
     }
     if !is_dir && right.size_bytes != found.size_bytes {
         return Some("has another length");
-    }
-    if !is_dir && right.links != found.links {
-        return Some("has other names too");
     }
     // Of a directory no archive speaks of, the time is that of its making.
     let same_time = (right.modified_s, right.modified_ns) == (found.modified_s, found.modified_ns);
@@ -113,7 +135,7 @@ fn other_xattrs(right: &Xattrs, found: &Xattrs) -> Option<&'static str> {
     (told(right) != told(found)).then_some("has other attributes")
 }
 
-fn same_bytes(mut right: File, mut found: File) -> io::Result<bool> {
+pub(super) fn same_bytes(mut right: File, mut found: File) -> io::Result<bool> {
     let (mut one, mut other) = (vec![0; 128 << 10], vec![0; 128 << 10]);
     loop {
         let count = right.read(&mut one)?;

@@ -7,9 +7,12 @@ mod extract;
 mod limits;
 mod note;
 mod pack;
+mod pack_tree;
 mod packing;
+mod seen;
 mod sparse;
 mod tree;
+mod tree_changes;
 mod unpack;
 mod write;
 
@@ -19,9 +22,12 @@ pub use extract::extract;
 pub use limits::Limits;
 pub(crate) use note::is_opaque;
 pub(crate) use pack::{Changes, pack};
+pub(crate) use pack_tree::pack_tree;
 pub(crate) use packing::Packed;
 pub use packing::{Packing, Unpacked, is_tar};
+pub(crate) use seen::{Look, Seen, look};
 pub use tree::{write_children, write_entry, write_tree};
+pub use tree_changes::{WrittenTree, changes_of_tree};
 pub(crate) use unpack::{Contents, unpack};
 
 use model::image::Digest;

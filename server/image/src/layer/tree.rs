@@ -16,9 +16,10 @@ pub fn write_tree(dir: &Tree, base: &[u8], first_ids: (u32, u32), to: impl Write
     tar.finish()?.flush()
 }
 
-/// Writes the children of a directory, as an export has them.
-pub fn write_children(dir: &Tree, to: impl Write) -> io::Result<()> {
-    let mut tar = TarWriter::new(to, None);
+/// Writes the children of a directory, as an export has them. Users and groups are counted
+/// from `first_ids` on.
+pub fn write_children(dir: &Tree, first_ids: (u32, u32), to: impl Write) -> io::Result<()> {
+    let mut tar = TarWriter::new(to, None).with_first_ids(first_ids);
     children(&mut tar, dir, b"", 0)?;
     tar.finish()?.flush()
 }

@@ -44,6 +44,7 @@ fn show_all(engine: &Engine, container: &Container, volumes: &[Volume]) -> Value
         .filter(|exec| matches!(exec.state, ExecState::Running { .. }))
         .map(|exec| exec.id.to_string())
         .collect();
+    let driver = host.snapshotter.snapshotter.docker_name();
     let networks = show::networks(container, &host);
     let endpoint = &networks[show::network_mode(&spec.network.mode)];
     let sandbox = if container.is_running() {
@@ -64,14 +65,14 @@ fn show_all(engine: &Engine, container: &Container, volumes: &[Volume]) -> Value
         "LogPath": file("log"),
         "Name": format!("/{}", spec.name),
         "RestartCount": container.restart_count,
-        "Driver": "overlay2",
+        "Driver": driver,
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": if running_execs.is_empty() { Value::Null } else { running_execs.into() },
         "HostConfig": host_config(spec),
-        "GraphDriver": { "Name": "overlay2", "Data": null },
+        "GraphDriver": { "Name": driver, "Data": null },
         "Mounts": show::mounts(&spec.mounts, volumes),
         "Config": config(container),
         "NetworkSettings": {

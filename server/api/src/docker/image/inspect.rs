@@ -41,7 +41,7 @@ async fn inspect(engine: &Engine, name: &str) -> Result<Value, Failure> {
         "Architecture": image.config.architecture,
         "Os": image.config.os,
         "Size": image.unpacked_bytes(),
-        "GraphDriver": { "Name": "overlay2", "Data": null },
+        "GraphDriver": { "Name": engine.host_info().snapshotter.snapshotter.docker_name(), "Data": null },
         "RootFS": { "Type": "layers", "Layers": diff_ids },
         "Metadata": { "LastTagTime": image.added.to_string() },
     });

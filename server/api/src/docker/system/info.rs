@@ -5,7 +5,7 @@ use crate::docker::problem::Failure;
 use crate::now;
 use axum::Json;
 use axum::extract::State;
-use engine::Engine;
+use engine::{Engine, HostInfo};
 use model::container::UserNamespaces;
 use serde_json::{Value, json};
 
@@ -33,8 +33,8 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
         "ContainersPaused": paused,
         "ContainersStopped": containers.len() - running - paused,
         "Images": engine.images().await?.items.len(),
-        "Driver": "overlay2",
-        "DriverStatus": [["Backing", host.data_dir.to_string_lossy()]],
+        "Driver": host.snapshotter.snapshotter.docker_name(),
+        "DriverStatus": driver_status(&host),
         "OomKillDisable": !host.cgroup_v2,
         "SystemTime": now().to_string(),
         "CgroupVersion": if host.cgroup_v2 { "2" } else { "1" },
@@ -51,6 +51,15 @@ pub(in crate::docker) async fn info(State(engine): State<Engine>) -> Result<Json
         shown.extend(present);
     }
     Ok(Json(shown))
+}
+
+/// What stands behind the driver's name.
+fn driver_status(host: &HostInfo) -> Value {
+    json!([
+        ["Backing", host.data_dir.to_string_lossy()],
+        ["Snapshotter", host.snapshotter.snapshotter.name()],
+        ["Chosen because", host.snapshotter.why],
+    ])
 }
 
 fn security_options(userns: &UserNamespaces, rootless: bool) -> Vec<&'static str> {

@@ -8,6 +8,7 @@ mod spdx;
 
 use crate::{Image, ImageError, Store};
 use model::Timestamp;
+use model::image::Digest;
 use serde_json::Value;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -92,7 +93,8 @@ impl Store {
     /// All packages found in an image, in order. Blocks.
     pub fn packages(&self, image: &Image) -> Result<Vec<Package>, ImageError> {
         let at = ImageError::file("look at", "the image's files");
-        self.open_whole(image).and_then(|root| find(&root)).map_err(at)
+        let chain: Vec<Digest> = image.layers.iter().map(|layer| layer.chain_id.clone()).collect();
+        find(&self.open_root(&chain)?).map_err(at)
     }
 
     /// The packages as a document about the image `name`. The same image gives the same
@@ -109,20 +111,6 @@ impl Store {
             SbomFormat::Spdx => spdx::document(&subject),
             SbomFormat::CycloneDx => cyclonedx::document(&subject),
         })
-    }
-
-    /// The files of an image as a container first sees them.
-    fn open_whole(&self, image: &Image) -> io::Result<OwnedFd> {
-        let layers = self.layer_paths(image);
-        match &layers[..] {
-            [] => Err(io::ErrorKind::NotFound.into()),
-            [only] => std::fs::File::open(only).map(OwnedFd::from),
-            _ => sys::overlay::mount_detached(sys::overlay::Layers {
-                lower: &layers,
-                upper: None,
-                options: &[],
-            }),
-        }
     }
 }
 

@@ -1,11 +1,10 @@
 //! A container's own copy of its image, for hosts that cannot show layers with mapped
 //! ids: the same files, given to the ids of its user namespace.
 //!
-//! Links between files become copies, and what only the host may write (capabilities of
-//! programs) is left out.
+//! What only the host may write (capabilities of programs) is left out.
 
 use crate::error::{Doing, EngineError};
-use crate::layout::{ContainerDirs, remove_dir};
+use crate::layout::remove_dir;
 use model::container::HostIds;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -13,9 +12,18 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 use sys::copy_tree::Owners;
 
+/// Where it lies, of the container whose directory is `dir`.
+pub(super) fn place(dir: &Path) -> PathBuf {
+    dir.join("layers")
+}
+
+pub(super) fn are_made(dir: &Path) -> bool {
+    place(dir).is_dir()
+}
+
 /// The one layer that takes the place of `lower`; made at the first start and kept.
-pub(super) fn make(lower: &[PathBuf], dirs: &ContainerDirs, ids: HostIds) -> Result<PathBuf, EngineError> {
-    let done = dirs.own_layers();
+pub(super) fn make(lower: &[PathBuf], dir: &Path, ids: HostIds) -> Result<PathBuf, EngineError> {
+    let done = place(dir);
     if done.is_dir() {
         return Ok(done);
     }
@@ -32,12 +40,11 @@ pub(super) fn make(lower: &[PathBuf], dirs: &ContainerDirs, ids: HostIds) -> Res
         .and_then(|root| sys::copy_tree::copy_for(root, File::open(&begun)?, owners))
         .and_then(|()| fs::rename(&begun, &done))
         .doing(|| format!("copy the image to `{}` for the ids {ids}", done.display()))?;
-    give(&dirs.upper(), ids)?;
     Ok(done)
 }
 
 /// Gives what belongs to the host's root to the container's.
-pub(super) fn give(path: &Path, ids: HostIds) -> Result<(), EngineError> {
+pub(crate) fn give(path: &Path, ids: HostIds) -> Result<(), EngineError> {
     let given = fs::symlink_metadata(path).and_then(|found| {
         if found.uid() == 0 {
             chown(path, Some(ids.first_user), Some(ids.first_group))?;
