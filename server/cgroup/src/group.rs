@@ -63,6 +63,17 @@ impl Group {
         Ok(())
     }
 
+    /// [`Self::create`] for the parent of many: they inherit its processors and memory
+    /// nodes without being told.
+    pub fn create_for_many(&self) -> Result<(), CgroupError> {
+        self.create()?;
+        let sets = self.mounts.v1.iter();
+        for v1 in sets.filter(|v1| v1.controllers.iter().any(|name| name == "cpuset")) {
+            crate::v1::cpuset::pass_on(&v1.dir.join(&self.path))?;
+        }
+        Ok(())
+    }
+
     /// [`Self::create`] for a container: refuses a group that somebody else is using.
     ///
     /// # Errors

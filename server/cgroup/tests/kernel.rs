@@ -69,6 +69,22 @@ fn wait_until(what: &str, mut met: impl FnMut() -> bool) {
 }
 
 #[test]
+fn groups_below_a_parent_of_many_have_processors_from_the_first_moment() {
+    let Some(fixture) = Fixture::new("many") else { return };
+    fixture.parent.create_for_many().unwrap();
+    for mount in fixture.hierarchies.layout().v1_mounts {
+        let parent = format!("{}{}", mount.display(), fixture.parent.path());
+        let Ok(cpus) = std::fs::read_to_string(format!("{parent}/cpuset.cpus")) else {
+            continue;
+        };
+        std::fs::create_dir(format!("{parent}/bare")).unwrap();
+        let of_bare = std::fs::read_to_string(format!("{parent}/bare/cpuset.cpus")).unwrap();
+        std::fs::remove_dir(format!("{parent}/bare")).unwrap();
+        assert_eq!(of_bare, cpus);
+    }
+}
+
+#[test]
 fn a_group_is_made_twice_and_removed_twice_without_a_word() {
     let Some(fixture) = Fixture::new("twice") else { return };
     fixture.group.create().unwrap();

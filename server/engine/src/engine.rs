@@ -129,12 +129,12 @@ impl Engine {
                 remove_dir(&templates).doing(|| format!("remove `{}`", templates.display()))?;
                 let program = Program::load(&options.runtime)?;
                 let hierarchies = cgroup::Hierarchies::discover().doing(|| "find the host's cgroups".to_owned())?;
-                for path in [options.cgroup_parent.clone(), shims_path(&options.cgroup_parent)] {
-                    hierarchies
-                        .group(&path)
-                        .create()
-                        .doing(|| format!("make the cgroup `{path}`"))?;
-                }
+                let (parent, shims) = (&options.cgroup_parent, shims_path(&options.cgroup_parent));
+                hierarchies
+                    .group(parent)
+                    .create_for_many()
+                    .and_then(|()| hierarchies.group(&shims).create())
+                    .doing(|| format!("make the cgroups `{parent}` and `{shims}`"))?;
                 let ids = Ids::settle(&options.userns, &layout.data, is_overlay)?;
                 Ok((images, snapshots, program, hierarchies, ids))
             }

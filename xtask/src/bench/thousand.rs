@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const COUNT: usize = 1000;
 /// One start alone says little: the machine has other things to do.
-const COMPARED: usize = 15;
+const COMPARED: usize = 50;
 const SETTLING: Duration = Duration::from_secs(30);
 const MEMORY_LIMIT_MIB: f64 = 0.6 * 1024.0;
 const SLOWER: f64 = 2.0;

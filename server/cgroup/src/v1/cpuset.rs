@@ -33,6 +33,13 @@ fn held_or_inherited(root: &Path, path: &Path, file: &str) -> Result<Option<Stri
     Ok(theirs)
 }
 
+/// From here on new groups below have what this one has from their first moment. Writing
+/// it to each looks at all its siblings and makes the scheduler's domains anew.
+/// kernel, cgroup-v1/cgroups.rst, "clone_children"
+pub(crate) fn pass_on(dir: &Path) -> Result<(), CgroupError> {
+    control_file::write(&dir.join("cgroup.clone_children"), "1")
+}
+
 /// An empty list is "as the group above", which has to be copied from there.
 pub(crate) fn steps(asked: &Cpu, dir: &Path) -> Result<Vec<Step>, CgroupError> {
     let wanted = |list: &str, file: &str| match (list, dir.parent()) {
