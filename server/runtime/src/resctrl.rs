@@ -28,6 +28,8 @@ pub enum ResctrlError {
     NoClass(String),
     #[error("the class of service `{class}` is there with other schemata: it lacks `{line}`")]
     Differs { class: String, line: String },
+    #[error("the class of service `{0}` is not this container's alone; write to its `schemata` yourself")]
+    Shared(String),
     #[error("cannot {deed} `{path}`: {source}")]
     System {
         deed: &'static str,
@@ -116,12 +118,11 @@ impl Class {
 
     /// Whether the class was made.
     fn make_dir(&self) -> Result<bool, ResctrlError> {
-        let name = || self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !self.own && self.dir.is_dir() {
             return Ok(false);
         }
         if !self.own && self.schemata.is_empty() {
-            return Err(ResctrlError::NoClass(name()));
+            return Err(ResctrlError::NoClass(self.name()));
         }
         match fs::create_dir(&self.dir) {
             Ok(()) => Ok(true),
@@ -154,10 +155,27 @@ impl Class {
         match self.schemata.iter().find(|line| !has(line)) {
             None => Ok(()),
             Some(line) => Err(ResctrlError::Differs {
-                class: self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                class: self.name(),
                 line: line.clone(),
             }),
         }
+    }
+
+    /// Gives a class that is the container's own further schemata, while it runs.
+    ///
+    /// # Errors
+    /// [`ResctrlError::Shared`] when it was named, and so may be others' as well.
+    pub fn change(&self, lines: &[String]) -> Result<(), ResctrlError> {
+        if !self.own {
+            return Err(ResctrlError::Shared(self.name()));
+        }
+        let path = self.dir.join(SCHEMATA);
+        let mut lines = lines.iter();
+        lines.try_for_each(|line| fs::write(&path, format!("{line}\n")).map_err(system("describe", &path)))
+    }
+
+    fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     fn make_monitor(&self) -> Result<(), ResctrlError> {
@@ -258,6 +276,8 @@ mod tests {
         assert_eq!(read(&dir.join(SCHEMATA)), "MB:0=20\n", "the last line written");
         made.add(7).unwrap();
         assert_eq!(read(&dir.join(TASKS)), "7");
+        made.change(&["L3:0=1".to_owned()]).unwrap();
+        assert_eq!(read(&dir.join(SCHEMATA)), "L3:0=1\n");
         assert!(made.make().is_err(), "another's directory is not taken");
         assert!(dir.exists(), "and stays");
         for file in [SCHEMATA, TASKS] {
@@ -284,6 +304,8 @@ mod tests {
         assert_eq!(read(&gold.join(SCHEMATA)), "    MB:0= 100\n    L3:0=ff;1=0f\n");
         let named = class(root.path(), &json!({"closID": "gold"})).unwrap();
         assert!(named.own_directories().is_empty());
+        let changed = named.change(&["MB:0=10".to_owned()]);
+        assert!(matches!(changed, Err(ResctrlError::Shared(_))), "{changed:?}");
     }
 
     #[test]

@@ -15,8 +15,8 @@ use std::time::Duration;
 const SIZE: &str = "8G";
 
 /// Debian's own programs that tests or the server call. What else they call is busybox's.
-const PROGRAMS: [&str; 11] = [
-    "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script",
+const PROGRAMS: [&str; 12] = [
+    "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv",
 ];
 /// Those that some tests can do without, and that not every host has.
 const PROGRAMS_IF_THERE: [&str; 4] = ["newuidmap", "newgidmap", "slirp4netns", "pasta"];
@@ -70,6 +70,11 @@ pub(super) fn make(files: &[&TestFile], file_limit: Duration) -> Result<PathBuf>
             writeln!(environment, "export {variable}={}", program.display())?;
         }
     }
+    if files.iter().any(|file| file.name.ends_with("/attacks")) {
+        let attacker = Path::new("/vm/attacker");
+        root.add(&compile_attacker()?, attacker)?;
+        writeln!(environment, "export GANTRY_TEST_ATTACKER={}", attacker.display())?;
+    }
     root.write("vm/environment", &environment)?;
     root.write("vm/list", &list_of(files)?)?;
     root.into_disk(&folder.join("root.img"))
@@ -120,6 +125,15 @@ pub(super) fn make_with_systemd(tar: &Path, files: &[&TestFile], file_limit: Dur
     root.write("vm/environment", &environment)?;
     root.write("vm/list", &list_of(files)?)?;
     root.into_disk(&folder.join("debian.img"))
+}
+
+/// The machine has no compiler.
+fn compile_attacker() -> Result<PathBuf> {
+    let program = super::folder().join("attacker");
+    let mut compile = process::command("cc");
+    compile.args(["-static", "-O1", "-o"]).arg(&program);
+    process::run(compile.arg(workspace::root().join("tests/attacks/attacker.c")))?;
+    Ok(program)
 }
 
 /// Name, folder and program of each.

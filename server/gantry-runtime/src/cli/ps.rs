@@ -28,10 +28,17 @@ pub(super) fn ps(global: &Global, mut arguments: Arguments) -> Result<()> {
     println!("{:>8} COMMAND", "PID");
     for pid in pids {
         let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let command = String::from_utf8_lossy(&command).replace('\0', " ");
-        println!("{pid:>8} {}", command.trim_end());
+        println!("{pid:>8} {}", shown(&command));
     }
     Ok(())
+}
+
+/// Words with spaces between them. They are the container's own, and must give no orders
+/// to the terminal they are shown on.
+fn shown(command_line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(command_line).replace('\0', " ");
+    let plain = |letter: char| if letter.is_control() { '?' } else { letter };
+    text.trim_end().chars().map(plain).collect()
 }
 
 pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {

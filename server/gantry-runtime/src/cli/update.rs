@@ -3,12 +3,14 @@
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
 use anyhow::{Context as _, Result, bail};
+use runtime::resctrl::Class;
 use serde_json::{Value, json};
 use std::io::Read as _;
 
 pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
     let mut id = None;
     let mut resources = json!({});
+    let mut schemata = Vec::new();
     while let Some(argument) = arguments.next()? {
         let name = match argument {
             Argument::Operand(text) => {
@@ -49,7 +51,11 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
                 );
                 continue;
             }
-            "l3-cache-schema" | "mem-bw-schema" | "cpu-rt-period" | "cpu-rt-runtime" => {
+            "l3-cache-schema" | "mem-bw-schema" => {
+                schemata.push(arguments.value()?);
+                continue;
+            }
+            "cpu-rt-period" | "cpu-rt-runtime" => {
                 bail!("--{name} cannot be changed while a container runs")
             }
             "pids-limit" => ("pids", "limit"),
@@ -62,6 +68,12 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
     let resources = serde_json::from_value(resources).context("the resources are not as the specification has them")?;
     let (limits, _) = bundle::limits(&resources);
     let group = state.group()?;
+    if !schemata.is_empty() {
+        let class = Class::of(&state.spec(global)?, &state.id)?;
+        class
+            .context("the container has no class of service")?
+            .change(&schemata)?;
+    }
     group.update_all(&limits, &bundle::special_limits(&resources))?;
     super::systemd::tell(state.unit.as_deref(), &group)?;
     for ignored in group.ignored(&limits) {

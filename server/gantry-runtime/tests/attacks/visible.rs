@@ -1,6 +1,7 @@
 //! What a process finds in a container of the command line: its descriptors,
 //! environment, rights, mounts and devices, and nothing of who started it.
 
+use crate::bundle::{Bundle, Ran};
 use crate::hostile::{hostile, with_own_users};
 use crate::masked;
 use std::path::{Path, PathBuf};
@@ -48,4 +49,21 @@ fn nothing_of_the_caller_is_visible_to_users_of_their_own() {
     masked::assert_own_namespaces(&ran.out, &["time"]);
     masked::assert_guarded(&ran.out);
     masked::compare(&masked::masked(&ran.out), &expected("command-line-own-users.txt"));
+}
+
+/// What a process calls itself is shown to whoever lists them: a title, a link or a wiped
+/// screen must not come of it.
+#[test]
+fn no_process_gives_orders_to_the_terminal_that_lists_it() {
+    let Some(bundle) = Bundle::new("sleep 1000; : \u{1b}]0;stolen\u{7}\u{1b}[2J\u{9b}2J end") else {
+        return;
+    };
+    bundle.run_detached();
+    let listed = Ran::from(bundle.on_it("ps", &[]));
+    assert!(
+        listed.out.contains("stolen") && listed.out.contains("end"),
+        "{listed:?}"
+    );
+    let order = listed.out.chars().find(|letter| letter.is_control() && *letter != '\n');
+    assert_eq!(order, None, "{:?}", listed.out);
 }

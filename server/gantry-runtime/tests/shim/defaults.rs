@@ -14,6 +14,8 @@ fn standard(config: &mut Value) {
         "bounding": capabilities, "effective": capabilities, "permitted": capabilities,
         "inheritable": [], "ambient": [],
     });
+    // Else the shim's own would hold, which is spared longest where it may be.
+    config["process"]["oomScoreAdj"] = 0.into();
     config["mounts"] = bundle::defaults::mounts(false, false).into();
     config["linux"]["maskedPaths"] = json!(bundle::defaults::MASKED_PATHS);
     config["linux"]["readonlyPaths"] = json!(bundle::defaults::READONLY_PATHS);
