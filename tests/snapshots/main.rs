@@ -80,8 +80,20 @@ async fn plain_copies_end_as_overlays_do() {
     let data = dir.path().join("data");
     let mut host = host(&data, &["--snapshotter", "copy"]).await;
     assert_eq!(system(&host).await.snapshotter, "copy");
+    assert_drivers(&docker.of(&host), "vfs");
     compare_with_overlays(&docker, &mut host).await;
     assert_is_empty(&data);
+}
+
+/// What Docker's words for it are.
+fn assert_drivers(docker: &Docker, name: &str) {
+    assert_eq!(docker.ok(&["info", "-f", "{{.Driver}}"]).trim(), name);
+    let image = docker.ok(&["image", "inspect", "-f", "{{.GraphDriver.Name}}", "busybox"]);
+    assert_eq!(image.trim(), name);
+    docker.ok(&["create", "--name", "driver", "busybox"]);
+    let container = docker.ok(&["inspect", "-f", "{{.GraphDriver.Name}} {{.Driver}}", "driver"]);
+    assert_eq!(container.trim(), format!("{name} {name}"));
+    docker.ok(&["rm", "driver"]);
 }
 
 #[tokio::test]
@@ -124,6 +136,7 @@ async fn btrfs_snapshots_end_as_overlays_do() {
     let data = disk.data();
     let mut host = host(&data, &["--snapshotter", "btrfs"]).await;
     assert_eq!(system(&host).await.snapshotter, "btrfs");
+    assert_drivers(&docker.of(&host), "btrfs");
     compare_with_overlays(&docker, &mut host).await;
     assert_is_empty(&data);
     drop(host);
@@ -148,15 +161,13 @@ async fn a_subvolume_made_inside_goes_with_its_container() {
     docker.ok(&["run", "--name", "one", "busybox", "mkdir", "-p", "/srv/x"]);
     let id = docker.ok(&["inspect", "-f", "{{.Id}}", "one"]);
     let files = data.join("containers").join(id.trim()).join("files");
-    for arguments in [
-        vec!["subvolume", "create", "srv/x/inner"],
-        vec!["subvolume", "snapshot", "-r", "srv/x/inner", "srv/kept"],
+    // As who is root inside can: the second is read-only, and not empty.
+    for line in [
+        "btrfs subvolume create srv/x/inner && touch srv/x/inner/file",
+        "btrfs subvolume snapshot -r srv/x/inner srv/kept",
     ] {
-        let done = Command::new("btrfs")
-            .args(arguments)
-            .current_dir(&files)
-            .output()
-            .expect("btrfs-progs");
+        let done = Command::new("sh").args(["-c", line]).current_dir(&files).output();
+        let done = done.expect("it runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
     docker.ok(&["rm", "one"]);

@@ -155,6 +155,7 @@ impl ContainerDirs {
     /// Removes all of it; what is gone already is no failure.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let run = remove_dir(&self.run);
+        crate::snapshots::discard(&self.dir)?;
         remove_dir(&self.dir).and(run)
     }
 }

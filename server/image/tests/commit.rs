@@ -345,6 +345,10 @@ async fn a_root_of_links_has_what_its_layers_show_and_goes_with_them() {
     let in_layer = fs::metadata(store.chain_paths(&chain)[1].join("etc/keep")).unwrap();
     assert_eq!(fs::metadata(root.join("etc/keep")).unwrap().ino(), in_layer.ino());
     check_everything_but_links(&root);
+    // Further names of the layers' files are no damage.
+    let image = store.commit_image(&Document::default(), &[bench.base.clone(), layer]);
+    let verified = store.verify(&[image.unwrap()], &CancellationToken::new(), |_, _| {});
+    assert!(verified.unwrap().damages.is_empty());
     let promised = store.preview(&[]).unwrap();
     assert_eq!(store.collect(&[]).unwrap(), promised);
     assert!(!root.exists());

@@ -24,13 +24,15 @@ pub fn overlay(dir: &Path) -> io::Result<()> {
         lower: &[path("lower")],
         upper: Some((&path("upper"), &path("work"))),
         options: &[],
-    })?;
+    })
+    .map_err(step("one with its writable layer there cannot be mounted"))?;
     let inside = PathBuf::from(format!("/proc/self/fd/{}", root.as_raw_fd()));
-    fs::write(inside.join("changed"), "above")?;
-    fs::remove_file(inside.join("gone"))?;
+    fs::write(inside.join("changed"), "above").map_err(step("files below it cannot be changed"))?;
+    fs::remove_file(inside.join("gone")).map_err(step("files below it cannot be taken away"))?;
     // A directory that hides the one below it needs an attribute.
-    fs::remove_dir_all(inside.join("again"))?;
-    fs::create_dir(inside.join("again"))?;
+    fs::remove_dir_all(inside.join("again"))
+        .and_then(|()| fs::create_dir(inside.join("again")))
+        .map_err(step("directories below it cannot be replaced"))?;
     let hidden = !inside.join("again/below").exists() && !inside.join("gone").exists();
     let marked = fs::symlink_metadata(path("upper/gone"))?.file_type().is_char_device();
     if hidden && marked && fs::read(path("upper/changed"))? == b"above" {
@@ -80,7 +82,7 @@ pub fn plain(dir: &Path) -> io::Result<()> {
         // A user namespace of one id has nobody to give files to.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !crate::user_namespace::is_initial() => {}
         outcome => {
-            outcome?;
+            outcome.map_err(step("its file system gives files to nobody else"))?;
             let found = fs::metadata(path("file"))?;
             if (found.uid(), found.gid()) != (1, 1) {
                 return lacks("owners");
@@ -91,7 +93,12 @@ pub fn plain(dir: &Path) -> io::Result<()> {
     if fs::metadata(path("file"))?.mode() & 0o7777 != 0o4751 {
         return lacks("modes");
     }
-    symlink("file", path("link"))
+    symlink("file", path("link")).map_err(step("its file system has no symbolic links"))
+}
+
+/// What cannot be done, and why.
+fn step(what: &'static str) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// A directory of one trial.
@@ -102,7 +109,7 @@ impl Place {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!(".trial-{}-{number}", std::process::id()));
-        fs::create_dir(&path)?;
+        fs::create_dir(&path).map_err(step("nothing can be made there"))?;
         fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         Ok(Self(path))
     }

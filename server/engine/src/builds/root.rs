@@ -3,7 +3,7 @@
 use crate::engine::Inner;
 use crate::error::{Doing as _, EngineError};
 use crate::layout::{make_private_dir, remove_dir};
-use crate::snapshots::{Access, Place};
+use crate::snapshots::{Access, Place, discard};
 use image::{Layer, Written};
 use model::image::Digest;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -73,7 +73,8 @@ impl Gathered {
 
 impl Drop for Gathered {
     fn drop(&mut self) {
-        if let Err(error) = remove_dir(&self.place.dir) {
+        let dir = &self.place.dir;
+        if let Err(error) = discard(dir).and_then(|()| remove_dir(dir)) {
             tracing::warn!(%error, dir = %self.place.dir.display(), "the work of a build step is left until the next start");
         }
     }

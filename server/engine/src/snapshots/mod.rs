@@ -19,6 +19,7 @@ mod tree;
 
 pub(crate) use choice::choose;
 pub(crate) use own_layers::give;
+pub(crate) use tree::discard;
 
 use crate::engine::Inner;
 use crate::error::{Doing as _, EngineError};

@@ -131,3 +131,49 @@ fn tree_bytes(path: &Path) -> u64 {
     let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
     own + entries.map(|entry| tree_bytes(&entry.path())).sum::<u64>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::container::HostIds;
+    use model::image::Digest;
+
+    /// Where the kernel maps no ids, the layers are copied once and given to the container.
+    #[test]
+    fn an_image_is_copied_for_ids_that_cannot_be_mapped() {
+        if !sys::user::is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let images = image::Store::open(dir.path()).unwrap();
+        let layer = Digest::from_sha256([7; 32]);
+        let files = dir.path().join("snapshots").join(layer.hex()).join("fs");
+        fs::create_dir_all(&files).unwrap();
+        fs::write(files.join("file"), "text").unwrap();
+        let place = Place {
+            owner: Owner::Given(HostIds {
+                first_user: 100_000,
+                first_group: 200_000,
+                count: 65_536,
+                shared: false,
+            }),
+            ..Place::new(dir.path().join("container"), vec![layer])
+        };
+        fs::create_dir(&place.dir).unwrap();
+        let overlays = Overlays { images };
+        let Root::Overlay(overlay) = overlays.prepare(&place).unwrap() else {
+            panic!("an overlay");
+        };
+        assert_eq!(overlay.lower, [place.dir.join("layers")]);
+        assert!(!overlay.mapped);
+        for path in [place.dir.join("layers/file"), overlay.upper] {
+            let found = fs::metadata(&path).unwrap();
+            assert_eq!((found.uid(), found.gid()), (100_000, 200_000), "{}", path.display());
+        }
+        assert!(overlays.is_given(&place));
+        let why = overlays.written(&place).unwrap_err().to_string();
+        assert!(why.contains("cannot map"), "{why}");
+        overlays.open(&place, Access::Read).unwrap();
+    }
+}

@@ -147,6 +147,16 @@ impl<M: Maker> Snapshotter for Trees<M> {
     }
 }
 
+/// Takes away at once what can go so: a subvolume, whatever is in it. The rest of the
+/// directory goes like any.
+pub(crate) fn discard(dir: &Path) -> io::Result<()> {
+    let files = files(dir);
+    if files.is_dir() && sys::btrfs::is_subvolume(&files)? {
+        sys::btrfs::remove_subvolume(&files)?;
+    }
+    Ok(())
+}
+
 fn owners(ids: HostIds) -> Owners {
     Owners {
         first_user: ids.first_user,
