@@ -4,6 +4,8 @@ use crate::source::{self, Directives};
 
 /// More stages than anybody writes.
 const MOST_STAGES: usize = 1000;
+/// Of all stages together, triggers included: each step is a change of the settings.
+pub(crate) const MOST_STEPS: usize = 10_000;
 
 /// A file that can be built, as far as it can be judged before anything is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,13 @@ impl Dockerfile {
             stages: Vec::new(),
             warnings: source.warnings,
         };
+        if let Some(statement) = source.statements.get(MOST_STEPS) {
+            return Err(Mistake::at(
+                statement.first_line,
+                "",
+                format!("{MOST_STEPS} instructions are the most"),
+            ));
+        }
         for statement in &source.statements {
             let step = parse(statement, file.directives.escape)?;
             match (step.instruction, file.stages.last_mut()) {

@@ -6,6 +6,8 @@ use crate::shell_pattern::ShellPattern;
 
 /// Nested deeper than this, a word is a mistake, or meant to harm.
 const MOST_DEEP: usize = 32;
+/// Of what comes out of a word: variables that name each other double with every line.
+const MOST_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ExpandError {
@@ -21,6 +23,8 @@ pub(crate) enum ExpandError {
     Needed { name: String, why: String },
     #[error("it is nested too deeply")]
     Deep,
+    #[error("with its variables it becomes longer than {0} bytes; make them shorter")]
+    Long(usize),
 }
 
 /// Replaces variables by what `lookup` says they are; what is not known is empty.
@@ -32,7 +36,16 @@ pub(crate) struct Expander<'a> {
 impl Expander<'_> {
     /// As one word, whatever spaces are in it; quotes and escapes go.
     pub(crate) fn word(&self, text: &str) -> Result<String, ExpandError> {
-        let mut scan = self.scan(text);
+        self.within(text, MOST_BYTES)
+    }
+
+    /// A whole document: it may be as long as the file it stands in.
+    pub(crate) fn document(&self, text: &str) -> Result<String, ExpandError> {
+        self.within(text, text.len() + MOST_BYTES)
+    }
+
+    fn within(&self, text: &str, most_bytes: usize) -> Result<String, ExpandError> {
+        let mut scan = self.scan(text, most_bytes);
         let mut out = Vec::new();
         scan.run(&mut out, Until::End)?;
         Ok(out.into_iter().map(|(letter, _)| letter).collect())
@@ -40,7 +53,7 @@ impl Expander<'_> {
 
     /// As words: spaces part them unless they are quoted.
     pub(crate) fn words(&self, text: &str) -> Result<Vec<String>, ExpandError> {
-        let mut scan = self.scan(text);
+        let mut scan = self.scan(text, MOST_BYTES);
         let mut out = Vec::new();
         scan.run(&mut out, Until::End)?;
         let mut words = Vec::new();
@@ -56,13 +69,14 @@ impl Expander<'_> {
         Ok(words)
     }
 
-    fn scan<'s>(&'s self, text: &str) -> Scan<'s> {
+    fn scan<'s>(&'s self, text: &str, most_bytes: usize) -> Scan<'s> {
         Scan {
             letters: text.chars().collect(),
             at: 0,
             escape: self.escape,
             lookup: self.lookup,
             depth: 0,
+            most_bytes,
         }
     }
 }
@@ -133,6 +147,7 @@ struct Scan<'a> {
     escape: char,
     lookup: &'a dyn Fn(&str) -> Option<String>,
     depth: usize,
+    most_bytes: usize,
 }
 
 /// Letters, each with whether it was quoted.
@@ -216,17 +231,25 @@ impl Scan<'_> {
         if self.peek() == Some('{') {
             self.at += 1;
             let value = self.braced()?;
-            out.extend(value.chars().map(|letter| (letter, quoted)));
+            self.put(out, &value, quoted)?;
         } else {
             let name = self.name();
             if name.is_empty() {
                 out.push(('$', quoted));
             } else {
                 let value = (self.lookup)(&name).unwrap_or_default();
-                out.extend(value.chars().map(|letter| (letter, quoted)));
+                self.put(out, &value, quoted)?;
             }
         }
         self.depth -= 1;
+        Ok(())
+    }
+
+    fn put(&self, out: &mut Out, value: &str, quoted: bool) -> Result<(), ExpandError> {
+        if out.len() + value.len() > self.most_bytes {
+            return Err(ExpandError::Long(self.most_bytes));
+        }
+        out.extend(value.chars().map(|letter| (letter, quoted)));
         Ok(())
     }
 
@@ -293,7 +316,9 @@ impl Scan<'_> {
                 }
                 let pattern = ShellPattern::new(&self.pattern(Until::Slash)?);
                 let replacement = self.nested()?;
-                Ok(pattern.replace(&value.unwrap_or_default(), &replacement, all))
+                pattern
+                    .replace(&value.unwrap_or_default(), &replacement, all, self.most_bytes)
+                    .ok_or(ExpandError::Long(self.most_bytes))
             }
             other => Err(ExpandError::Form(format!("{name}{other}"))),
         }
@@ -436,6 +461,20 @@ mod tests {
         );
         assert_eq!(unquote("\"EOF\"", '\\').as_deref(), Some("EOF"));
         assert_eq!(unquote("$EOF", '\\').as_deref(), Some("$EOF"));
+    }
+
+    #[test]
+    fn what_doubles_with_every_variable_is_stopped() {
+        let long = "x".repeat(600_000);
+        let lookup = |_: &str| Some(long.clone());
+        let expander = Expander {
+            escape: '\\',
+            lookup: &lookup,
+        };
+        assert_eq!(expander.word("$a").map(|text| text.len()), Ok(600_000));
+        for text in ["$a$a", "${a}${a}", "${a/x/$a$a}", "${a//x/$a}"] {
+            assert_eq!(expander.word(text), Err(ExpandError::Long(MOST_BYTES)), "{text}");
+        }
     }
 
     proptest! {

@@ -4,6 +4,9 @@
 use crate::mistake::Mistake;
 use crate::pattern::{Pattern, clean};
 
+/// Longer files are a mistake, or meant to harm: each line is compared with each path.
+const MOST_BYTES: usize = 1 << 20;
+
 /// The lines of the file; the last that fits decides.
 #[derive(Debug, Clone, Default)]
 pub struct Ignore {
@@ -18,7 +21,15 @@ struct Line {
 }
 
 impl Ignore {
+    /// # Errors
+    /// A file that is too long, or the first line that is no pattern.
     pub fn parse(text: &str) -> Result<Self, Mistake> {
+        if text.len() > MOST_BYTES {
+            return Err(Mistake::of_file(format!(
+                "it is longer than {} MiB; is this the right file?",
+                MOST_BYTES >> 20
+            )));
+        }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = Vec::new();
         for (number, line) in (1u32..).zip(text.lines()) {

@@ -2,13 +2,34 @@
 //! `?` stay within a name, `**` reaches over any number of them, `[a-z]` is one
 //! letter of a range.
 
-use regex::Regex;
-
 /// A pattern, ready to be compared with paths relative to some root.
+///
+/// All ways in which a path may fit are followed side by side, letter by letter, so a
+/// comparison takes at most as many steps as the pattern is long for each letter of the
+/// path, and a pattern takes no more room than its text.
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    regex: Regex,
+    parts: Vec<Part>,
     text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Letter(char),
+    /// `?`: any letter of a name.
+    One,
+    /// `*`: any letters of a name, or none.
+    Some,
+    /// `**` at the end: anything.
+    All,
+    /// `**/`: any directories, or none. Entered at the first; the second is within a name.
+    Directories,
+    WithinDirectories,
+    /// `[a-z]`: ranges, first and last letter each.
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,30 +40,106 @@ impl Pattern {
     /// A pattern is cleaned as a path is: `./a//b/` is `a/b`.
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
         let cleaned = clean(text);
-        let invalid = || InvalidPattern(text.to_owned());
-        let source = translate(&cleaned).ok_or_else(invalid)?;
-        // A hostile pattern may not take more than this to prepare.
-        let regex = regex::RegexBuilder::new(&source)
-            .dot_matches_new_line(true)
-            .size_limit(1 << 20)
-            .build()
-            .map_err(|_| invalid())?;
-        Ok(Self { regex, text: cleaned })
+        let parts = read(&cleaned).ok_or_else(|| InvalidPattern(text.to_owned()))?;
+        Ok(Self { parts, text: cleaned })
     }
 
     /// `path` relative, without `./` in front.
     pub fn matches(&self, path: &str) -> bool {
-        self.regex.is_match(path)
+        self.compare(path, false)
     }
 
     /// The path itself, or a directory above it.
     pub fn matches_or_holds(&self, path: &str) -> bool {
-        let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-        self.matches(path) || parents.into_iter().any(|parent| self.matches(parent))
+        self.compare(path, true)
     }
 
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    fn compare(&self, path: &str, holds: bool) -> bool {
+        let mut places = Places::of(&self.parts);
+        for (step, letter) in (1..).zip(path.chars()) {
+            if holds && letter == '/' && places.are_at_the_end() {
+                return true;
+            }
+            places.step(letter, step);
+            if places.now.is_empty() {
+                return false;
+            }
+        }
+        places.are_at_the_end()
+    }
+}
+
+/// Which parts may come next.
+struct Places<'p> {
+    parts: &'p [Part],
+    now: Vec<usize>,
+    next: Vec<usize>,
+    /// In which step a place was entered last, so that none is entered twice.
+    entered: Vec<u32>,
+}
+
+impl<'p> Places<'p> {
+    fn of(parts: &'p [Part]) -> Self {
+        let mut places = Self {
+            parts,
+            now: Vec::new(),
+            next: Vec::new(),
+            entered: vec![u32::MAX; parts.len() + 1],
+        };
+        places.enter(0, 0);
+        std::mem::swap(&mut places.now, &mut places.next);
+        places
+    }
+
+    /// Also the places behind it that need no letter. `read` leaves at most three in a row.
+    fn enter(&mut self, place: usize, step: u32) {
+        if std::mem::replace(&mut self.entered[place], step) == step {
+            return;
+        }
+        self.next.push(place);
+        match self.parts.get(place) {
+            Some(Part::Some | Part::All) => self.enter(place + 1, step),
+            Some(Part::Directories) => {
+                self.enter(place + 1, step);
+                self.enter(place + 2, step);
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, letter: char, step: u32) {
+        self.next.clear();
+        let now = std::mem::take(&mut self.now);
+        for place in &now {
+            match self.parts.get(*place) {
+                Some(Part::Letter(own)) if *own == letter => self.enter(place + 1, step),
+                Some(Part::One) if letter != '/' => self.enter(place + 1, step),
+                Some(Part::Class { negated, ranges }) => {
+                    let within = ranges.iter().any(|(first, last)| (*first..=*last).contains(&letter));
+                    if within != *negated {
+                        self.enter(place + 1, step);
+                    }
+                }
+                Some(Part::Some) if letter != '/' => self.enter(*place, step),
+                Some(Part::All) => self.enter(*place, step),
+                Some(Part::WithinDirectories) => {
+                    self.enter(*place, step);
+                    if letter == '/' {
+                        self.enter(place + 1, step);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.now = std::mem::replace(&mut self.next, now);
+    }
+
+    fn are_at_the_end(&self) -> bool {
+        self.now.contains(&self.parts.len())
     }
 }
 
@@ -67,8 +164,8 @@ pub fn clean(path: &str) -> String {
     parts.join("/")
 }
 
-fn translate(pattern: &str) -> Option<String> {
-    let mut source = String::from("^");
+fn read(pattern: &str) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
     let mut letters = pattern.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
@@ -77,52 +174,55 @@ fn translate(pattern: &str) -> Option<String> {
                 if letters.peek() == Some(&'/') {
                     letters.next();
                 }
-                source.push_str(if letters.peek().is_none() { ".*" } else { "(?:.*/)?" });
+                if letters.peek().is_none() {
+                    parts.push(Part::All);
+                } else if parts.last() != Some(&Part::WithinDirectories) {
+                    parts.extend([Part::Directories, Part::WithinDirectories]);
+                }
             }
-            '*' => source.push_str("[^/]*"),
-            '?' => source.push_str("[^/]"),
-            '[' => source.push_str(&class(&mut letters)?),
-            '\\' => source.push_str(&regex::escape(&letters.next()?.to_string())),
-            other => source.push_str(&regex::escape(&other.to_string())),
+            '*' => parts.push(Part::Some),
+            '?' => parts.push(Part::One),
+            '[' => parts.push(class(&mut letters)?),
+            '\\' => parts.push(Part::Letter(letters.next()?)),
+            other => parts.push(Part::Letter(other)),
         }
     }
-    source.push('$');
-    Some(source)
+    Some(parts)
 }
 
 /// What stands in brackets.
-fn class(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
-    let mut source = String::from("[");
-    if letters.peek() == Some(&'^') {
-        letters.next();
-        source.push('^');
-    }
-    let mut empty = true;
+fn class(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Part> {
+    let negated = letters.next_if_eq(&'^').is_some();
+    let mut ranges = Vec::new();
     loop {
-        match letters.next()? {
-            ']' if empty => return None,
-            ']' => break,
-            '-' if !empty && letters.peek().is_some_and(|next| *next != ']') => source.push('-'),
-            '\\' => source.push_str(&regex::escape(&letters.next()?.to_string())),
-            other => {
-                // What means something inside brackets of a regular expression.
-                if matches!(other, '[' | '&' | '~' | '^' | '-') {
-                    source.push('\\');
-                }
-                source.push(other);
-            }
+        let first = match letters.next()? {
+            ']' if ranges.is_empty() => return None,
+            ']' => return Some(Part::Class { negated, ranges }),
+            '\\' => letters.next()?,
+            other => other,
+        };
+        let mut ahead = letters.clone();
+        if ahead.next() != Some('-') || ahead.peek() == Some(&']') {
+            ranges.push((first, first));
+            continue;
         }
-        empty = false;
+        letters.next();
+        let last = match letters.next()? {
+            '\\' => letters.next()?,
+            other => other,
+        };
+        if last < first {
+            return None;
+        }
+        ranges.push((first, last));
     }
-    source.push(']');
-    // A slash is in no class.
-    Some(format!("(?:{source})"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fmt::Write as _;
 
     fn fits(pattern: &str, path: &str) -> bool {
         Pattern::new(pattern).unwrap().matches(path)
@@ -151,11 +251,65 @@ mod tests {
         assert!(fits("./a/", "a"));
     }
 
+    #[test]
+    fn what_a_pattern_holds_is_told_from_the_path_alone() {
+        let holds = |pattern: &str, path: &str| Pattern::new(pattern).unwrap().matches_or_holds(path);
+        assert!(holds("a", "a/b/c") && holds("a/*", "a/b/c") && holds("**/b", "a/b/c") && holds("a", "a"));
+        assert!(!holds("b", "a/b") && !holds("a", "ab/c") && !holds("a/b/c", "a/b"));
+    }
+
+    /// Half a million letters of what makes others go back and forth.
+    #[test]
+    fn a_hostile_pattern_takes_no_longer_than_its_length_says() {
+        let path = format!("{}b", "a".repeat(4_000));
+        for pattern in [
+            "*a".repeat(100),
+            "**/*a".repeat(100),
+            "[^b]*".repeat(100),
+            "**".repeat(200),
+        ] {
+            let begun = std::time::Instant::now();
+            Pattern::new(&format!("{pattern}c")).unwrap().matches_or_holds(&path);
+            assert!(begun.elapsed().as_secs() < 5, "{pattern}");
+        }
+        let long = "[a-z]?*".repeat(200_000);
+        assert!(Pattern::new(&long).unwrap().parts.len() <= long.len());
+    }
+
+    /// The same said as a regular expression, to compare with.
+    fn expression(pattern: &Pattern) -> regex::Regex {
+        let mut source = String::from("(?s)^");
+        for part in &pattern.parts {
+            match part {
+                Part::Letter(letter) => source.push_str(&regex::escape(&letter.to_string())),
+                Part::One => source.push_str("[^/]"),
+                Part::Some => source.push_str("[^/]*"),
+                Part::All => source.push_str(".*"),
+                Part::Directories => source.push_str("(?:.*/)?"),
+                Part::WithinDirectories => {}
+                Part::Class { negated, ranges } => {
+                    source.push_str(if *negated { "[^" } else { "[" });
+                    for (first, last) in ranges {
+                        let (first, last) = (u32::from(*first), u32::from(*last));
+                        let _ = write!(source, "\\x{{{first:x}}}-\\x{{{last:x}}}");
+                    }
+                    source.push(']');
+                }
+            }
+        }
+        source.push('$');
+        regex::Regex::new(&source).unwrap()
+    }
+
     proptest! {
         #[test]
-        fn no_pattern_is_too_much(pattern in "[]a*?^\\\\/\\[-]{0,30}", path in "[a/]{0,10}") {
+        fn a_pattern_fits_what_its_regular_expression_fits(pattern in "[]a-c*?^\\\\/\\[-]{0,12}", path in "[a-c/]{0,8}") {
             if let Ok(pattern) = Pattern::new(&pattern) {
-                pattern.matches_or_holds(&path);
+                let expression = expression(&pattern);
+                prop_assert_eq!(pattern.matches(&path), expression.is_match(&path));
+                let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
+                let holds = expression.is_match(&path) || above.any(|above| expression.is_match(above));
+                prop_assert_eq!(pattern.matches_or_holds(&path), holds);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Which stages are needed, and what each begins with.
 
-use crate::dockerfile::Dockerfile;
+use crate::dockerfile::{Dockerfile, MOST_STEPS};
 use crate::instruction::{Instruction, Step, from_of};
 use crate::mistake::{Mistake, Warning};
 use crate::state::Arguments;
@@ -70,11 +70,14 @@ pub fn plan(file: &Dockerfile, inputs: &Inputs<'_>) -> Result<(usize, Vec<Planne
     let arguments = with_globals(file, inputs.arguments)?;
     let mut waiting = vec![target];
     let mut planned: BTreeMap<usize, Planned> = BTreeMap::new();
+    // A stage's triggers are steps of every stage that begins with it.
+    let mut left = MOST_STEPS;
     while let Some(index) = waiting.pop() {
         if planned.contains_key(&index) {
             continue;
         }
-        let stage = plan_stage(file, &arguments, inputs.triggers, index)?;
+        let stage = plan_stage(file, &arguments, inputs.triggers, index, left)?;
+        left -= stage.steps.len();
         if let Base::Stage(base) = stage.base {
             waiting.push(base);
         }
@@ -111,6 +114,7 @@ fn plan_stage(
     arguments: &Arguments,
     triggers: &BTreeMap<usize, Vec<String>>,
     index: usize,
+    most_steps: usize,
 ) -> Result<Planned, Mistake> {
     let stage = &file.stages[index];
     let base = base_of(file, arguments, index)?;
@@ -118,6 +122,13 @@ fn plan_stage(
         Base::Stage(below) => own_triggers(&file.stages[*below].steps),
         _ => triggers.get(&index).cloned().unwrap_or_default(),
     };
+    if texts.len() + stage.steps.len() > most_steps {
+        return Err(Mistake::at(
+            stage.line,
+            "FROM",
+            format!("with the triggers of what it begins with there are more than {MOST_STEPS} instructions"),
+        ));
+    }
     let mut steps = Vec::with_capacity(texts.len() + stage.steps.len());
     for text in texts {
         steps.push(crate::instruction::read_trigger(
@@ -307,6 +318,19 @@ mod tests {
             triggers: &triggers,
         };
         assert_eq!(plan(&file, &inputs).unwrap().1[0].steps[0].keyword, "RUN");
+    }
+
+    #[test]
+    fn triggers_that_multiply_are_refused() {
+        let triggers = "ONBUILD LABEL a=b\n".repeat(200);
+        let stages: Vec<String> = (0..60).map(|number| format!("FROM base AS s{number}\n")).collect();
+        let needs: Vec<String> = (0..60).map(|number| format!("COPY --from=s{number} / /\n")).collect();
+        let (stages, needs) = (stages.concat(), needs.concat());
+        let text = format!("FROM x AS base\n{triggers}{stages}FROM y\n{needs}");
+        let mistake = planned(&text, None).unwrap_err().to_string();
+        assert!(mistake.contains("triggers") && mistake.contains("10000"), "{mistake}");
+        let text = format!("FROM x\n{}", "LABEL a=b\n".repeat(10_000));
+        assert!(planned(&text, None).unwrap_err().to_string().contains("line 10001"));
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //! Dockerfile reference, "Scope", "Predefined ARGs", "Automatic platform ARGs in the
 //! global scope".
 
+use super::amount;
 use crate::expand::Expander;
 use crate::instruction::Argument;
 use crate::settings::Settings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 const PROXIES: [&str; 10] = [
     "HTTP_PROXY",
@@ -84,7 +85,7 @@ impl Arguments {
         let automatic = self.automatic.get(&argument.name).cloned();
         self.global
             .insert(argument.name.clone(), given.or(default).or(automatic));
-        Ok(())
+        check(self.global.iter())
     }
 
     /// A word of a `FROM`.
@@ -106,7 +107,7 @@ impl Arguments {
     }
 
     /// `ARG` in a stage: what was given, else the default, else what it is before all stages.
-    pub(crate) fn declare(&mut self, name: &str, default: Option<String>) -> Option<String> {
+    pub(crate) fn declare(&mut self, name: &str, default: Option<String>) -> Result<Option<String>, String> {
         let outer = || match self.global.get(name) {
             Some(value) => value.clone(),
             None => self.automatic.get(name).cloned(),
@@ -114,7 +115,8 @@ impl Arguments {
         let value = self.given.get(name).cloned().or(default).or_else(outer);
         self.declared.retain(|(known, _)| known != name);
         self.declared.push((name.to_owned(), value.clone()));
-        value
+        check(self.declared.iter().map(|(name, value)| (name, value)))?;
+        Ok(value)
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<String> {
@@ -128,10 +130,8 @@ impl Arguments {
 
     /// Those with a value that no `ENV` hides, as every `RUN` sees them.
     pub(crate) fn in_force(&self, settings: &Settings) -> Vec<(String, String)> {
-        let seen = self
-            .declared
-            .iter()
-            .filter(|(name, _)| settings.variable(name).is_none());
+        let hidden: HashSet<&str> = settings.env.iter().map(|(name, _)| name.as_str()).collect();
+        let seen = self.declared.iter().filter(|(name, _)| !hidden.contains(name.as_str()));
         seen.filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
             .collect()
     }
@@ -156,4 +156,11 @@ impl Arguments {
                 && !name.starts_with("BUILDKIT_")
         })
     }
+}
+
+fn check<'a>(all: impl Iterator<Item = (&'a String, &'a Option<String>)>) -> Result<(), String> {
+    amount::check(
+        "arguments",
+        all.map(|(name, value)| (name, value.as_deref().unwrap_or_default())),
+    )
 }

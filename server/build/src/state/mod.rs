@@ -1,6 +1,7 @@
 //! A stage while it is carried out: what each step means once its variables are
 //! known, and what it leaves behind in the image's settings.
 
+mod amount;
 mod arguments;
 mod order;
 
@@ -19,6 +20,9 @@ use std::fmt::Write as _;
 
 /// Where a script with a first line `#!` is put while it runs.
 const SCRIPT_DIR: &str = "/dev/pipes";
+
+/// Of each of three protocols.
+const MOST_PORTS: usize = 3 << 16;
 
 /// Between two steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,18 +115,27 @@ impl State {
                 for (name, value) in pairs {
                     self.settings.set_variable(&name, value);
                 }
+                amount::check("variables", self.settings.env.iter().map(|(name, value)| (name, value)))?;
                 settings(shown)
             }
             Instruction::Label(pairs) => {
                 let pairs = self.pairs(pairs)?;
                 let shown = show_pairs("LABEL", &pairs);
                 self.settings.labels.extend(pairs);
+                amount::check("labels", &self.settings.labels)?;
                 settings(shown)
             }
             Instruction::Expose(text) => {
                 let words = self.expander(|expander| expander.words(text))?;
-                let ports: Vec<Vec<String>> = words.iter().map(|word| ports::parse(word)).collect::<Result<_, _>>()?;
-                self.settings.exposed_ports.extend(ports.concat());
+                let mut count = 0;
+                for word in &words {
+                    let ports = ports::parse(word)?;
+                    count += ports.len();
+                    if count > MOST_PORTS {
+                        return Err("it names more ports than there are; name each once".to_owned());
+                    }
+                    self.settings.exposed_ports.extend(ports);
+                }
                 settings(format!("EXPOSE {}", words.join(" ")))
             }
             Instruction::Healthcheck(health) => {
@@ -177,7 +190,7 @@ impl State {
         for argument in arguments {
             let default = argument.default.as_ref().map(|text| self.word(text)).transpose()?;
             let name = self.word(&argument.name)?;
-            let value = self.arguments.declare(&name, default);
+            let value = self.arguments.declare(&name, default)?;
             let _ = match value {
                 Some(value) => write!(shown, " {name}={value}"),
                 None => write!(shown, " {name}"),
@@ -336,6 +349,7 @@ impl State {
     }
 
     fn pairs(&self, pairs: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
+        amount::check("names", pairs.iter().map(|(name, value)| (name, value)))?;
         pairs
             .iter()
             .map(|(name, value)| {
@@ -362,7 +376,7 @@ impl State {
             // An escape character means something before `$` and itself only.
             quoted.push(letter);
         }
-        self.expander(|expander| expander.word(&quoted))
+        self.expander(|expander| expander.document(&quoted))
     }
 
     fn expander<T>(

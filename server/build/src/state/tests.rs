@@ -174,3 +174,34 @@ fn addresses_are_told_from_paths() {
         }
     );
 }
+
+#[test]
+fn lines_that_multiply_what_others_said_are_refused() {
+    let doubling = |keyword: &str| {
+        let lines = (0..40).map(|number| format!("{keyword} A{}=$A{number}$A{number}\n", number + 1));
+        format!("FROM a\n{keyword} A0=0123456789\n{}", lines.collect::<String>())
+    };
+    let adding = |keyword: &str| {
+        let lines = (0..40).map(|number| format!("{keyword} B{number}=$LONG\n"));
+        format!(
+            "FROM a\nENV LONG={}\n{}",
+            "x".repeat(1 << 19),
+            lines.collect::<String>()
+        )
+    };
+    let many = (0..20_000).map(|number| format!("E{number}=x "));
+    let many = format!("FROM a\nENV {}", many.collect::<String>());
+    let ports = format!("FROM a\nEXPOSE {}", "1-65535 ".repeat(1000));
+    for (text, wanted) in [
+        (doubling("ENV"), "becomes longer"),
+        (doubling("ARG"), "becomes longer"),
+        (adding("ENV"), "the variables are longer"),
+        (adding("LABEL"), "the labels are longer"),
+        (adding("ARG"), "the arguments are longer"),
+        (many, "more than 10000"),
+        (ports, "more ports than there are"),
+    ] {
+        let mistake = carried_out(&text, &[]).unwrap_err().to_string();
+        assert!(mistake.contains(wanted), "{wanted}: {mistake}");
+    }
+}
