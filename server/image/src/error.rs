@@ -13,6 +13,8 @@ pub enum ImageError {
     TooManyRequests(String),
     #[error("cannot reach the registry `{registry}`: {reason}")]
     Unreachable { registry: String, reason: String },
+    #[error("the registry `{registry}` sent next to nothing for {seconds} s; try again later, or by a mirror")]
+    TooSlow { registry: String, seconds: f32 },
     #[error("the registry `{registry}` answered {status} to `{path}`")]
     Answer {
         registry: String,

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use sys::unpack::{Attributes, Root};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 use tokio_util::sync::CancellationToken;
 
 const MOST_ENTRIES: u64 = 2_000_000;
@@ -25,13 +25,16 @@ pub(super) fn ignore_files(dockerfile: Option<&str>) -> Vec<String> {
 /// were copied by hand; devices and the like are refused. Blocks.
 pub(super) fn receive(from: impl Read, into: &Path, cancel: &CancellationToken) -> Result<(), Failure> {
     fs::create_dir_all(into).doing(|| format!("make the directory `{}`", into.display()))?;
-    let unpacked = image::Unpacked::new(from, u64::MAX, image::Limits::default()).map_err(unreadable)?;
+    let limits = image::Limits::default();
+    let unpacked = image::Unpacked::new(from, None, limits).map_err(unreadable)?;
     let mut root = Root::open(into).doing(|| format!("open `{}`", into.display()))?;
-    let mut archive = Archive::new(unpacked);
+    let headers = image::Headers::within(limits);
+    let mut archive = headers.archive(unpacked);
+    let mut entries = archive.entries().map_err(unreadable)?;
     let mut count = 0u64;
     // Writing into a directory changes its time: those come last, deepest first.
     let mut directories: Vec<(PathBuf, Attributes)> = Vec::new();
-    for entry in archive.entries().map_err(unreadable)? {
+    while let Some(entry) = headers.next(&mut entries) {
         let mut entry = entry.map_err(unreadable)?;
         if cancel.is_cancelled() {
             return Err(Failure::Cancelled);
@@ -52,6 +55,7 @@ pub(super) fn receive(from: impl Read, into: &Path, cancel: &CancellationToken) 
                 source: Box::new(error),
             }),
         })?;
+        image::Headers::leave(&mut entry).map_err(unreadable)?;
     }
     for (path, attributes) in directories.iter().rev() {
         root.finish_directory(path, attributes)
@@ -78,7 +82,7 @@ fn place<R: Read>(
     };
     match header.entry_type() {
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            root.file(path, &attributes, |file| io::copy(entry, file).map(drop))
+            root.file(path, &attributes, |file| image::copy_leaving_holes(entry, file))
         }
         EntryType::Directory => {
             root.directory(path)?;

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 use sys::tree::{Kind, Status, Tree};
 use sys::unpack::{Attributes, Root, Special};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 use tokio_util::sync::CancellationToken;
 
 const MOST_DEEP: usize = 400;
@@ -279,11 +279,13 @@ impl<'a> Placing<'a> {
     pub(super) fn unpack(&mut self, archive: impl Read, destination: &Path) -> Result<(), Failure> {
         self.make_dir(destination)?;
         let base = self.real_path(destination)?;
-        let mut archive = Archive::new(archive);
+        let headers = image::Headers::within(image::Limits::default());
+        let mut archive = headers.archive(archive);
         let mut directories = Vec::new();
         let mut count = 0u64;
         let broken = |error: io::Error| Failure::mistake(format!("the archive cannot be unpacked: {error}"));
-        for entry in archive.entries().map_err(broken)? {
+        let mut entries = archive.entries().map_err(broken)?;
+        while let Some(entry) = headers.next(&mut entries) {
             if self.cancel.is_cancelled() {
                 return Err(Failure::Cancelled);
             }
@@ -302,6 +304,7 @@ impl<'a> Placing<'a> {
                         path.display()
                     ))
                 })?;
+            image::Headers::leave(&mut entry).map_err(broken)?;
         }
         for (target, attributes) in directories.iter().rev() {
             self.writer
@@ -342,7 +345,7 @@ impl<'a> Placing<'a> {
         match kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 self.writer
-                    .file(&target, &attributes, |file| io::copy(entry, file).map(drop))
+                    .file(&target, &attributes, |file| image::copy_leaving_holes(entry, file))
             }
             EntryType::Directory if relative.as_os_str().is_empty() => Ok(()),
             EntryType::Directory => {

@@ -518,7 +518,7 @@ fn put(
             let file = super::select::open_file(std::os::fd::AsFd::as_fd(root), &one.path)
                 .map_err(|error| Failure::mistake(format!("`{}` cannot be read: {error}", one.path.display())))?;
             if image::is_tar(&file) {
-                let reader = image::Unpacked::new(file, u64::MAX, image::Limits::default())
+                let reader = image::Unpacked::new(file, None, image::Limits::default())
                     .map_err(|error| Failure::mistake(error.to_string()))?;
                 placing.unpack(reader, destination)?;
                 continue;
@@ -569,7 +569,7 @@ fn put_download(
     };
     let file = open()?;
     if order.unpack.unwrap_or(false) && image::is_tar(&file) {
-        let reader = image::Unpacked::new(file, u64::MAX, image::Limits::default())
+        let reader = image::Unpacked::new(file, None, image::Limits::default())
             .map_err(|error| Failure::mistake(error.to_string()))?;
         return placing.unpack(reader, destination);
     }

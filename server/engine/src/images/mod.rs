@@ -69,6 +69,7 @@ fn kind_of(error: &ImageError) -> Kind {
         ImageError::Unauthorized { .. } => Kind::Unauthorized,
         ImageError::TooManyRequests(_)
         | ImageError::Unreachable { .. }
+        | ImageError::TooSlow { .. }
         | ImageError::Answer { .. }
         | ImageError::Redirect { .. } => Kind::Unreachable,
         ImageError::Digest { .. }

@@ -63,6 +63,19 @@ impl Store {
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<Vec<(Image, Vec<Reference>)>, ImageError> {
+        let loaded = self.take_all(archive, progress, cancel)?;
+        self.content.settle_soon()?;
+        progress.send_modify(|progress| progress.phase = Phase::Done);
+        Ok(loaded)
+    }
+
+    /// All images, unpacked and perhaps not on the disk yet. Blocks.
+    pub(crate) fn take_all(
+        &self,
+        archive: impl std::io::Read,
+        progress: &watch::Sender<Progress>,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<(Image, Vec<Reference>)>, ImageError> {
         progress.send_modify(|progress| progress.phase = Phase::Fetching);
         let spool = Spool::read(archive, &self.content, self.limits, progress, cancel)?;
         progress.send_modify(|progress| progress.phase = Phase::Extracting);
@@ -71,8 +84,6 @@ impl Store {
             let references = described.references.clone();
             loaded.push((self.take_in(described, cancel)?, references));
         }
-        self.content.settle_soon()?;
-        progress.send_modify(|progress| progress.phase = Phase::Done);
         Ok(loaded)
     }
 

@@ -2,17 +2,19 @@
 //! come in any order, and are named before or after what names them.
 
 use crate::content::Content;
-use crate::layer::{Limits, Unpacked};
+use crate::layer::{Headers, Limits, Unpacked};
 use crate::manifest::DOCUMENT_LIMIT_BYTES;
 use crate::{ImageError, Progress};
 use model::image::Digest;
 use std::collections::HashMap;
 use std::io::Read;
-use tar::{Archive, EntryType};
+use tar::EntryType;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const MOST_FILES: usize = 10_000;
+/// Longer than any path: limits.h, PATH_MAX.
+const MOST_NAME_BYTES: usize = 4096;
 
 /// Names of an archive and the blobs they became.
 #[derive(Debug, Default)]
@@ -32,9 +34,11 @@ impl Spool {
         cancel: &CancellationToken,
     ) -> Result<Self, ImageError> {
         let mut spool = Self::default();
-        let unpacked = Unpacked::new(archive, u64::MAX, limits).map_err(ImageError::Read)?;
-        let mut tar = Archive::new(unpacked);
-        for entry in tar.entries().map_err(ImageError::Read)? {
+        let unpacked = Unpacked::new(archive, None, limits).map_err(ImageError::Read)?;
+        let headers = Headers::within(limits);
+        let mut tar = headers.archive(unpacked);
+        let mut entries = tar.entries().map_err(ImageError::Read)?;
+        while let Some(entry) = headers.next(&mut entries) {
             let mut entry = entry.map_err(ImageError::Read)?;
             if cancel.is_cancelled() {
                 return Err(ImageError::Cancelled);
@@ -42,6 +46,9 @@ impl Spool {
             let name = clean(&String::from_utf8_lossy(&entry.path_bytes()));
             if spool.files.len() + spool.links.len() >= MOST_FILES {
                 return Err(ImageError::malformed("the archive", "it has too many files"));
+            }
+            if name.len() > MOST_NAME_BYTES {
+                return Err(ImageError::malformed("the archive", "a name in it is too long"));
             }
             match entry.header().entry_type() {
                 EntryType::Regular | EntryType::Continuous => {
@@ -52,6 +59,9 @@ impl Spool {
                 EntryType::Symlink | EntryType::Link => {
                     let target = entry.link_name_bytes().unwrap_or_default();
                     let target = String::from_utf8_lossy(&target).into_owned();
+                    if target.len() > MOST_NAME_BYTES {
+                        return Err(ImageError::malformed("the archive", "a link in it is too long"));
+                    }
                     let base = match entry.header().entry_type() {
                         EntryType::Symlink => name.rsplit_once('/').map_or("", |(dir, _)| dir),
                         _ => "",
@@ -60,6 +70,7 @@ impl Spool {
                 }
                 _ => {}
             }
+            Headers::leave(&mut entry).map_err(ImageError::Read)?;
         }
         Ok(spool)
     }

@@ -1,6 +1,7 @@
 //! A tar into a tree that others change meanwhile.
 
 use super::Limits;
+use super::headers::Headers;
 use super::packing::Unpacked;
 use super::unpack::{Placing, attributes, link};
 use std::ffi::{OsStr, OsString};
@@ -9,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use sys::unpack::Root;
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 /// Unpacks a tar, packed or not, into the directory `into` of the tree `root`, as `tar`
 /// does: names are names, what is there is replaced, and a directory keeps what it
@@ -27,9 +28,12 @@ pub fn extract(
     keep_directories: bool,
 ) -> io::Result<()> {
     let mut root = Root::from_dir(root);
-    let mut placing = Placing::default();
-    let mut archive = Archive::new(Unpacked::new(from, u64::MAX, Limits::default())?);
-    for entry in archive.entries()? {
+    let limits = Limits::default();
+    let mut placing = Placing::within(limits);
+    let headers = Headers::within(limits);
+    let mut archive = headers.archive(Unpacked::new(from, None, limits)?);
+    let mut entries = archive.entries()?;
+    while let Some(entry) = headers.next(&mut entries) {
         let mut entry = entry?;
         let name = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", name.display()));
@@ -55,6 +59,7 @@ pub fn extract(
         }
         if is_directory && relative.components().all(|part| part == std::path::Component::CurDir) {
             // The directory that was asked for stays as it is.
+            Headers::leave(&mut entry)?;
             continue;
         }
         let target = || link(&entry).map(|target| into.join(target.strip_prefix("/").unwrap_or(&target)));
@@ -66,6 +71,7 @@ pub fn extract(
                 .put(&mut root, &mut entry, &path, attributes, sparse)
                 .map_err(named)?;
         }
+        Headers::leave(&mut entry).map_err(named)?;
     }
     placing.finish_directories(&mut root, |_, error| error)
 }

@@ -2,6 +2,11 @@
 
 use super::Limits;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What `xz -9` needs, and some: xz(1), "Memory usage".
+const MOST_XZ_KIB: u32 = 80 << 10;
 
 /// How a layer is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,30 +100,64 @@ impl<W: Write> Write for Packed<W> {
 /// first bytes; within bounds, so that a bomb does not go off.
 pub struct Unpacked<R: Read> {
     inner: Inner<R>,
-    packed_bytes: u64,
+    /// How much there is to read, or has come so far.
+    packed_bytes: PackedBytes,
     bytes: u64,
     limits: Limits,
 }
 
 enum Inner<R: Read> {
-    Plain(BufReader<R>),
-    Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<R>>>),
-    Zstd(zstd::Decoder<'static, BufReader<R>>),
-    Bzip2(Box<bzip2::bufread::MultiBzDecoder<BufReader<R>>>),
-    Xz(Box<lzma_rust2::XzReader<BufReader<R>>>),
+    Plain(BufReader<Counted<R>>),
+    Gzip(Box<flate2::bufread::MultiGzDecoder<BufReader<Counted<R>>>>),
+    Zstd(zstd::Decoder<'static, BufReader<Counted<R>>>),
+    Bzip2(Box<bzip2::bufread::MultiBzDecoder<BufReader<Counted<R>>>>),
+    Xz(Box<lzma_rust2::XzReader<BufReader<Counted<R>>>>),
+}
+
+enum PackedBytes {
+    Known(u64),
+    SoFar(Arc<AtomicU64>),
+}
+
+impl PackedBytes {
+    fn get(&self) -> u64 {
+        match self {
+            Self::Known(bytes) => *bytes,
+            Self::SoFar(bytes) => bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Counts what goes in.
+struct Counted<R> {
+    from: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.bytes.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 impl<R: Read> Unpacked<R> {
-    /// `packed_bytes`: how much there is to read; `u64::MAX` where nobody knows.
-    pub fn new(from: R, packed_bytes: u64, limits: Limits) -> io::Result<Self> {
-        let mut from = BufReader::with_capacity(128 << 10, from);
+    /// `packed_bytes`: how much there is to read. `None` where nobody knows: then what has
+    /// come so far counts.
+    pub fn new(from: R, packed_bytes: Option<u64>, limits: Limits) -> io::Result<Self> {
+        let bytes = Arc::new(AtomicU64::new(0));
+        let packed_bytes = packed_bytes.map_or_else(|| PackedBytes::SoFar(bytes.clone()), PackedBytes::Known);
+        let mut from = BufReader::with_capacity(128 << 10, Counted { from, bytes });
         let head = from.fill_buf()?;
         // bzip2's own manual, "File format"; the .xz file format, 2.1.1.1.
         let is_bzip2 = head.starts_with(b"BZh");
         let is_xz = head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]);
         let inner = match Packing::of(head) {
             Packing::Plain if is_bzip2 => Inner::Bzip2(Box::new(bzip2::bufread::MultiBzDecoder::new(from))),
-            Packing::Plain if is_xz => Inner::Xz(Box::new(lzma_rust2::XzReader::new(from, true))),
+            Packing::Plain if is_xz => {
+                Inner::Xz(Box::new(lzma_rust2::XzReader::new_mem_limit(from, true, MOST_XZ_KIB)))
+            }
             Packing::Gzip => Inner::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(from))),
             Packing::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(from)?),
             Packing::Plain => Inner::Plain(from),
@@ -142,12 +181,13 @@ impl<R: Read> Read for Unpacked<R> {
             Inner::Xz(from) => from.read(buffer),
         }?;
         self.bytes += count as u64;
-        let ratio = self.bytes / self.packed_bytes.max(1);
+        let packed_bytes = self.packed_bytes.get();
+        let ratio = self.bytes / packed_bytes.max(1);
         let ratio_broken = self.bytes > self.limits.ratio_from_bytes && ratio > self.limits.ratio;
         if self.bytes > self.limits.bytes || ratio_broken {
             return Err(io::Error::other(format!(
                 "{} bytes came out of {}; that is no honest archive",
-                self.bytes, self.packed_bytes
+                self.bytes, packed_bytes
             )));
         }
         Ok(count)
@@ -160,7 +200,7 @@ pub fn is_tar(mut file: &std::fs::File) -> bool {
     use std::io::Seek as _;
     let looks = |file| -> io::Result<bool> {
         let mut block = [0; 512];
-        Unpacked::new(file, u64::MAX, Limits::default())?.read_exact(&mut block)?;
+        Unpacked::new(file, None, Limits::default())?.read_exact(&mut block)?;
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(&block);
         let wanted = header.cksum();
@@ -187,7 +227,7 @@ mod tests {
         ];
         for bytes in packed {
             let mut out = Vec::new();
-            Unpacked::new(&bytes[..], bytes.len() as u64, Limits::default())
+            Unpacked::new(&bytes[..], None, Limits::default())
                 .unwrap()
                 .read_to_end(&mut out)
                 .unwrap();

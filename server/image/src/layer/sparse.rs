@@ -1,5 +1,5 @@
 //! Files with holes in the extended headers of GNU tar: its manual, "Storing Sparse
-//! Files", versions 0.1 and 1.0.
+//! Files", versions 0.0, 0.1 and 1.0.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -34,8 +34,19 @@ impl Records {
             "GNU.sparse.minor" => self.version.1 = text.parse().ok(),
             "GNU.sparse.name" => self.name = Some(value.to_owned()),
             "GNU.sparse.size" | "GNU.sparse.realsize" => self.size_bytes = text.parse().ok(),
+            // Each piece by two records of their own, as version 0.0 has it.
+            "GNU.sparse.offset" | "GNU.sparse.numbytes" => self.take_number(key == "GNU.sparse.offset", text),
             "GNU.sparse.map" => self.map = text.split(',').map(|number| number.parse().ok()).collect(),
             _ => {}
+        }
+    }
+
+    fn take_number(&mut self, is_offset: bool, text: &str) {
+        let map = self.map.get_or_insert_default();
+        match text.parse() {
+            Ok(number) if is_offset == map.len().is_multiple_of(2) => map.push(number),
+            // Then what is gathered is no list of pairs any more, and is refused.
+            _ => map.push(u64::MAX),
         }
     }
 
@@ -62,13 +73,18 @@ impl Records {
 }
 
 impl Sparse {
-    /// Puts the pieces in their places; gives how many bytes of data there were.
-    pub(super) fn write(self, mut from: impl Read, file: &mut File) -> io::Result<u64> {
+    /// Of the file, holes included.
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Puts the pieces in their places.
+    pub(super) fn write(self, mut from: impl Read, file: &mut File) -> io::Result<()> {
         let pieces = match self.pieces {
             Some(pieces) => pieces,
             None => read_map(&mut from)?,
         };
-        let (mut end, mut written) = (0, 0);
+        let mut end = 0;
         for (offset, length) in pieces {
             let fits = offset.checked_add(length).filter(|after| *after <= self.size_bytes);
             let (true, Some(after)) = (offset >= end, fits) else {
@@ -79,10 +95,8 @@ impl Sparse {
             if io::copy(&mut (&mut from).take(length), file)? < length {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            written += length;
         }
-        file.set_len(self.size_bytes)?;
-        Ok(written)
+        file.set_len(self.size_bytes)
     }
 }
 

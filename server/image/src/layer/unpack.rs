@@ -1,6 +1,8 @@
 //! A tar's entries become files, its whiteouts overlayfs's.
 
 use super::ahead::{Ahead, read_ahead};
+use super::headers::Headers;
+use super::limits::Limits;
 use super::sparse::{Records, Sparse};
 use crate::ImageError;
 use model::image::Digest;
@@ -11,15 +13,16 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
 use sys::unpack::{Attributes, Root, Special};
-use tar::{Archive, Entry, EntryType};
+use tar::{Entry, EntryType};
 use tokio_util::sync::CancellationToken;
 
 /// Marks in names: image-spec, layer.md, "Whiteouts".
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const XATTR_PREFIX: &str = "SCHILY.xattr.";
-/// These are remembered to the end.
+/// These are remembered to the end, with their attributes.
 const MOST_DIRECTORIES: usize = 300_000;
+const MOST_REMEMBERED_BYTES: usize = 64 << 20;
 /// Read and written at once.
 const BUFFER_BYTES: usize = 128 << 10;
 /// Below it a hole saves nothing worth its two calls.
@@ -39,15 +42,15 @@ pub(crate) fn unpack(
     layer: &Digest,
     from: impl Read + Send,
     into: &Path,
-    most_entries: u64,
+    limits: Limits,
     cancel: &CancellationToken,
 ) -> Result<Contents, ImageError> {
     let unpacking = Unpacking {
         layer,
         cancel,
         entries: 0,
-        most_entries,
-        placing: Placing::default(),
+        limits,
+        placing: Placing::within(limits),
     };
     read_ahead(Stopped { from, cancel }, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
 }
@@ -62,23 +65,28 @@ struct Unpacking<'a> {
     layer: &'a Digest,
     cancel: &'a CancellationToken,
     entries: u64,
-    most_entries: u64,
+    limits: Limits,
     placing: Placing,
 }
 
 /// What has come so far.
 pub(super) struct Placing {
     files_bytes: u64,
+    /// Holes included, for which nothing comes.
+    most_bytes: u64,
     /// What they will be when nothing more is put into them.
     directories: HashMap<PathBuf, Attributes>,
+    remembered_bytes: usize,
     buffer: Vec<u8>,
 }
 
-impl Default for Placing {
-    fn default() -> Self {
+impl Placing {
+    pub(super) fn within(limits: Limits) -> Self {
         Self {
             files_bytes: 0,
+            most_bytes: limits.bytes,
             directories: HashMap::new(),
+            remembered_bytes: 0,
             buffer: vec![0; BUFFER_BYTES],
         }
     }
@@ -89,15 +97,18 @@ impl Unpacking<'_> {
         let layer = self.layer;
         let at = |path: &Path| unpacking_at(layer, path);
         let mut root = Root::open(into).map_err(at(into))?;
-        let mut archive = Archive::new(&mut *tar);
+        let headers = Headers::within(self.limits);
+        let mut archive = headers.archive(&mut *tar);
         archive.set_ignore_zeros(false);
-        for entry in archive.entries().map_err(at(Path::new("/")))? {
+        let mut entries = archive.entries().map_err(at(Path::new("/")))?;
+        while let Some(entry) = headers.next(&mut entries) {
             if self.cancel.is_cancelled() {
                 return Err(ImageError::Cancelled);
             }
             let mut entry = entry.map_err(at(Path::new("/")))?;
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
             self.place(&mut root, &mut entry, &path).map_err(at(&path))?;
+            Headers::leave(&mut entry).map_err(at(&path))?;
         }
         let files_bytes = self.placing.files_bytes;
         self.placing
@@ -111,7 +122,7 @@ impl Unpacking<'_> {
     /// Puts one entry in its place.
     fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
         self.entries += 1;
-        if self.entries > self.most_entries || self.placing.directories.len() > MOST_DIRECTORIES {
+        if self.entries > self.limits.entries || self.placing.directories.len() > MOST_DIRECTORIES {
             return Err(io::Error::other("the layer has too many entries"));
         }
         let (attributes, sparse) = attributes(entry)?;
@@ -163,19 +174,37 @@ impl Placing {
     ) -> io::Result<()> {
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let length = sparse.as_ref().map_or(entry.size(), Sparse::size_bytes);
+                let all = self
+                    .files_bytes
+                    .checked_add(length)
+                    .filter(|all| *all <= self.most_bytes);
+                self.files_bytes = all.ok_or_else(|| {
+                    io::Error::other(format!(
+                        "its files are longer than {} bytes; that is no honest archive",
+                        self.most_bytes
+                    ))
+                })?;
                 let buffer = &mut self.buffer;
-                root.file(path, &attributes, |file| {
-                    self.files_bytes += match sparse {
-                        Some(sparse) => sparse.write(entry, file)?,
-                        None => copy(entry, file, buffer)?,
-                    };
-                    Ok(())
+                root.file(path, &attributes, |file| match sparse {
+                    Some(sparse) => sparse.write(entry, file),
+                    None => copy(entry, file, buffer),
                 })
             }
             EntryType::Directory => {
                 root.directory(path)?;
                 let plain = path.components().filter(|part| matches!(part, Component::Normal(_)));
-                self.directories.insert(plain.collect(), attributes);
+                let path: PathBuf = plain.collect();
+                self.remembered_bytes += remembered(&path, &attributes);
+                if let Some(before) = self.directories.insert(path.clone(), attributes) {
+                    self.remembered_bytes -= remembered(&path, &before);
+                }
+                if self.remembered_bytes > MOST_REMEMBERED_BYTES {
+                    return Err(io::Error::other(format!(
+                        "names and attributes of its directories take more than {} MiB; that is no honest archive",
+                        MOST_REMEMBERED_BYTES >> 20
+                    )));
+                }
                 Ok(())
             }
             EntryType::Symlink => root.symlink(path, &link(entry)?, &attributes),
@@ -198,10 +227,19 @@ impl Placing {
     }
 }
 
-/// Copies a file and tells its length. Long runs of zeros become holes, which read the
+fn remembered(path: &Path, attributes: &Attributes) -> usize {
+    let xattrs = attributes.xattrs.iter();
+    path.as_os_str().len() + xattrs.map(|(name, value)| name.len() + value.len()).sum::<usize>()
+}
+
+/// Copies a file whose long runs of zeros take no room.
+pub fn copy_leaving_holes(from: &mut impl Read, to: &mut File) -> io::Result<()> {
+    copy(from, to, &mut vec![0; BUFFER_BYTES])
+}
+
+/// Copies a file. Long runs of zeros become holes, which read the
 /// same and take no room.
-fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<u64> {
-    let mut bytes = 0;
+fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<()> {
     loop {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -213,14 +251,13 @@ fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<u6
             }
         }
         let piece = &buffer[..filled];
-        bytes += filled as u64;
         if filled >= LEAST_HOLE_BYTES && piece.iter().all(|byte| *byte == 0) {
             sys::unpack::leave_hole(to, filled as u64)?;
         } else {
             to.write_all(piece)?;
         }
         if filled < buffer.len() {
-            return Ok(bytes);
+            return Ok(());
         }
     }
 }
@@ -237,7 +274,11 @@ pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attri
     let mut xattrs = Vec::new();
     let mut modified = None;
     let mut owners = (None, None);
-    if let Some(extensions) = entry.pax_extensions()? {
+    // Of a header that is no entry's it would be the content, however long.
+    let kind = entry.header().entry_type();
+    let is_header = kind == EntryType::XGlobalHeader || kind == EntryType::XHeader;
+    let extensions = if is_header { None } else { entry.pax_extensions()? };
+    if let Some(extensions) = extensions {
         for extension in extensions.filter_map(Result::ok) {
             let Ok(key) = extension.key() else { continue };
             let value = extension.value_bytes();
@@ -339,7 +380,7 @@ mod tests {
     fn unpacked(tar: &[u8]) -> (tempfile::TempDir, Result<Contents, ImageError>) {
         let dir = tempfile::tempdir().unwrap();
         let digest = Digest::from_sha256([0; 32]);
-        let outcome = unpack(&digest, tar, dir.path(), 1000, &CancellationToken::new());
+        let outcome = unpack(&digest, tar, dir.path(), Limits::default(), &CancellationToken::new());
         (dir, outcome)
     }
 

@@ -6,7 +6,7 @@ use super::{Pull, blocking};
 use crate::content::Ingest;
 use crate::growth::Growth;
 use crate::manifest::Descriptor;
-use crate::registry::Registry;
+use crate::registry::{Pace, Registry};
 use crate::{ImageError, LayerState};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -91,7 +91,12 @@ impl Pull<'_> {
         let (mut response, begins_at) = registry.blob(&sent.layer.digest, sent.bytes).await?;
         // Where it begins again from the start, what we have is passed over.
         let mut known = sent.bytes.saturating_sub(begins_at);
+        let mut pace = Pace::new(registry.patience());
         while let Some(mut chunk) = response.chunk().await.map_err(|error| registry.unreachable(&error))? {
+            // Also while the disk is slower than the network: then much came at once.
+            if !pace.holds(chunk.len()) {
+                return Err(registry.too_slow());
+            }
             let skipped = known.min(chunk.len() as u64);
             known -= skipped;
             let chunk = chunk.split_off(usize::try_from(skipped).unwrap_or(chunk.len()));

@@ -177,7 +177,7 @@ impl Pull<'_> {
                 .manifest(&name, &accept.join(", "), manifest::DOCUMENT_LIMIT_BYTES)
                 .await?;
             let found = Digest::from_sha256(Sha256::digest(&fetched.body).into());
-            if let Some(expected) = promised.filter(|expected| *expected != found) {
+            if let Some(expected) = promised.or(fetched.digest).filter(|expected| *expected != found) {
                 return Err(ImageError::Digest {
                     what: "the manifest",
                     expected,

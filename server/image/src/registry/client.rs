@@ -1,5 +1,7 @@
 use super::clients::{Clients, Inwards};
+use super::pace::{self, Pace};
 use super::token::challenge;
+use super::upload::DIGEST_HEADER;
 use super::{Login, Patience, Reach, Tls, safety};
 use crate::ImageError;
 use model::image::{Digest, Reference};
@@ -47,6 +49,8 @@ pub(crate) struct Registry {
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) body: Vec<u8>,
+    /// What the registry says of the body: distribution-spec, "Pulling manifests".
+    pub(crate) digest: Option<Digest>,
     pub(crate) media_type: Option<String>,
 }
 
@@ -201,8 +205,13 @@ impl Registry {
         let response = self.ask(&ask).await?;
         let media_type = header(response.headers(), &CONTENT_TYPE)
             .map(|text| text.split(';').next().unwrap_or("").trim().to_owned());
+        let digest = header(response.headers(), &DIGEST_HEADER).and_then(|text| Digest::parse(&text).ok());
         let body = self.collect(response, "the manifest", limit).await?;
-        Ok(Fetched { body, media_type })
+        Ok(Fetched {
+            body,
+            digest,
+            media_type,
+        })
     }
 
     /// A small blob, whole.
@@ -255,6 +264,13 @@ impl Registry {
         }
     }
 
+    pub(crate) fn too_slow(&self) -> ImageError {
+        ImageError::TooSlow {
+            registry: self.host.clone(),
+            seconds: pace::window(self.patience()).as_secs_f32(),
+        }
+    }
+
     fn refused(&self, to: &str) -> ImageError {
         ImageError::Redirect {
             registry: self.host.clone(),
@@ -269,7 +285,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn patience(&self) -> &Patience {
+    pub(crate) fn patience(&self) -> &Patience {
         &self.clients.patience
     }
 
@@ -280,9 +296,13 @@ impl Registry {
         limit_bytes: u64,
     ) -> Result<Vec<u8>, ImageError> {
         let mut body = Vec::new();
+        let mut pace = Pace::new(self.patience());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             if (body.len() + chunk.len()) as u64 > limit_bytes {
                 return Err(ImageError::TooLarge { what, limit_bytes });
+            }
+            if !pace.holds(chunk.len()) {
+                return Err(self.too_slow());
             }
             body.extend_from_slice(&chunk);
         }
@@ -299,7 +319,8 @@ impl Registry {
     pub(super) async fn answer(&self, ask: &Ask) -> Result<Response, ImageError> {
         let known = self.authorization();
         let response = self.follow(ask, known.as_deref()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
+        // Where we were sent may not ask who we are: its realm would be given the login.
+        if response.status() != StatusCode::UNAUTHORIZED || !self.is_home(response.url()) {
             return Ok(response);
         }
         match self.let_in(&response).await? {

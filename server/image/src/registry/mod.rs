@@ -8,6 +8,7 @@ mod auth;
 mod client;
 mod clients;
 mod login;
+mod pace;
 mod safety;
 mod token;
 mod upload;
@@ -15,6 +16,7 @@ mod upload;
 pub(crate) use client::{Registry, Wish};
 pub(crate) use clients::Clients;
 pub use login::Welcome;
+pub(crate) use pace::Pace;
 pub(crate) use safety::leads_inside;
 pub(crate) use upload::{Mount, Upload};
 

@@ -1,6 +1,6 @@
 //! Where a registry may send us: never from outside into the host or its networks.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether `host` (a name or an address, perhaps with a port) is this host itself,
 /// for which plain HTTP is fine.
@@ -12,7 +12,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 /// Whether `host` is an address that only the inside should reach: loopback,
 /// private, link-local (cloud metadata too) and the like.
 pub(crate) fn is_inside(host: &str) -> bool {
-    let name = name_of(host);
+    let name = name_of(host).trim_end_matches('.');
     if name == "localhost" || name.ends_with(".localhost") || name.ends_with(".internal") {
         return true;
     }
@@ -22,16 +22,25 @@ pub(crate) fn is_inside(host: &str) -> bool {
 pub(crate) fn is_inside_address(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_inside_v4(address),
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => is_inside_v4(address),
-            None => {
-                address.is_loopback()
-                    || address.is_unspecified()
-                    || address.is_unique_local()
-                    || address.is_unicast_link_local()
-            }
-        },
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_multicast()
+                || within(address).is_some_and(is_inside_v4)
+        }
     }
+}
+
+/// The address of version 4 that one of version 6 leads to: mapped and compatible ones
+/// (RFC 4291, 2.5.5), and those of translators (RFC 6052, 2.1).
+fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let octets = address.octets();
+    let [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] = octets else {
+        return address.to_ipv4();
+    };
+    Some(Ipv4Addr::new(a, b, c, d))
 }
 
 /// As [`is_inside`], also for names that mean such an address.
@@ -49,8 +58,10 @@ fn is_inside_v4(address: Ipv4Addr) -> bool {
     address.is_loopback()
         || address.is_private()
         || address.is_link_local()
-        || address.is_unspecified()
+        // This network, 0.0.0.0/8.
+        || address.octets()[0] == 0
         || address.is_broadcast()
+        || address.is_multicast()
         // Shared address space of carriers: 100.64.0.0/10.
         || (address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64)
 }
@@ -78,6 +89,11 @@ mod tests {
             "10.1.2.3",
             "169.254.169.254",
             "[::ffff:10.0.0.1]",
+            "[::127.0.0.1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fe80::1]",
+            "0.1.2.3",
+            "localhost.",
             "metadata.google.internal",
         ] {
             assert!(is_inside(host), "{host}");

@@ -9,7 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE
 use reqwest::{Body, Method, Response, StatusCode, Url};
 use std::io;
 
-const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
 const BYTES: &str = "application/octet-stream";
 
 /// What came of asking for a blob to be taken over from another repository.

@@ -1,120 +1,15 @@
 //! Archives that a stranger made to do harm: each is refused with a clear error or
 //! stays inside, takes bounded room, and leaves nothing behind.
 
-use image::{ImageError, ImportOptions, Limits, Progress, Store};
-use model::Timestamp;
-use model::image::Digest;
-use sha2::{Digest as _, Sha256};
+mod bombs;
+mod sizes;
+mod target;
+
+use image::Limits;
 use std::fs;
-use std::io::{Cursor, Write as _};
 use std::path::Path;
 use tar::{EntryType, Header};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-
-struct Target {
-    dir: tempfile::TempDir,
-    store: Store,
-}
-
-impl Target {
-    fn new() -> Self {
-        Self::with(Limits::default())
-    }
-
-    fn with(limits: Limits) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("outside"), "untouched").unwrap();
-        let store = Store::open_within(&dir.path().join("data"), limits).unwrap();
-        Self { dir, store }
-    }
-
-    async fn import(&self, tar: Vec<u8>) -> Result<image::Image, ImageError> {
-        let options = ImportOptions {
-            changes: Vec::new(),
-            message: None,
-            created: Timestamp::from_unix_nanos(0),
-        };
-        let progress = watch::channel(Progress::default()).0;
-        self.store
-            .import(Cursor::new(tar), options, progress, CancellationToken::new())
-            .await
-    }
-
-    async fn load(&self, tar: Vec<u8>) -> Result<(), ImageError> {
-        let progress = watch::channel(Progress::default()).0;
-        let loaded = self.store.load(Cursor::new(tar), progress, CancellationToken::new());
-        loaded.await.map(drop)
-    }
-
-    /// What failed is gone with the next collection, and nothing outside was touched.
-    fn check_nothing_left(&self) {
-        self.store.collect(&[]).unwrap();
-        let count = |dir: &str| fs::read_dir(self.dir.path().join("data").join(dir)).unwrap().count();
-        assert_eq!(count("content/blobs/sha256"), 0);
-        assert_eq!(count("content/ingest"), 0);
-        assert_eq!(count("snapshots"), 0, "also nothing hidden");
-        assert_eq!(
-            fs::read_to_string(self.dir.path().join("outside")).unwrap(),
-            "untouched"
-        );
-        assert_eq!(fs::read_dir(self.dir.path()).unwrap().count(), 2);
-    }
-
-    fn root(&self, image: &image::Image) -> std::path::PathBuf {
-        self.store.layer_paths(image)[0].clone()
-    }
-}
-
-/// As a stranger writes it: the library would refuse such names.
-fn entry(tar: &mut Vec<u8>, path: &str, kind: EntryType, link: &str, text: &[u8]) {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(kind);
-    header.set_size(text.len() as u64);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-    header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
-    header.set_cksum();
-    tar.extend(header.as_bytes());
-    tar.extend(text);
-    tar.resize(tar.len().next_multiple_of(512), 0);
-}
-
-/// Name, kind, where a link points, content.
-type Entry<'t> = (&'t str, EntryType, &'t str, &'t [u8]);
-
-fn tar(entries: &[Entry<'_>]) -> Vec<u8> {
-    let mut tar = Vec::new();
-    for (path, kind, link, text) in entries {
-        entry(&mut tar, path, *kind, link, text);
-    }
-    tar.resize(tar.len() + 1024, 0);
-    tar
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn digest(bytes: &[u8]) -> Digest {
-    Digest::from_sha256(Sha256::digest(bytes).into())
-}
-
-fn is_root() -> bool {
-    let is_root = sys::user::is_root();
-    if !is_root {
-        println!("skipped: unpacking with owners needs root");
-    }
-    is_root
-}
-
-const FILE: EntryType = EntryType::Regular;
-const LINK: EntryType = EntryType::Symlink;
-const HARD: EntryType = EntryType::Link;
+use target::{Entry, FILE, HARD, LINK, Target, digest, entry, gzip, is_root, tar};
 
 #[tokio::test]
 async fn names_that_lead_outside_are_refused_or_stay_inside() {
@@ -228,48 +123,6 @@ async fn marks_on_the_root_hide_everything_below_and_no_more() {
     assert_eq!(names, ["only"]);
     target.store.collect(&[]).unwrap();
     target.check_nothing_left();
-}
-
-/// One piece of zeros, so packed, many times over: what comes out is never held.
-fn bomb(gibibytes: u64) -> Vec<u8> {
-    let mut header = Header::new_gnu();
-    header.set_entry_type(FILE);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(gibibytes << 30);
-    header.as_old_mut().name[..4].copy_from_slice(b"zero");
-    header.set_cksum();
-    let mut packed = gzip(header.as_bytes());
-    let piece = gzip(&vec![0; 64 << 20]);
-    for _ in 0..gibibytes * 16 {
-        packed.extend(&piece);
-    }
-    packed.extend(gzip(&[0; 1024]));
-    packed
-}
-
-#[tokio::test]
-async fn a_bomb_of_ten_gibibytes_is_refused_before_it_takes_room() {
-    if !is_root() {
-        return;
-    }
-    let target = Target::new();
-    let bomb = bomb(10);
-    assert!(bomb.len() < 64 << 20);
-    let before = peak_memory_kib();
-    let error = target.import(bomb).await.expect_err("it is refused").to_string();
-    assert!(error.contains("no honest archive"), "{error}");
-    let grown = peak_memory_kib() - before;
-    assert!(grown < 128 << 10, "{grown} KiB more than before");
-    target.check_nothing_left();
-}
-
-/// proc_pid_status(5), "VmHWM"
-fn peak_memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]
