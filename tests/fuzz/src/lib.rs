@@ -54,6 +54,18 @@ pub const TARGETS: &[Target] = &[
         name: "layer",
         run: targets::layer::run,
     },
+    Target {
+        name: "archive",
+        run: targets::archive::run,
+    },
+    Target {
+        name: "dockerfile",
+        run: targets::dockerfile::run,
+    },
+    Target {
+        name: "dockerignore",
+        run: targets::dockerignore::run,
+    },
 ];
 
 pub fn find(name: &str) -> Option<Target> {

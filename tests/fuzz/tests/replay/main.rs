@@ -81,6 +81,9 @@ targets! {
     any_manifest_is_read_or_refused: "manifest",
     any_image_configuration_is_read_or_refused: "image-config",
     no_layer_leaves_its_directory: "layer",
+    any_archive_of_images_is_taken_or_refused: "archive",
+    any_dockerfile_is_planned_or_its_mistake_is_told: "dockerfile",
+    no_dockerignore_takes_long: "dockerignore",
 }
 
 #[test]
