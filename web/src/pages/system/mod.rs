@@ -74,6 +74,7 @@ fn facts(_: Reader<System>, system: System) -> AnyView {
                     {fact("Data", view! { <code>{system.data_dir}</code> })} {fact("Subnet", view! { <code>{system.subnet}</code> })}
                     {system.rootless.then(|| fact("Runs as", "an ordinary user"))}
                     {fact("User namespaces", users(&system.userns, system.mapped_mounts))}
+                    {fact("Container files", view! { <span title=system.snapshotter_reason>{files(&system.snapshotter)}</span> })}
                     {fact("Bridge", view! { <code>{system.bridge}</code> })}
                     {fact("API", view! { <a href="/api/docs" rel="external" data-testid="system.api.docs">"Documentation"</a> })}
                 </dl>
@@ -81,6 +82,15 @@ fn facts(_: Reader<System>, system: System) -> AnyView {
         </section>
     }
     .into_any()
+}
+
+/// How containers get files of their own.
+fn files(snapshotter: &str) -> &'static str {
+    match snapshotter {
+        "btrfs" => "btrfs snapshots",
+        "copy" => "copies of the image",
+        _ => "overlays",
+    }
 }
 
 /// Whose ids containers have that do not say it.
