@@ -11,9 +11,12 @@ const OURS: u32 = 100;
 const THEIRS: u32 = 20;
 /// After the start, and after the last container.
 const SETTLING: Duration = Duration::from_secs(30);
+/// After other work.
+const REST: Duration = Duration::from_secs(2);
 const REST_LIMIT_MIB: f64 = 40.0;
 const CONTAINER_LIMIT_MIB: f64 = 1.0;
 const SHIM_LIMIT_KIB: f64 = 400.0;
+const PEAK_LIMIT_MIB: f64 = 64.0;
 
 pub(super) fn measure(place: &Place) -> Result<()> {
     println!("\nMemory, proportional set size");
@@ -87,6 +90,34 @@ fn theirs(place: &Place) -> Result<()> {
         &format!("of {THEIRS}: shims and the growth of both"),
     );
     starts::remove_all(&mut client)
+}
+
+/// What the server takes above what it takes at rest while `what` (`a pull`) is done.
+pub(super) fn peak(server: &Server, what: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    std::thread::sleep(REST);
+    let field = |field: &str| -> Result<f64> {
+        let file = format!("/proc/{}/status", server.pid());
+        let text = fs::read_to_string(&file)?;
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+        Ok(kib.with_context(|| format!("{file} tells no {field}"))? / 1024.0)
+    };
+    let before = field("VmRSS:")?;
+    // proc_pid_clear_refs(5): the peak is what it is now.
+    fs::write(format!("/proc/{}/clear_refs", server.pid()), "5")?;
+    work()?;
+    let more = field("VmHWM:")? - before;
+    report::figure(
+        &format!("memory {what} takes"),
+        more,
+        &format!("at the peak, above {before:.1} at rest"),
+    );
+    report::verdict(
+        &format!("{what} takes at most 64 MiB of memory"),
+        &format!("{more:.1} MiB"),
+        more <= PEAK_LIMIT_MIB,
+    );
+    Ok(())
 }
 
 /// In MiB.

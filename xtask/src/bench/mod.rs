@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: our figures and those of others, measured here and now, in
 //! turns, beside what the kernel itself needs.
 
+mod build;
 mod bundle;
 mod command_line;
 mod http;
+mod import;
 mod memory;
 mod pull;
 mod report;
@@ -26,12 +28,14 @@ struct Place {
 
 type Measurement = (&'static str, fn(&Place) -> Result<()>);
 
-const MEASUREMENTS: [Measurement; 5] = [
+const MEASUREMENTS: [Measurement; 7] = [
     ("command-line", command_line::measure),
     ("starts", starts::measure),
     ("memory", memory::measure),
     ("thousand", thousand::measure),
     ("pull", pull::measure),
+    ("import", import::measure),
+    ("build", build::measure),
 ];
 
 /// `--quick` builds without link-time optimisation: in a fraction of the time, and
@@ -45,7 +49,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_BENCH)?;
     peers::unpack_all()?;
-    if filter.is_none_or(|filter| "pull".contains(filter.as_str())) {
+    let wants_image = |filter: &String| ["pull", "import"].iter().any(|name| name.contains(filter.as_str()));
+    if filter.is_none_or(wants_image) {
         pull::prepare()?;
     }
     if !arguments.iter().any(|argument| argument == "--no-build") {

@@ -1,9 +1,10 @@
 //! A pull from a cold store until the image can run, beside dockerd, skopeo with umoci,
 //! and podman: the same image from the same registry, in turns. What a second image with
-//! shared layers costs, what memory a pull takes, and an import beside tar(1).
+//! shared layers costs, and what memory a pull takes.
 
 use super::Place;
 use super::http::Client;
+use super::memory;
 use super::report::{self, Target};
 use super::rounds::{Subject, take_turns};
 use super::server::Server;
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -31,9 +32,6 @@ const SHARED: usize = 6;
 const PARTS: [u64; LAYERS] = [30, 20, 15, 12, 10, 6, 5, 2];
 /// About 1.3 GB unpacked, 400 MB packed.
 const CONTENTS: &str = "build-essential,python3,nodejs,git,golang-go,default-jdk-headless,vim,perl-doc";
-const MEMORY_LIMIT_MIB: f64 = 64.0;
-const IMPORT_ROUNDS: usize = 5;
-const IMPORT_BYTES: u64 = 300 << 20;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Made before the place apart, which has no network: the layers, packed, and a second
@@ -81,7 +79,7 @@ pub(super) fn prepare() -> Result<()> {
     Ok(())
 }
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     workspace::target().join("bench-image")
 }
 
@@ -265,8 +263,7 @@ pub(super) fn measure(place: &Place) -> Result<()> {
     let targets = [target(DOCKER, 3.0), target(SKOPEO, 2.0), target(PODMAN, 2.0)];
     report::times(&title, ROUNDS, &outcomes, &targets);
     memory(&server, &mut native, &packed)?;
-    second(&mut native, &registry.address)?;
-    import(place, &server)
+    second(&mut native, &registry.address)
 }
 
 fn size(layout: &Path) -> Result<u64> {
@@ -360,7 +357,7 @@ fn podman(place: &Place, name: &str) -> Result<Duration> {
     Ok(time)
 }
 
-fn quiet(command: &mut Command) -> Result<()> {
+pub(super) fn quiet(command: &mut Command) -> Result<()> {
     let done = command.stdin(Stdio::null()).output()?;
     if !done.status.success() {
         let text = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -372,30 +369,7 @@ fn quiet(command: &mut Command) -> Result<()> {
 /// What the server needs above what it needs at rest: the peak of its resident memory.
 fn memory(server: &Server, client: &mut Client, name: &str) -> Result<()> {
     remove_ours(client, name);
-    std::thread::sleep(Duration::from_secs(2));
-    let field = |field: &str| -> Result<f64> {
-        let file = format!("/proc/{}/status", server.pid());
-        let text = fs::read_to_string(&file)?;
-        let line = text.lines().find_map(|line| line.strip_prefix(field));
-        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-        Ok(kib.with_context(|| format!("{file} tells no {field}"))? / 1024.0)
-    };
-    let before = field("VmRSS:")?;
-    // proc_pid_clear_refs(5): the peak is what it is now.
-    fs::write(format!("/proc/{}/clear_refs", server.pid()), "5")?;
-    ours(client, name)?;
-    let more = field("VmHWM:")? - before;
-    report::figure(
-        "memory a pull takes",
-        more,
-        &format!("at the peak, above {before:.1} at rest"),
-    );
-    report::verdict(
-        "a pull takes at most 64 MiB of memory",
-        &format!("{more:.1} MiB"),
-        more <= MEMORY_LIMIT_MIB,
-    );
-    Ok(())
+    memory::peak(server, "a pull", || ours(client, name).map(drop))
 }
 
 /// The first is here; the second shares six layers with it.
@@ -413,66 +387,6 @@ fn second(client: &mut Client, registry: &str) -> Result<()> {
         &format!("{here} layers were here, {fetched} bytes came"),
         here == SHARED && fetched < 1 << 20,
     );
-    Ok(())
-}
-
-/// A root filesystem of 300 MB, beside tar(1).
-fn import(place: &Place, server: &Server) -> Result<()> {
-    let tar = place.dir.join("import.tar");
-    make_import(&tar)?;
-    let bytes = fs::metadata(&tar)?.len();
-    let body = fs::read(&tar)?;
-    let mut docker = server.docker()?;
-    let target = place.dir.join("untar");
-    let subjects = vec![
-        Subject::new("gantry, import", || {
-            let _ = docker.ask("DELETE", "/images/bench?force=true", "", &[]);
-            let begun = Instant::now();
-            starts::import(&mut docker, &body)?;
-            Ok(begun.elapsed())
-        }),
-        Subject::new("tar -x", || {
-            let _ = fs::remove_dir_all(&target);
-            fs::create_dir_all(&target)?;
-            let begun = Instant::now();
-            quiet(Command::new("tar").arg("-C").arg(&target).arg("-xf").arg(&tar))?;
-            Ok(begun.elapsed())
-        }),
-    ];
-    let outcomes = take_turns(IMPORT_ROUNDS, subjects);
-    let target = Target {
-        ours: "gantry, import",
-        than: "tar -x",
-        part: 1.0,
-    };
-    let title = format!("An import of a root filesystem of {:.0} MB", bytes as f64 / 1e6);
-    report::times(&title, IMPORT_ROUNDS, &outcomes, &[target]);
-    Ok(())
-}
-
-/// The first layers of the image as one tar, until there are enough of them.
-fn make_import(tar: &Path) -> Result<()> {
-    let layout = folder().join("bench/blobs/sha256");
-    let mut blobs: Vec<(u64, PathBuf)> = fs::read_dir(&layout)?
-        .flatten()
-        .filter_map(|blob| Some((blob.metadata().ok()?.len(), blob.path())))
-        .collect();
-    blobs.sort();
-    let mut to = File::create(tar)?;
-    // The largest layer has about that size.
-    let (_, largest) = blobs.last().context("the image has layers")?;
-    let mut unpacked = Command::new("gzip")
-        .arg("-dc")
-        .arg(largest)
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut from = unpacked.stdout.take().context("it is piped")?;
-    let copied = std::io::copy(&mut from, &mut to)?;
-    to.flush()?;
-    unpacked.wait()?;
-    if copied < IMPORT_BYTES / 2 {
-        bail!("the largest layer has only {copied} bytes");
-    }
     Ok(())
 }
 
