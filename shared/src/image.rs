@@ -45,6 +45,24 @@ pub struct Details {
     pub spec: Spec,
 }
 
+/// An artifact that refers to an image and is kept with it: a signature, a list of packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Referrer {
+    /// `sha256:…` of its manifest.
+    pub manifest: String,
+    /// What it refers to: the image's manifest, or the index it was named by.
+    pub subject: String,
+    /// A media type.
+    pub artifact_type: String,
+    pub annotations: BTreeMap<String, String>,
+    /// Of its manifest and its parts.
+    pub size_bytes: u64,
+    /// In the registry, where only that tells what it refers to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+}
+
 /// What an image says, and what it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -53,6 +53,7 @@
 //! | `GET /images/{id}/layers/{position}/files?path&whole` | | [`list::List`] of [`layer::File`]: one directory of the layer, or of the result so far |
 //! | `GET /images/{id}/waste` | | [`layer::Waste`] |
 //! | `GET /images/{id}/sbom?format=spdx\|cyclonedx` | | the packages found, as that document |
+//! | `GET /images/{id}/referrers` | | [`list::List`] of [`image::Referrer`] |
 //! | `GET /images/{id}/save?format=docker\|oci` | | the image as a tar |
 //! | `POST /images/{id}/push` | [`registry::Push`] | 202 [`task::Task`] |
 //! | `POST /images/prune` | [`layer::Prune`] | [`layer::Pruned`] |

@@ -71,6 +71,9 @@ pub struct Verdict {
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
     pub reference: String,
+    /// Also the signatures and other artifacts that are kept with the image.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub referrers: bool,
     /// Instead of what is kept for the registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,

@@ -3,6 +3,7 @@
 
 mod kills;
 mod peers;
+mod referrers;
 
 use base64::Engine as _;
 use harness::{Api, Docker, Host, Image, REGISTRY_PASSWORD, REGISTRY_USER, Registry};

@@ -70,7 +70,7 @@ pub use exec::{Exec, ExecId, ExecSpec, ExecState};
 pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
 pub use image::document::ContainerConfig;
-pub use image::{ArchiveFormat, LayerChange, LayerFile, SbomFormat, Waste};
+pub use image::{ArchiveFormat, LayerChange, LayerFile, Referrer, SbomFormat, Waste};
 pub use images::RegistryLogin;
 pub use images::commit::NewCommit;
 pub use images::prune::{PruneRules, Pruned, PrunedImage};

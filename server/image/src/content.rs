@@ -14,7 +14,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     blobs: PathBuf,
-    ingest: PathBuf,
+    pub(crate) ingest: PathBuf,
+    pub(crate) referrers: PathBuf,
     pub(crate) settling: Settling,
 }
 
@@ -24,6 +25,7 @@ impl Content {
         let content = Self {
             blobs: dir.join("blobs/sha256"),
             ingest: dir.join("ingest"),
+            referrers: dir.join("referrers"),
             settling: Settling::open(&dir.join("unsettled"))?,
         };
         match fs::remove_dir_all(&content.ingest) {
@@ -32,7 +34,7 @@ impl Content {
             }
             _ => {}
         }
-        for dir in [&content.blobs, &content.ingest] {
+        for dir in [&content.blobs, &content.ingest, &content.referrers] {
             fs::create_dir_all(dir).map_err(ImageError::file("make", dir))?;
         }
         for hex in content.settling.lost(Kind::Blob)? {

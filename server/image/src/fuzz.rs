@@ -6,8 +6,12 @@ use std::path::Path;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Bytes of a manifest or index.
+/// Bytes of a manifest or index, of an image or of what refers to one.
 pub fn manifest(json: &[u8], announced: Option<&str>) -> Result<(), ImageError> {
+    if let Ok(artifact) = manifest::artifact::parse(json) {
+        assert!(!artifact.blobs.is_empty());
+    }
+    let _ = manifest::artifact::listed(json);
     manifest::parse(json, announced).map(drop)
 }
 

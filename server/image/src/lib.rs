@@ -3,6 +3,7 @@
 //! ```text
 //! content/blobs/sha256/<hex>   verified, never changed      content/ingest/<random>   not yet verified
 //!                                                            content/unsettled/        named, maybe not on disk yet
+//! content/referrers/<hex>      artifacts kept with the image of that manifest
 //! snapshots/<chain hex>/fs     an unpacked layer            snapshots/.new-<random>/  being unpacked
 //! roots/<chain hex>            layers as one tree, where no overlay shows them so
 //! ```
@@ -31,6 +32,7 @@ mod platform;
 mod progress;
 mod pull;
 mod push;
+mod referrers;
 mod registry;
 mod roots;
 mod settling;
@@ -56,6 +58,7 @@ pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Mirror, PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
+pub use referrers::Referrer;
 pub use registry::{Login, Patience, Reach, Tls, Welcome};
 pub use roots::RootForm;
 pub use store::{Collected, Store};

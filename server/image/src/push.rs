@@ -26,6 +26,8 @@ pub struct PushOptions {
     pub reach: Reach,
     /// Other repositories of the same registry that probably have these blobs.
     pub others: HashMap<Digest, Vec<String>>,
+    /// Also what refers to the image, as far as it is here.
+    pub referrers: bool,
 }
 
 /// What was pushed.
@@ -34,14 +36,17 @@ pub struct Pushed {
     /// By which the registry knows it.
     pub manifest: Digest,
     pub manifest_bytes: u64,
+    /// So many artifacts went with it.
+    pub referrers: usize,
     /// The image as it was pushed: layers that lay here unpacked are packed now.
     pub image: Image,
 }
 
-struct Push<'a> {
-    store: &'a Store,
-    registry: Registry,
+pub(crate) struct Push<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) registry: Registry,
     others: &'a HashMap<Digest, Vec<String>>,
+    with_referrers: bool,
     progress: &'a watch::Sender<Progress>,
     stop: CancellationToken,
 }
@@ -63,6 +68,7 @@ impl Store {
             store: self,
             registry: Registry::of(&self.clients, reference, options.reach, &wish)?,
             others: &options.others,
+            with_referrers: options.referrers,
             progress: &progress,
             stop: cancel.child_token(),
         };
@@ -88,8 +94,14 @@ impl Push<'_> {
         let name = reference.tag().unwrap_or(image.manifest.as_str()).to_owned();
         self.unless_stopped(self.registry.put_manifest(&name, &media_type, json, &image.manifest))
             .await?;
+        let referrers = if self.with_referrers {
+            self.send_referrers(&image.manifest).await?
+        } else {
+            0
+        };
         self.progress.send_modify(|progress| progress.phase = Phase::Done);
         Ok(Pushed {
+            referrers,
             manifest: image.manifest.clone(),
             manifest_bytes,
             image,
@@ -130,7 +142,7 @@ impl Push<'_> {
         failure.map_or(Ok(()), Err)
     }
 
-    async fn send_blob(&self, blob: &Descriptor) -> Result<(), ImageError> {
+    pub(crate) async fn send_blob(&self, blob: &Descriptor) -> Result<(), ImageError> {
         if self.unless_stopped(self.registry.has_blob(&blob.digest)).await? {
             self.show(blob, LayerState::AlreadyHere);
             return Ok(());
@@ -224,7 +236,10 @@ impl Push<'_> {
         show(self.progress, blob, state);
     }
 
-    async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, ImageError>>) -> Result<T, ImageError> {
+    pub(crate) async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, ImageError>>,
+    ) -> Result<T, ImageError> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(ImageError::Cancelled),

@@ -149,6 +149,7 @@ impl Store {
     /// brought meanwhile.
     pub fn collect(&self, keep: &[Image]) -> Result<Collected, ImageError> {
         let unneeded = self.unneeded(keep)?;
+        self.forget_referrers(|hex| keep.iter().any(|image| image.manifest.hex() == hex))?;
         for (path, _) in &unneeded.blobs {
             fs::remove_file(path).map_err(ImageError::file("remove", path))?;
         }
@@ -173,7 +174,11 @@ impl Store {
     }
 
     fn unneeded(&self, keep: &[Image]) -> Result<Unneeded, ImageError> {
-        let mut blobs: HashSet<&Digest> = HashSet::new();
+        let mut of_referrers = Vec::new();
+        for image in keep {
+            of_referrers.extend(self.blobs_of_referrers(&image.manifest)?);
+        }
+        let mut blobs: HashSet<&Digest> = of_referrers.iter().collect();
         let mut chains: HashSet<&str> = HashSet::new();
         for image in keep {
             blobs.extend([&image.id, &image.manifest]);

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 const CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Who may come in where a login is wanted.
 pub const REGISTRY_USER: &str = "ada";
@@ -153,6 +155,51 @@ impl Registry {
             .expect("the registry answers");
         assert_eq!(put.status(), StatusCode::CREATED);
         format!("{}/{repository}:{tag}", self.address)
+    }
+
+    /// Puts an artifact that refers to `subject` where those look for it who know no list
+    /// of referrers: distribution-spec, "Referrers Tag Schema". With `tag` it is only known by
+    /// that, as cosign's were. Gives its digest.
+    pub async fn attach(
+        &self,
+        repository: &str,
+        subject: &str,
+        kind: &str,
+        content: &[u8],
+        tag: Option<&str>,
+    ) -> String {
+        let config = b"{}";
+        self.push_blob(repository, config).await;
+        self.push_blob(repository, content).await;
+        let mut manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": kind,
+            "config": { "mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": digest(config) },
+            "layers": [{ "mediaType": kind, "size": content.len(), "digest": digest(content) }],
+            "annotations": { "made": "for a test" },
+        });
+        if tag.is_none() {
+            manifest["subject"] = json!({ "mediaType": OCI_MANIFEST, "digest": subject, "size": 1 });
+        }
+        let manifest = manifest.to_string();
+        let own = digest(manifest.as_bytes());
+        self.put(repository, tag.unwrap_or(&own), OCI_MANIFEST, manifest.clone())
+            .await;
+        if tag.is_none() {
+            let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [
+                { "mediaType": OCI_MANIFEST, "digest": own, "size": manifest.len(), "artifactType": kind },
+            ] });
+            let name = subject.replace(':', "-");
+            self.put(repository, &name, OCI_INDEX, index.to_string()).await;
+        }
+        own
+    }
+
+    async fn put(&self, repository: &str, name: &str, kind: &str, manifest: String) {
+        let url = format!("http://{}/v2/{repository}/manifests/{name}", self.address);
+        let put = self.http.put(url).header("content-type", kind).body(manifest);
+        let put = put.send().await.expect("the registry answers");
+        let status = put.status();
+        assert_eq!(status, StatusCode::CREATED, "{}", put.text().await.unwrap_or_default());
     }
 
     async fn push_blob(&self, repository: &str, blob: &[u8]) {

@@ -189,7 +189,10 @@ async fn push(
 ) -> Answer<(StatusCode, Json<Task>)> {
     let login = login(asked.username, asked.password)?;
     let name = reference(&asked.reference)?;
-    let task = front.engine.push(&id, name, login, Some(caller.owner())).await?;
+    let pushing = front
+        .engine
+        .push(&id, name, login, asked.referrers, Some(caller.owner()));
+    let task = pushing.await?;
     accepted(&front, &task)
 }
 

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use engine::{EntryKind, LayerChange, LayerFile, SbomFormat};
 use serde::Deserialize;
+use shared::image::Referrer;
 use shared::layer::{Change, File, FileKind, Waste, WastedFile};
 use shared::list::List;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(files))
         .routes(routes!(waste))
         .routes(routes!(sbom))
+        .routes(routes!(referrers))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -96,6 +98,22 @@ async fn sbom(
         Format::CycloneDx => SbomFormat::CycloneDx,
     };
     Ok(Json(front.engine.image_sbom(&id, format).await?))
+}
+
+/// Signatures, lists of packages and other artifacts that came with the image, since they
+/// refer to it.
+#[utoipa::path(get, path = "/images/{id}/referrers", tag = "images", params(("id" = String, Path)), responses((status = 200, body = List<Referrer>)))]
+async fn referrers(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<List<Referrer>>> {
+    let found = front.engine.image_referrers(&id).await?;
+    let items = found.into_iter().map(|found| Referrer {
+        manifest: found.manifest.to_string(),
+        subject: found.subject.to_string(),
+        artifact_type: found.artifact_type,
+        annotations: found.annotations,
+        size_bytes: found.size_bytes,
+        tag: found.tag,
+    });
+    Ok(Json(words::whole_list(items.collect(), front.engine.last_seq())))
 }
 
 fn shown(file: LayerFile) -> File {

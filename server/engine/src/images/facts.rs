@@ -5,7 +5,7 @@ use super::failed;
 use crate::blocking::blocking;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use image::{LayerFile, SbomFormat, Waste};
+use image::{LayerFile, Referrer, SbomFormat, Waste};
 use model::image::{Digest, Reference};
 use std::path::PathBuf;
 use store::images::ImageRow;
@@ -76,6 +76,17 @@ impl Engine {
         blocking("look for packages in an image", move || {
             let made = engine.images.sbom(&name, &kept(row), format);
             made.map_err(|error| failed(&name, &error))
+        })
+        .await
+    }
+
+    /// Signatures and other artifacts that came with the image and refer to it.
+    pub async fn image_referrers(&self, image: &str) -> Result<Vec<Referrer>, EngineError> {
+        let row = self.image_row(image).await?;
+        let engine = self.inner.clone();
+        blocking("look for what refers to an image", move || {
+            let found = engine.images.referrers(&row.manifest);
+            found.map_err(|error| failed(row.id.short(), &error))
         })
         .await
     }

@@ -14,7 +14,8 @@ use std::collections::{HashMap, HashSet};
 const MOST_OTHERS: usize = 2;
 
 impl Engine {
-    /// Sends the image `text` to the registry of `reference`, in the background.
+    /// Sends the image `text` to the registry of `reference`, in the background; with
+    /// `referrers` also what refers to it.
     ///
     /// # Errors
     /// There is no such image, or the name has no tag to send it under.
@@ -23,6 +24,7 @@ impl Engine {
         text: &str,
         reference: Reference,
         login: Option<RegistryLogin>,
+        referrers: bool,
         owner: Option<String>,
     ) -> Result<TaskId, EngineError> {
         if reference.digest().is_some() {
@@ -39,7 +41,7 @@ impl Engine {
         if let Some(running) = running {
             let engine = self.clone();
             inner.tracker.spawn(async move {
-                let outcome = engine.run_push(&running, &found.id, reference, login).await;
+                let outcome = engine.run_push(&running, &found.id, reference, login, referrers).await;
                 running.end(outcome);
                 engine.collect_images().await;
             });
@@ -53,6 +55,7 @@ impl Engine {
         id: &Digest,
         reference: Reference,
         login: Option<RegistryLogin>,
+        referrers: bool,
     ) -> Result<Vec<LoadedImage>, EngineError> {
         let _lease = self.inner.leases.hold().await;
         let row = store::images::find(&mut *self.inner.database().read().await?, id).await?;
@@ -61,6 +64,7 @@ impl Engine {
         let options = image::PushOptions {
             reach: self.inner.reach(reference.registry(), login).await?,
             others,
+            referrers,
         };
         let image = super::bring::kept(row);
         let progress = self.show_progress(running);

@@ -122,6 +122,14 @@ impl Pull<'_> {
         let chain = check_layers(&manifest, &parsed)?;
         self.begin_layers(&manifest, &chain);
         let unpacked = self.bring_layers(registry, &manifest, &parsed, &chain).await?;
+        let referrers = Box::pin(self.store.bring_referrers(registry, &digest, &named));
+        match self.unless_stopped(referrers).await {
+            // The image is as good without them.
+            Err(error) if !self.stop.is_cancelled() => {
+                tracing::warn!(registry = registry.host(), image = %digest, %error, "artifacts of an image did not come");
+            }
+            outcome => outcome?,
+        }
         let content = self.store.content.clone();
         blocking(move || content.settle_soon()).await?;
         self.progress.send_modify(|progress| progress.phase = Phase::Done);

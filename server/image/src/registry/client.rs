@@ -4,6 +4,7 @@ use super::token::challenge;
 use super::upload::DIGEST_HEADER;
 use super::{Login, Patience, Reach, Tls, safety};
 use crate::ImageError;
+use crate::manifest::DOCUMENT_LIMIT_BYTES;
 use model::image::{Digest, Reference};
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RANGE, RETRY_AFTER,
@@ -212,6 +213,19 @@ impl Registry {
             digest,
             media_type,
         })
+    }
+
+    /// A document below the repository; `None` where the registry has none of the kind.
+    pub(crate) async fn find_document_at(&self, path: &str, accept: &str) -> Result<Option<Vec<u8>>, ImageError> {
+        let ask = Ask::new(Method::GET, self.own_url(path)?).header(ACCEPT, accept);
+        let response = self.answer(&ask).await?;
+        if response.status().is_client_error() && response.status() != StatusCode::TOO_MANY_REQUESTS {
+            return Ok(None);
+        }
+        let response = self.judge(response).await?;
+        self.collect(response, "a list of artifacts", DOCUMENT_LIMIT_BYTES)
+            .await
+            .map(Some)
     }
 
     /// A small blob, whole.

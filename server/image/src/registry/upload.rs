@@ -10,6 +10,7 @@ use reqwest::{Body, Method, Response, StatusCode, Url};
 use std::io;
 
 pub(super) const DIGEST_HEADER: HeaderName = HeaderName::from_static("docker-content-digest");
+const SUBJECT_HEADER: HeaderName = HeaderName::from_static("oci-subject");
 const BYTES: &str = "application/octet-stream";
 
 /// What came of asking for a blob to be taken over from another repository.
@@ -77,7 +78,7 @@ impl Registry {
             request = request.header(AUTHORIZATION, authorization);
         }
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if response.status() == StatusCode::UNAUTHORIZED {
+        if response.status() == StatusCode::UNAUTHORIZED && self.is_home(&upload.place) {
             // The token ran out; what comes next is sent with a new one.
             self.let_in(&response).await?;
             return Err(ImageError::Unreachable {
@@ -124,14 +125,15 @@ impl Registry {
         }
     }
 
-    /// Puts a manifest under a tag or its digest.
+    /// Puts a manifest under a tag or its digest. Whether the registry lists it among what
+    /// refers to its subject: distribution-spec, "Pushing Manifests with Subject".
     pub(crate) async fn put_manifest(
         &self,
         name: &str,
         media_type: &str,
         json: Vec<u8>,
         digest: &Digest,
-    ) -> Result<(), ImageError> {
+    ) -> Result<bool, ImageError> {
         let mut ask =
             Ask::new(Method::PUT, self.own_url(&format!("manifests/{name}"))?).header(CONTENT_TYPE, media_type);
         ask.body = Some(json);
@@ -143,7 +145,7 @@ impl Registry {
                 expected: digest.clone(),
                 found,
             }),
-            _ => Ok(()),
+            _ => Ok(response.headers().contains_key(SUBJECT_HEADER)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::client::http::{self, escape, sentence};
 use crate::components::dialog::Dialog;
-use crate::components::field::{Kind, field, given};
+use crate::components::field::{Kind, check, field, given};
 use crate::components::notice::note;
 use crate::state::App;
 use leptos::prelude::*;
@@ -95,6 +95,7 @@ fn push_form(id: StoredValue<String>, tag: String, open: RwSignal<bool>) -> AnyV
     let app = App::get();
     let text = || RwSignal::new(String::new());
     let (reference, user, password, mistake) = (RwSignal::new(tag), text(), text(), text());
+    let referrers = RwSignal::new(true);
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
         let wanted = reference.get_untracked().trim().to_owned();
@@ -104,6 +105,7 @@ fn push_form(id: StoredValue<String>, tag: String, open: RwSignal<bool>) -> AnyV
         }
         let request = Push {
             reference: wanted,
+            referrers: referrers.get_untracked(),
             username: given(user),
             password: given(password),
         };
@@ -125,6 +127,7 @@ fn push_form(id: StoredValue<String>, tag: String, open: RwSignal<bool>) -> AnyV
         <form on:submit=submit>
             <div class="dialog__body">
                 {field("As", "registry.example.org/team/app:1.2", Kind::Text, "image.push.reference", reference)}
+                {check("With signatures and other artifacts kept with it", "image.push.referrers", referrers)}
                 <details>
                     <summary>"Sign in only for this"</summary>
                     <div class="stack" style="margin-top:12px">

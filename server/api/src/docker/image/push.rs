@@ -35,7 +35,7 @@ pub(super) async fn push(engine: Engine, name: &str, query: &Query, headers: &He
             let status = format!("The push refers to repository [{repository}]");
             sender.send_json(&json!({ "status": status })).await?;
             let text = reference.to_string();
-            let begun = engine.push(&text, reference.clone(), login.clone(), None).await;
+            let begun = engine.push(&text, reference.clone(), login.clone(), false, None).await;
             match begun.and_then(|task| engine.watch_task(&task)) {
                 Ok(watch) => progress::send_push(&reference, watch, &sender).await?,
                 Err(error) => return sender.send_json(&progress::error_line(&error.into())).await,

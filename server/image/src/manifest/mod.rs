@@ -1,6 +1,8 @@
 //! Manifests and indexes: image-spec, manifest.md and image-index.md, and the
 //! older Docker forms of the same.
 
+pub(crate) mod artifact;
+
 use crate::{ImageError, Platform};
 use model::image::{Digest, Reference};
 use serde::Deserialize;
