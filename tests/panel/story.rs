@@ -27,6 +27,37 @@ fn answer(port: u16) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
+/// Passes what comes for the registry on, and its answers at 64 MiB a second: what is seen
+/// on the way does not depend on how fast a pull is.
+fn at_a_walk(registry: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let Ok(server) = TcpStream::connect(&registry) else {
+                continue;
+            };
+            let (Ok(mut asked), Ok(mut ask)) = (client.try_clone(), server.try_clone()) else {
+                continue;
+            };
+            std::thread::spawn(move || std::io::copy(&mut asked, &mut ask));
+            std::thread::spawn(move || walk(server, client));
+        }
+    });
+    address
+}
+
+fn walk(mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; 256 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        std::thread::sleep(Duration::from_micros(count as u64 / 64));
+        if to.write_all(&buffer[..count]).is_err() {
+            return;
+        }
+    }
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
 #[tokio::test]
 async fn from_sign_in_to_a_running_container_and_back() {
     let Some(host) = host().await else { return };
@@ -39,7 +70,8 @@ async fn from_sign_in_to_a_running_container_and_back() {
         *byte = (state >> 56) as u8;
     }
     let image = Image::busybox().with_files(&[("noise", &noise)]);
-    let name = registry.push(&image, "team/web:1").await;
+    registry.push(&image, "team/web:1").await;
+    let name = format!("{}/team/web:1", at_a_walk(registry.address().to_owned()));
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = free.local_addr().expect("an address").port();
     drop(free);

@@ -1,9 +1,14 @@
 //! Files in memory that nobody can change any more. memfd_create(2), fcntl(2) "File sealing".
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
+use std::thread;
+use std::time::Duration;
+
+const MOST_TRIES: u32 = 200;
 
 /// A file in memory that holds `bytes`, sealed against writing and resizing, and
 /// closed on exec. A program in it runs from `/proc/self/fd/N`; whoever reaches it
@@ -11,11 +16,17 @@ use std::os::fd::OwnedFd;
 pub fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
     file.write_all(bytes)?;
-    fcntl_add_seals(
-        &file,
-        SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
-    )?;
-    Ok(file.into())
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    let mut tries = 1;
+    loop {
+        match fcntl_add_seals(&file, seals) {
+            Ok(()) => return Ok(file.into()),
+            // On a busy host the kernel itself may still hold some of the pages just written.
+            Err(Errno::BUSY) if tries < MOST_TRIES => thread::sleep(Duration::from_millis(10)),
+            Err(error) => return Err(error.into()),
+        }
+        tries += 1;
+    }
 }
 
 /// Whether nobody can write to `file` any more.

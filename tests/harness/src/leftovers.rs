@@ -103,8 +103,10 @@ impl Own {
 
     fn devices(&self) -> BTreeSet<String> {
         let all = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+        // The bridge, and the cables: the digits alone may be part of another's name.
+        let (bridge, cables) = (format!("gantry-{}", self.instance), format!("g{}-", self.instance));
         all.map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| !self.instance.is_empty() && name.contains(&self.instance))
+            .filter(|name| !self.instance.is_empty() && (*name == bridge || name.starts_with(&cables)))
             .collect()
     }
 
