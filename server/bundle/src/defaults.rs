@@ -24,7 +24,16 @@ pub const MASKED_PATHS: [&str; 12] = [
     "/sys/firmware",
 ];
 
-pub const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+/// What sets up the host. Docker leaves `dynamic_debug` out: there, on kernels without
+/// debugfs in use, root of any container turns on what the host writes to its log.
+pub const READONLY_PATHS: [&str; 6] = [
+    "/proc/bus",
+    "/proc/dynamic_debug",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+];
 
 /// Mounts besides the root, in their order. `/dev/shm` and `/dev/mqueue` depend on
 /// the IPC namespace: [`ipc_mounts`].
