@@ -83,10 +83,8 @@ async fn from_sign_in_to_a_running_container_and_back() {
     browser.write("pull.form.reference", &name).await;
     browser.script(WATCH_PROGRESS).await;
     browser.click("pull.form.submit").await;
-    browser
-        .text_until("pull.task.state", |text| text.contains("Done") || text.contains("done"))
-        .await;
-
+    // Not the word `Done`: a layer has it before the whole.
+    browser.find("pull.done.run").await;
     let shown = browser.script("return new Set(window.progressShown).size").await;
     assert!(shown.as_u64() >= Some(3), "the progress moved only {shown} times");
 
