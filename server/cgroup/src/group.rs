@@ -13,6 +13,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// To make a group whose parent comes and goes.
+const MOST_TRIES: u32 = 20;
+
 /// A name, not a handle: nothing is opened or made before it is asked for.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -261,10 +264,20 @@ impl Group {
 }
 
 fn make(dir: &Path) -> Result<(), CgroupError> {
-    fs::create_dir_all(dir).map_err(|source| CgroupError::Make {
-        dir: dir.to_owned(),
-        source,
-    })
+    let mut tries = 1;
+    loop {
+        match fs::create_dir_all(dir) {
+            Ok(()) => return Ok(()),
+            // Another, who was the last in it, removed the parent in between.
+            Err(error) if error.kind() == ErrorKind::NotFound && tries < MOST_TRIES => tries += 1,
+            Err(source) => {
+                return Err(CgroupError::Make {
+                    dir: dir.to_owned(),
+                    source,
+                });
+            }
+        }
+    }
 }
 
 /// The groups directly inside `dir`; none where `dir` is absent.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::lingering::Lingering;
 use super::problem::Failure;
 
 /// For the head of a request, from the first moment or the end of the one before.
@@ -75,7 +76,10 @@ async fn keep(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    let mut connection = pin!(
+        http.serve_connection(TokioIo::new(Lingering::new(stream)), service)
+            .with_upgrades()
+    );
     tokio::select! {
         // A client that breaks off is nothing to tell.
         _ = connection.as_mut() => {}

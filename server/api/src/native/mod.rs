@@ -22,6 +22,7 @@ mod image;
 mod image_care;
 mod image_facts;
 mod layers;
+mod lingering;
 mod metrics;
 mod network;
 mod openapi;
