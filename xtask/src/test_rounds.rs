@@ -29,7 +29,10 @@ fn run_test(test: &str, otherwise: u32, rounds: Option<&str>) -> Result<()> {
     };
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_TEST)?;
+    let registry = packages::unpack(&packages::UNPACKED[0])?;
     programs::build_runtime_for_tests()?;
     let mut test = cargo(&["test", "-p", "gantry", "--test", test, "--", "--nocapture"]);
-    run(test.env("GANTRY_ROUNDS", rounds.to_string()))
+    run(test
+        .env("GANTRY_ROUNDS", rounds.to_string())
+        .env("DOCKER_REGISTRY", registry))
 }

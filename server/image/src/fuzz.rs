@@ -32,7 +32,15 @@ pub fn unpack(packed: &[u8], into: &Path) -> Result<(), ImageError> {
         path: into.to_owned(),
         source,
     })?;
-    layer::unpack(&digest, tar, into, limits, &CancellationToken::new()).map(drop)
+    layer::unpack(
+        &digest,
+        tar,
+        layer::Hashing::Here,
+        into,
+        limits,
+        &CancellationToken::new(),
+    )
+    .map(drop)
 }
 
 /// Takes all images of an archive into a store below `data`, which is not there yet.

@@ -367,7 +367,8 @@ impl Store {
         fs::create_dir_all(&root).map_err(ImageError::file("make", &root))?;
         open_to_all(&root).map_err(ImageError::file("open", &root))?;
         let tar = Unpacked::new(packed, Some(packed_bytes), self.limits).map_err(ImageError::Read)?;
-        let unpacked = unpack(layer, tar, &root, self.limits, cancel);
+        let hashing = tar.hashing();
+        let unpacked = unpack(layer, tar, hashing, &root, self.limits, cancel);
         if cancel.is_cancelled() {
             return Err(ImageError::Cancelled);
         }

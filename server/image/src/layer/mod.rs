@@ -17,6 +17,7 @@ mod tree_changes;
 mod unpack;
 mod write;
 
+pub(crate) use ahead::Hashing;
 pub use compare::{ChangeKind, changes};
 pub(crate) use difference::{Difference, difference};
 pub use extract::extract;

@@ -1,6 +1,6 @@
 //! What a layer is packed with, told from its first bytes.
 
-use super::Limits;
+use super::{Hashing, Limits};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -143,6 +143,14 @@ impl<R: Read> Read for Counted<R> {
 }
 
 impl<R: Read> Unpacked<R> {
+    /// Inflating is work enough for one thread.
+    pub(crate) fn hashing(&self) -> Hashing {
+        match self.inner {
+            Inner::Plain(_) => Hashing::Ahead,
+            _ => Hashing::Here,
+        }
+    }
+
     /// `packed_bytes`: how much there is to read. `None` where nobody knows: then what has
     /// come so far counts.
     pub fn new(from: R, packed_bytes: Option<u64>, limits: Limits) -> io::Result<Self> {

@@ -1,6 +1,6 @@
 //! A tar's entries become files, its whiteouts overlayfs's.
 
-use super::ahead::{Ahead, read_ahead};
+use super::ahead::{Ahead, Hashing, read_ahead};
 use super::headers::Headers;
 use super::limits::Limits;
 use super::sparse::{Records, Sparse};
@@ -41,6 +41,7 @@ pub(crate) struct Contents {
 pub(crate) fn unpack(
     layer: &Digest,
     from: impl Read + Send,
+    hashing: Hashing,
     into: &Path,
     limits: Limits,
     cancel: &CancellationToken,
@@ -52,7 +53,7 @@ pub(crate) fn unpack(
         limits,
         placing: Placing::within(limits),
     };
-    read_ahead(Stopped { from, cancel }, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
+    read_ahead(Stopped { from, cancel }, hashing, |tar| unpacking.run(tar, into)).map_err(unpacking_at(layer, into))?
 }
 
 fn unpacking_at(layer: &Digest, path: &Path) -> impl FnOnce(io::Error) -> ImageError + use<> {
@@ -380,7 +381,14 @@ mod tests {
     fn unpacked(tar: &[u8]) -> (tempfile::TempDir, Result<Contents, ImageError>) {
         let dir = tempfile::tempdir().unwrap();
         let digest = Digest::from_sha256([0; 32]);
-        let outcome = unpack(&digest, tar, dir.path(), Limits::default(), &CancellationToken::new());
+        let outcome = unpack(
+            &digest,
+            tar,
+            Hashing::Here,
+            dir.path(),
+            Limits::default(),
+            &CancellationToken::new(),
+        );
         (dir, outcome)
     }
 
