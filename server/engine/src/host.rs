@@ -1,11 +1,11 @@
 //! The host as a whole.
 
 use crate::blocking::blocking;
+use crate::disk_use::tree_bytes;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What does not change while the server runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,17 +128,4 @@ fn operating_system() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     name.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
-}
-
-/// Bytes that files below `path` take on the disk; what cannot be read counts nothing.
-fn tree_bytes(path: &Path) -> u64 {
-    let Ok(metadata) = fs::symlink_metadata(path) else {
-        return 0;
-    };
-    let own = metadata.blocks() * 512;
-    if !metadata.is_dir() {
-        return own;
-    }
-    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-    own + entries.map(|entry| tree_bytes(&entry.path())).sum::<u64>()
 }

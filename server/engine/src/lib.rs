@@ -32,6 +32,7 @@ mod blocking;
 mod builds;
 mod clock;
 mod containers;
+mod disk_use;
 mod engine;
 mod error;
 mod exec;

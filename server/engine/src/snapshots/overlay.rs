@@ -1,13 +1,14 @@
 //! Overlays: the image's layers, and a writable one.
 
 use super::{Access, Owner, Place, Snapshotter, own_layers};
+use crate::disk_use::tree_bytes;
 use crate::error::{Doing as _, EngineError};
 use image::Written;
 use shim_protocol::{Overlay, Root};
-use std::fs::{self, DirBuilder};
+use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use sys::overlay::{Layers, mount_detached};
 
@@ -119,24 +120,13 @@ fn make_dir(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Bytes that files below `path` take on the disk; what cannot be read counts nothing.
-fn tree_bytes(path: &Path) -> u64 {
-    let Ok(metadata) = fs::symlink_metadata(path) else {
-        return 0;
-    };
-    let own = metadata.blocks() * 512;
-    if !metadata.is_dir() {
-        return own;
-    }
-    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-    own + entries.map(|entry| tree_bytes(&entry.path())).sum::<u64>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use model::container::HostIds;
     use model::image::Digest;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
 
     /// Where the kernel maps no ids, the layers are copied once and given to the container.
     #[test]
