@@ -88,7 +88,12 @@ impl Group {
                 dir: self.any_dir().unwrap_or_else(|| self.path.clone()),
             });
         }
-        self.create()
+        let made = self.create();
+        if made.is_err() && !exists {
+            // Some hierarchies may have it, and nobody would look for it there.
+            let _ = self.remove();
+        }
+        made
     }
 
     pub fn exists(&self) -> bool {

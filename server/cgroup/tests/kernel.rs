@@ -85,6 +85,21 @@ fn groups_below_a_parent_of_many_have_processors_from_the_first_moment() {
 }
 
 #[test]
+fn a_group_that_cannot_be_made_everywhere_is_nowhere() {
+    let Some(fixture) = Fixture::new("nowhere") else { return };
+    let Some(mount) = fixture.hierarchies.layout().v2_mount else {
+        println!("skipped: needs a v2 hierarchy, which can refuse a group");
+        return;
+    };
+    let most = format!("{}{}/cgroup.max.descendants", mount.display(), fixture.parent.path());
+    std::fs::write(&most, "1").unwrap();
+    let another = fixture.hierarchies.group(&format!("{}/another", fixture.parent.path()));
+    another.create_unused().unwrap_err();
+    assert!(!another.exists());
+    assert_eq!(fixture.parent.list_children().unwrap(), ["own"]);
+}
+
+#[test]
 fn a_group_is_made_twice_and_removed_twice_without_a_word() {
     let Some(fixture) = Fixture::new("twice") else { return };
     fixture.group.create().unwrap();

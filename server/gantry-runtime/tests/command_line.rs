@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+const PARENT: &str = "/gantry-test-shim";
+
 struct Bundle {
     dir: tempfile::TempDir,
     id: String,
@@ -45,7 +47,7 @@ impl Bundle {
         bundle.edit(|config| {
             config["process"]["terminal"] = false.into();
             config["process"]["args"] = json!(["/bin/sh", "-c", script]);
-            config["linux"]["cgroupsPath"] = format!("/gantry-test-shim/{}", bundle.id).into();
+            config["linux"]["cgroupsPath"] = format!("{PARENT}/{}", bundle.id).into();
         });
         Some(bundle)
     }
@@ -64,7 +66,7 @@ impl Bundle {
     fn group(&self) -> cgroup::Group {
         cgroup::Hierarchies::discover()
             .unwrap()
-            .group(&format!("/gantry-test-shim/{}", self.id))
+            .group(&format!("{PARENT}/{}", self.id))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -108,6 +110,8 @@ impl Bundle {
 impl Drop for Bundle {
     fn drop(&mut self) {
         let _ = self.command(&["delete", "--force", &self.id]).output();
+        // The last one out.
+        let _ = cgroup::Hierarchies::discover().map(|hierarchies| hierarchies.group(PARENT).remove_if_empty());
     }
 }
 
@@ -550,7 +554,7 @@ fn a_specification_for_ordinary_users_runs() {
     bundle.edit(|config| {
         config["process"]["terminal"] = false.into();
         config["process"]["args"] = json!(["/bin/sh", "-c", "cat /proc/self/uid_map | tr -s ' '"]);
-        config["linux"]["cgroupsPath"] = format!("/gantry-test-shim/{}", bundle.id).into();
+        config["linux"]["cgroupsPath"] = format!("{PARENT}/{}", bundle.id).into();
     });
     let output = bundle
         .command(&["run", "-b"])

@@ -257,6 +257,6 @@ fn a_shim_whose_container_runs_lies_apart_from_the_server() {
     let shim = host.shim_record().pid;
     let groups = || std::fs::read_to_string(format!("/proc/{shim}/cgroup")).unwrap();
     host.until("the shim's cgroup", || {
-        groups().lines().all(|line| line.ends_with("/shims"))
+        groups().lines().all(|line| line.ends_with("-shims"))
     });
 }

@@ -136,7 +136,7 @@ impl Host {
             stdin_once: wish.stdin_once,
             size: Some(WindowSize { rows: 30, cols: 100 }),
             cgroup_path: cgroup_path.clone(),
-            shim_cgroup: Some(format!("{PARENT}/shims")),
+            shim_cgroup: Some(shims_of(&cgroup_path)),
         };
         let (near, far) = UnixStream::pair().unwrap();
         let shim = Command::new(env!("CARGO_BIN_EXE_gantry-runtime"))
@@ -307,8 +307,16 @@ impl Drop for Host {
             let group = hierarchies.group(&self.cgroup_path);
             let _ = group.kill_all();
             let _ = group.remove();
+            let _ = hierarchies.group(&shims_of(&self.cgroup_path)).remove();
+            // The last one out.
+            let _ = hierarchies.group(PARENT).remove_if_empty();
         }
     }
+}
+
+/// Each test's own, so that it can be removed while others run.
+fn shims_of(cgroup_path: &str) -> String {
+    format!("{cgroup_path}-shims")
 }
 
 /// A control connection.
