@@ -8,6 +8,7 @@
 
 use crate::content::random_name;
 use crate::layer::Seen;
+use crate::settling::Kind;
 use crate::{ImageError, Store};
 use model::image::Digest;
 use std::fs::{self, File, Permissions};
@@ -71,15 +72,25 @@ impl Store {
         let new = self.roots_dir().join(format!(".new-{}", random_name()));
         let made = self
             .fill_root(chain, &new)
-            .and_then(|()| sys::unpack::rename_new(&new, &place));
+            .map_err(ImageError::file("put together", &place))
+            .and_then(|()| self.name_root(&new, chain.last()));
         // Still there when it failed, or another was faster.
         if new.exists()
             && let Err(error) = remove_tree(&new)
         {
             tracing::warn!(%error, path = %new.display(), "a half made root is left until the next start");
         }
-        made.map_err(ImageError::file("put together", &place))?;
-        Ok(place)
+        made.map(|()| place)
+    }
+
+    fn name_root(&self, new: &Path, top: Option<&Digest>) -> Result<(), ImageError> {
+        let settling = &self.content.settling;
+        if let Some(top) = top {
+            settling.begin(Kind::Root, top.hex())?;
+        }
+        let place = self.root_place(top);
+        sys::unpack::rename_new(new, &place).map_err(ImageError::file("name", place))?;
+        self.content.settle_soon()
     }
 
     fn fill_root(&self, chain: &[Digest], new: &Path) -> io::Result<()> {
@@ -110,10 +121,13 @@ impl Store {
         self.roots_dir().join(top.map_or(NOTHING, Digest::hex))
     }
 
-    /// Removes what an earlier run left half made.
+    /// Removes what an earlier run left half made, and what an earlier boot of the host did
+    /// not bring to the disk: its layers may be lost as well.
     pub(crate) fn sweep_roots(&self) -> Result<(), ImageError> {
+        let lost = self.content.settling.lost(Kind::Root)?;
         for path in self.list_roots()? {
-            if name_of(&path).starts_with('.') {
+            let name = name_of(&path);
+            if name.starts_with('.') || lost.iter().any(|hex| hex == name) {
                 remove_tree(&path).map_err(ImageError::file("remove", path))?;
             }
         }
@@ -215,4 +229,28 @@ fn directories_bytes(path: &Path) -> u64 {
     }
     let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
     crate::disk_size::allocated(&found) + entries.map(|entry| directories_bytes(&entry.path())).sum::<u64>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_root_that_an_earlier_boot_did_not_bring_to_the_disk_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Store::open(dir.path()).unwrap().with_roots(RootForm::Links);
+        let [settled, lost] = [1, 2].map(|byte| Digest::from_sha256([byte; 32]));
+        let store = open();
+        for layer in [&settled, &lost] {
+            let files = dir.path().join("snapshots").join(layer.hex()).join("fs");
+            fs::create_dir_all(&files).unwrap();
+            fs::write(files.join("file"), "text").unwrap();
+            assert!(store.root(std::slice::from_ref(layer)).unwrap().join("file").is_file());
+        }
+        let note = format!("content/unsettled/another.root.{}", lost.hex());
+        fs::write(dir.path().join(note), "").unwrap();
+        let store = open();
+        assert!(store.root_place(Some(&settled)).is_dir());
+        assert!(!store.root_place(Some(&lost)).exists());
+    }
 }

@@ -36,6 +36,8 @@ enum Work {
 pub(crate) enum Kind {
     Blob,
     Snapshot,
+    /// Several layers as one tree.
+    Root,
 }
 
 impl Kind {
@@ -43,6 +45,7 @@ impl Kind {
         match self {
             Self::Blob => "blob",
             Self::Snapshot => "snapshot",
+            Self::Root => "root",
         }
     }
 }

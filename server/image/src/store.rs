@@ -87,7 +87,6 @@ impl Store {
                 _ => {}
             }
         }
-        content.settle()?;
         let store = Self {
             content,
             snapshots,
@@ -98,6 +97,7 @@ impl Store {
             roots: RootForm::default(),
         };
         store.sweep_roots()?;
+        store.content.settle()?;
         Ok(store)
     }
 
