@@ -8,6 +8,11 @@ use thirtyfour::prelude::*;
 /// Everything a person waits for comes within this time, even on a slow machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What a page says in its console of what went wrong, for a test that fails.
+const KEEP_COMPLAINTS: &str = "window.complaints = [];
+const say = console.error;
+console.error = (...words) => { complaints.push(words.map(String).join(' ')); say(...words); };";
+
 pub(crate) fn is_there() -> bool {
     let found = Command::new("chromedriver")
         .arg("--version")
@@ -57,6 +62,14 @@ impl Browser {
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), wishes)
             .await
             .expect("the browser starts");
+        driver
+            .cdp()
+            .send_raw(
+                "Page.addScriptToEvaluateOnNewDocument",
+                serde_json::json!({ "source": KEEP_COMPLAINTS }),
+            )
+            .await
+            .expect("the page's complaints are kept");
         Self {
             driver,
             base: base.to_owned(),
@@ -73,6 +86,17 @@ impl Browser {
             .goto(format!("{}{path}", self.base))
             .await
             .expect("the page loads");
+    }
+
+    /// Fetches nothing from addresses of these shapes from now on.
+    pub(crate) async fn refuse(&self, addresses: &[&str]) {
+        let cdp = self.driver.cdp();
+        cdp.send_raw("Network.enable", serde_json::json!({}))
+            .await
+            .expect("its network is watched");
+        cdp.send_raw("Network.setBlockedURLs", serde_json::json!({ "urls": addresses }))
+            .await
+            .expect("its network obeys");
     }
 
     pub(crate) async fn sign_in(&self) {
@@ -95,11 +119,11 @@ impl Browser {
             }
             if Instant::now() >= end {
                 let page = self.text().await;
-                // Why the panel stopped, if it did, is folded away.
+                // Why the panel stopped, if it did, is folded away, or only in the console.
                 let why = self
-                    .script("return document.querySelector('#stopped pre').textContent")
+                    .script("return [document.querySelector('#stopped pre').textContent, ...window.complaints]")
                     .await;
-                panic!("there is no `{testid}` on the page:\n{page}\n{why}");
+                panic!("there is no `{testid}` on the page:\n{page}\n{why:#}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -2,6 +2,7 @@
 //! registry and real containers.
 
 mod browser;
+mod connection;
 mod hostile;
 mod log;
 mod story;

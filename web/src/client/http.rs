@@ -2,12 +2,14 @@
 //! carries its code once.
 
 use super::decode::{FromTree, decode, tree};
+use super::pause::pause;
 use js_sys::Promise;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::problem::{Mistake, Problem};
 use std::cell::RefCell;
 use std::fmt;
+use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, RequestInit, Response};
@@ -86,8 +88,22 @@ pub fn on_signed_out(act: impl Fn() + 'static) {
     SIGNED_OUT.with(|slot| *slot.borrow_mut() = Some(Box::new(act)));
 }
 
-/// Sends one request and gives the body of a good answer.
+/// Before what only reads is asked once more: a browser drops its requests when an
+/// address of its host changes, as when a bridge of containers is made there.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
+
+/// Sends a request and gives the body of a good answer.
 pub async fn request(method: &str, path: &str, body: Option<String>) -> Result<String, Failure> {
+    match request_once(method, path, body).await {
+        Err(Failure::Unreachable) if method == "GET" => {
+            pause(ASK_AGAIN).await;
+            request_once(method, path, None).await
+        }
+        answer => answer,
+    }
+}
+
+async fn request_once(method: &str, path: &str, body: Option<String>) -> Result<String, Failure> {
     let options = RequestInit::new();
     options.set_method(method);
     if let Ok(headers) = Headers::new() {

@@ -3,5 +3,6 @@
 
 pub mod decode;
 pub mod http;
+pub mod pause;
 pub mod socket;
 pub mod upload;

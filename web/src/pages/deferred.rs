@@ -1,11 +1,19 @@
 //! Pages that are not part of the first load: each group is a file of its own,
 //! fetched when one of its pages is first opened.
 //!
-//! The build tool cuts the program at the functions marked `lazy`; what only they
+//! The build tool cuts the program at the functions marked `wasm_split`; what only they
 //! reach leaves the first file.
 
 use super::{builds, containers, events, images, networks, registries, settings, system, tasks, volumes};
+use crate::client::pause::pause;
+use crate::components::notice::failure;
 use leptos::prelude::*;
+use leptos::wasm_split::{SplitLoaderError, wasm_split};
+use send_wrapper::SendWrapper;
+use std::time::Duration;
+
+/// A page whose file is here, or none whose file could not be fetched.
+type Fetched = Result<AnyView, SplitLoaderError>;
 
 #[derive(Clone, Copy)]
 pub enum OfContainers {
@@ -41,43 +49,43 @@ pub enum OfHost {
     Tasks,
 }
 
-#[lazy]
-fn list_of_containers() -> AnyView {
-    view! { <containers::list::List/> }.into_any()
+#[wasm_split(list_of_containers, wasm_split_path = leptos::wasm_split, fallible)]
+fn list_of_containers() -> Fetched {
+    Ok(view! { <containers::list::List/> }.into_any())
 }
 
-#[lazy]
-fn of_containers(page: OfContainers) -> AnyView {
-    match page {
+#[wasm_split(of_containers, wasm_split_path = leptos::wasm_split, fallible)]
+fn of_containers(page: OfContainers) -> Fetched {
+    Ok(match page {
         OfContainers::Create => view! { <containers::create::Create/> }.into_any(),
         OfContainers::Detail => view! { <containers::detail::Detail/> }.into_any(),
-    }
+    })
 }
 
-#[lazy]
-fn of_images(page: OfImages) -> AnyView {
-    match page {
+#[wasm_split(of_images, wasm_split_path = leptos::wasm_split, fallible)]
+fn of_images(page: OfImages) -> Fetched {
+    Ok(match page {
         OfImages::List => view! { <images::list::Images/> }.into_any(),
         OfImages::Tree => view! { <images::tree::ImageTree/> }.into_any(),
         OfImages::Pull => view! { <images::pull::PullImage/> }.into_any(),
         OfImages::Prune => view! { <images::prune::PruneImages/> }.into_any(),
         OfImages::Detail => view! { <images::detail::ImageDetail/> }.into_any(),
         OfImages::Registries => view! { <registries::Registries/> }.into_any(),
-    }
+    })
 }
 
-#[lazy]
-fn of_builds(page: OfBuilds) -> AnyView {
-    match page {
+#[wasm_split(of_builds, wasm_split_path = leptos::wasm_split, fallible)]
+fn of_builds(page: OfBuilds) -> Fetched {
+    Ok(match page {
         OfBuilds::List => view! { <builds::list::Builds/> }.into_any(),
         OfBuilds::New => view! { <builds::new::NewBuildPage/> }.into_any(),
         OfBuilds::Run => view! { <builds::run::BuildRun/> }.into_any(),
-    }
+    })
 }
 
-#[lazy]
-fn of_host(page: OfHost) -> AnyView {
-    match page {
+#[wasm_split(of_host, wasm_split_path = leptos::wasm_split, fallible)]
+fn of_host(page: OfHost) -> Fetched {
+    Ok(match page {
         OfHost::Volumes => view! { <volumes::Volumes/> }.into_any(),
         OfHost::Networks => view! { <networks::Networks/> }.into_any(),
         OfHost::System => view! { <system::SystemPage/> }.into_any(),
@@ -85,30 +93,67 @@ fn of_host(page: OfHost) -> AnyView {
         OfHost::Account => view! { <settings::account::Account/> }.into_any(),
         OfHost::Events => view! { <events::Events/> }.into_any(),
         OfHost::Tasks => view! { <tasks::Tasks/> }.into_any(),
-    }
+    })
 }
 
-/// Shows the page as soon as its file is here.
-fn when_here(page: impl Future<Output = AnyView> + Send + 'static) -> AnyView {
-    view! { <Suspense>{Suspend::new(page)}</Suspense> }.into_any()
+/// Between the tries to fetch a file. A browser drops what it is fetching when an
+/// address of its host changes, as when a bridge of containers is made there.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+async fn fetch<F: Future<Output = Fetched>>(page: impl Fn() -> F) -> Fetched {
+    for wait in PAUSES {
+        if let Ok(view) = page().await {
+            return Ok(view);
+        }
+        pause(wait).await;
+    }
+    page().await
 }
+
+/// Shows the page as soon as its file is here, or that it does not come.
+fn when_here<F>(page: impl Fn() -> F + Copy + Send + 'static) -> AnyView
+where
+    F: Future<Output = Fetched> + 'static,
+{
+    let again = ArcTrigger::new();
+    (move || {
+        again.track();
+        let again = again.clone();
+        let shown = SendWrapper::new(async move {
+            fetch(page).await.unwrap_or_else(|_| {
+                failure("This page could not be fetched", NOT_FETCHED.to_owned(), move || {
+                    again.notify();
+                })
+            })
+        });
+        view! { <Suspense>{Suspend::new(shown)}</Suspense> }
+    })
+    .into_any()
+}
+
+const NOT_FETCHED: &str = "The server cannot be reached, or it was updated since the panel was loaded: \
+                           then load the panel anew. Containers are not affected.";
 
 pub fn container_list() -> AnyView {
-    when_here(list_of_containers())
+    when_here(list_of_containers)
 }
 
 pub fn container_page(page: OfContainers) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(of_containers(page))
+    move || when_here(move || of_containers(page))
 }
 
 pub fn image_page(page: OfImages) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(of_images(page))
+    move || when_here(move || of_images(page))
 }
 
 pub fn build_page(page: OfBuilds) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(of_builds(page))
+    move || when_here(move || of_builds(page))
 }
 
 pub fn host_page(page: OfHost) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(of_host(page))
+    move || when_here(move || of_host(page))
 }

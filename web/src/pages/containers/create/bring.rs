@@ -1,13 +1,13 @@
 //! Brings an image that is not on the host yet, before a container is made from it.
 
 use crate::client::http::{self, Failure};
-use js_sys::Promise;
+use crate::client::pause::pause;
 use shared::image::Pull;
 use shared::problem::Problem;
 use shared::task::{Task, TaskState};
-use wasm_bindgen_futures::JsFuture;
+use std::time::Duration;
 
-const LOOK_AGAIN_MS: i32 = 400;
+const LOOK_AGAIN: Duration = Duration::from_millis(400);
 
 /// Whether a request failed only because the image is not here.
 pub fn is_missing(failure: &Failure) -> bool {
@@ -24,7 +24,7 @@ pub async fn bring(reference: &str, begun: impl FnOnce(Task)) -> Result<(), Fail
     let path = ["/tasks/", &task.id].concat();
     begun(task.clone());
     while task.state == TaskState::Running {
-        pause().await;
+        pause(LOOK_AGAIN).await;
         task = http::get(&path).await?;
     }
     match task.problem {
@@ -43,13 +43,4 @@ fn cancelled() -> Problem {
         mistakes: Vec::new(),
         request_id: None,
     }
-}
-
-async fn pause() {
-    let promise = Promise::new(&mut |done, _| {
-        if let Some(window) = web_sys::window() {
-            let _ = window.set_timeout_with_callback_and_timeout_and_arguments_0(&done, LOOK_AGAIN_MS);
-        }
-    });
-    let _ = JsFuture::from(promise).await;
 }
