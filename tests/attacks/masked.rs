@@ -183,14 +183,19 @@ pub(crate) fn assert_guarded(seen: &str) {
     }
 }
 
-/// Compares with what is checked in; `GANTRY_TEST_WRITE=1` writes it down anew.
+/// Compares with what is checked in, which was seen on a host with hierarchies of v1 beside v2;
+/// `GANTRY_TEST_WRITE=1` writes it down anew there.
 pub(crate) fn compare(seen: &str, file: &std::path::Path) {
     if std::env::var_os("GANTRY_TEST_WRITE").is_some() {
         std::fs::write(file, seen).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
-    let (seen, expected) = (lines(seen), lines(&expected));
+    let (seen, mut expected) = (lines(seen), lines(&expected));
+    // A host with v2 alone has no hierarchies below the one.
+    if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        expected.retain(|line| !line.starts_with("mount /sys/fs/cgroup/* "));
+    }
     let more: Vec<_> = seen.difference(&expected).collect();
     let less: Vec<_> = expected.difference(&seen).collect();
     assert!(

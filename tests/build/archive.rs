@@ -3,8 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-/// A tar of empty-handed files, packed as `plain`, `gz`, `bz2`, `xz` or `zst`. Each file
-/// says its own name.
+/// A tar of empty-handed files, packed as `plain`, `gz`, `bz2`, `xz` or `zst`, or not packed but
+/// with lists of pieces before each file (`sparse`). Each file says its own name.
 pub(crate) fn packed(packing: &str, names: &[&str]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for name in names {
@@ -19,6 +19,8 @@ pub(crate) fn packed(packing: &str, names: &[&str]) -> Vec<u8> {
             header.set_size(0);
             tar.append_data(&mut header, dir, std::io::empty())
                 .expect("a tar in memory");
+        } else if packing == "sparse" {
+            add_sparse(&mut tar, header, name);
         } else {
             header.set_size(name.len() as u64);
             tar.append_data(&mut header, name, name.as_bytes())
@@ -27,7 +29,7 @@ pub(crate) fn packed(packing: &str, names: &[&str]) -> Vec<u8> {
     }
     let bytes = tar.into_inner().expect("a tar in memory");
     let program = match packing {
-        "plain" => return bytes,
+        "plain" | "sparse" => return bytes,
         "gz" => "gzip",
         "bz2" => "bzip2",
         "xz" => "xz",
@@ -43,4 +45,24 @@ pub(crate) fn packed(packing: &str, names: &[&str]) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{program}: {error}"));
     child.stdin.take().expect("piped").write_all(&bytes).expect("it reads");
     child.wait_with_output().expect("it ends").stdout
+}
+
+/// GNU tar manual, "Storing Sparse Files", version 1.0: the name in the extended header, a list
+/// of the pieces before the data.
+fn add_sparse(tar: &mut tar::Builder<Vec<u8>>, mut header: tar::Header, name: &str) {
+    let size = name.len().to_string();
+    let records = [
+        ("GNU.sparse.major", "1"),
+        ("GNU.sparse.minor", "0"),
+        ("GNU.sparse.name", name),
+        ("GNU.sparse.realsize", &size),
+    ];
+    tar.append_pax_extensions(records.map(|(key, value)| (key, value.as_bytes())))
+        .expect("a tar in memory");
+    let mut data = format!("1\n0\n{size}\n").into_bytes();
+    data.resize(512, 0);
+    data.extend(name.as_bytes());
+    header.set_size(data.len() as u64);
+    tar.append_data(&mut header, format!("GNUSparseFile.0/{name}"), &data[..])
+        .expect("a tar in memory");
 }

@@ -51,8 +51,8 @@ pub use error::ImageError;
 pub use facts::files::{LayerChange, LayerFile, Waste};
 pub use facts::sbom::{Package, PackageKind, SbomFormat};
 pub use layer::{
-    Bounded, ChangeKind, Headers, Limits, Packing, Unpacked, WrittenTree, changes, changes_of_tree, copy_leaving_holes,
-    extract, is_tar, write_children, write_entry, write_tree,
+    Bounded, ChangeKind, Headers, Heading, Limits, Packing, Unpacked, WrittenTree, changes, changes_of_tree, extract,
+    is_tar, write_children, write_entry, write_tree,
 };
 pub use platform::Platform;
 pub use progress::{LayerProgress, LayerState, Phase, Progress};

@@ -49,9 +49,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_RUN)?;
     packages::install(packages::TO_BENCH)?;
     peers::unpack_all()?;
-    let wants_image = |filter: &String| ["pull", "import"].iter().any(|name| name.contains(filter.as_str()));
-    if filter.is_none_or(wants_image) {
+    let wants = |names: &[&str]| filter.is_none_or(|filter| names.iter().any(|name| name.contains(filter.as_str())));
+    if wants(&["pull", "import"]) {
         pull::prepare()?;
+    }
+    if wants(&["import"]) {
+        import::prepare()?;
     }
     if !arguments.iter().any(|argument| argument == "--no-build") {
         ui::build(ui::Purpose::Quick)?;

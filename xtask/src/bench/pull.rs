@@ -84,7 +84,7 @@ pub(super) fn folder() -> PathBuf {
 }
 
 /// This host's own release of Debian, whose packages are signed by a key that is here.
-fn suite() -> String {
+pub(super) fn suite() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
     name.unwrap_or("stable").to_owned()

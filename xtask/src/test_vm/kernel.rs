@@ -13,7 +13,7 @@ const PACKAGE: &str = "linux-image-amd64";
 const PURPOSE: &str = "the kernel that the tests boot";
 
 /// Loaded in this order, each after what it needs.
-const MODULES: [&str; 36] = [
+const MODULES: [&str; 37] = [
     // The machine's devices.
     "virtio_pci",
     "virtio_blk",
@@ -22,6 +22,7 @@ const MODULES: [&str; 36] = [
     // Its disk; ext4 finds its checksum by name.
     "crc32c_generic",
     "ext4",
+    "btrfs",
     "loop",
     "bfq",
     // Containers.

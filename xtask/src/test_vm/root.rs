@@ -15,11 +15,13 @@ use std::time::Duration;
 const SIZE: &str = "8G";
 
 /// Debian's own programs that tests or the server call. What else they call is busybox's.
-const PROGRAMS: [&str; 12] = [
-    "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv",
+const PROGRAMS: [&str; 15] = [
+    "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv", "unshare",
+    // A script of bash.
+    "ldd", "bash",
 ];
 /// Those that some tests can do without, and that not every host has.
-const PROGRAMS_IF_THERE: [&str; 4] = ["newuidmap", "newgidmap", "slirp4netns", "pasta"];
+const PROGRAMS_IF_THERE: [&str; 5] = ["newuidmap", "newgidmap", "slirp4netns", "pasta", "mkfs.btrfs"];
 
 const FILES: [(&str, &str); 10] = [
     (

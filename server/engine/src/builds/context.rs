@@ -46,7 +46,7 @@ pub(super) fn receive(from: impl Read, into: &Path, cancel: &CancellationToken) 
             )));
         }
         let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-        place(&mut root, &mut entry, &path, &mut directories).map_err(|error| match error.kind() {
+        place(&mut root, &mut entry, &mut directories).map_err(|error| match error.kind() {
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                 Failure::mistake(format!("the context's `{}` is refused: {error}", path.display()))
             }
@@ -71,18 +71,19 @@ fn unreadable(error: io::Error) -> Failure {
 fn place<R: Read>(
     root: &mut Root,
     entry: &mut tar::Entry<'_, R>,
-    path: &Path,
     directories: &mut Vec<(PathBuf, Attributes)>,
 ) -> io::Result<()> {
-    let header = entry.header();
+    let heading = image::Heading::of(entry)?;
+    let path = heading.path.as_path();
     let attributes = Attributes {
-        mode: header.mode()? & 0o7777,
-        modified_s: i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0),
-        ..Attributes::default()
+        uid: 0,
+        gid: 0,
+        xattrs: Vec::new(),
+        ..heading.attributes
     };
-    match header.entry_type() {
+    match entry.header().entry_type() {
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-            root.file(path, &attributes, |file| image::copy_leaving_holes(entry, file))
+            root.file(path, &attributes, |file| heading.fill(entry, file))
         }
         EntryType::Directory => {
             root.directory(path)?;

@@ -297,7 +297,7 @@ impl<'a> Placing<'a> {
             }
             let mut entry = entry.map_err(broken)?;
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            self.unpack_entry(&mut entry, &base, &path, &mut directories)
+            self.unpack_entry(&mut entry, &base, &mut directories)
                 .map_err(|error| {
                     Failure::mistake(format!(
                         "the archive's `{}` cannot be unpacked: {error}",
@@ -318,34 +318,28 @@ impl<'a> Placing<'a> {
         &mut self,
         entry: &mut tar::Entry<'_, R>,
         base: &Path,
-        path: &Path,
         directories: &mut Vec<(PathBuf, Attributes)>,
     ) -> io::Result<()> {
-        let relative = inside(path)?;
+        let mut heading = image::Heading::of(entry)?;
+        let relative = inside(&heading.path)?;
         let target = base.join(&relative);
-        let header = entry.header();
-        let kind = header.entry_type();
-        let id = |number: io::Result<u64>| u32::try_from(number?).map_err(io::Error::other);
-        let owner = self.how.owner;
-        let mode = header.mode()? & 0o7777;
-        let attributes = Attributes {
-            uid: owner.map_or_else(|| id(header.uid()), |owner| Ok(owner.uid))?,
-            gid: owner.map_or_else(|| id(header.gid()), |owner| Ok(owner.gid))?,
-            mode: match &self.how.mode {
-                Some(change) if kind != EntryType::Symlink => change.apply(mode, kind == EntryType::Directory),
-                _ => mode,
-            },
-            modified_s: i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0),
-            ..Attributes::default()
-        };
+        let kind = entry.header().entry_type();
+        if let Some(owner) = self.how.owner {
+            (heading.attributes.uid, heading.attributes.gid) = (owner.uid, owner.gid);
+        }
+        if let Some(change) = &self.how.mode
+            && kind != EntryType::Symlink
+        {
+            heading.attributes.mode = change.apply(heading.attributes.mode, kind == EntryType::Directory);
+        }
+        let attributes = heading.attributes.clone();
         let link = |entry: &tar::Entry<'_, R>| {
             let bytes = entry.link_name_bytes().unwrap_or_default().into_owned();
             PathBuf::from(OsString::from_vec(bytes))
         };
         match kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.writer
-                    .file(&target, &attributes, |file| image::copy_leaving_holes(entry, file))
+                self.writer.file(&target, &attributes, |file| heading.fill(entry, file))
             }
             EntryType::Directory if relative.as_os_str().is_empty() => Ok(()),
             EntryType::Directory => {

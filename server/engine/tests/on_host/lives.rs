@@ -174,7 +174,7 @@ async fn events_tell_a_life_in_order() {
     assert_eq!(waiting.ended().await.code, 0);
     let mut actions = Vec::new();
     while actions.last() != Some(&Action::Destroy) {
-        let event = tokio::time::timeout(Duration::from_secs(5), events.next())
+        let event = tokio::time::timeout(Duration::from_secs(60), events.next())
             .await
             .unwrap()
             .unwrap();

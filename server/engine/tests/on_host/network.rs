@@ -17,7 +17,7 @@ async fn a_published_port_leads_into_the_container() {
     let container = host.engine.inspect(&id).unwrap();
     let port = container.ports[0].host_port;
     assert_ne!(port, 0);
-    let text = tokio::time::timeout(Duration::from_secs(10), async {
+    let text = tokio::time::timeout(Duration::from_secs(60), async {
         loop {
             if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await {
                 let mut text = String::new();

@@ -62,7 +62,7 @@ async fn a_follower_sees_lines_as_they_are_written_and_the_end_of_the_container(
     host.engine.start(&id).await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
-        let batch = tokio::time::timeout(Duration::from_secs(10), follower.next())
+        let batch = tokio::time::timeout(Duration::from_secs(60), follower.next())
             .await
             .unwrap();
         let Some(LogBatch::Lines(lines)) = batch else {
@@ -73,7 +73,7 @@ async fn a_follower_sees_lines_as_they_are_written_and_the_end_of_the_container(
     assert_eq!(seen, ["line 1", "line 2", "line 3"]);
     host.until(&id, |container| !container.is_running()).await;
     host.engine.remove(&id, RemoveOptions::default()).await.unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(5), follower.next())
+    let end = tokio::time::timeout(Duration::from_secs(60), follower.next())
         .await
         .unwrap();
     assert!(end.is_none());

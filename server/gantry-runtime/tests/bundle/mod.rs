@@ -134,7 +134,7 @@ impl Bundle {
         let begun = Instant::now();
         while !reached(self) {
             assert!(
-                begun.elapsed() < Duration::from_secs(20),
+                begun.elapsed() < Duration::from_secs(120),
                 "never: {what}; {}",
                 self.output()
             );

@@ -1,5 +1,6 @@
 //! An image of one layer out of a root filesystem in a tar.
 
+use super::arriving::Arriving;
 use crate::config::changes;
 use crate::config::document::{ContainerConfig, Document, Step};
 use crate::content::Ingest;
@@ -9,11 +10,10 @@ use crate::pull::blocking;
 use crate::{Image, ImageError, Layer, Phase, Platform, Progress, Store};
 use model::Timestamp;
 use model::image::Digest;
-use std::io::Read;
+use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
-use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone)]
@@ -38,13 +38,13 @@ impl Store {
         R: AsyncRead + Send + Unpin + 'static,
     {
         let store = self.clone();
-        let bridge = SyncIoBridge::new(tar);
-        blocking(move || store.import_blocking(bridge, &options, &progress, &cancel)).await
+        let tar = Arriving::new(tar, &cancel);
+        blocking(move || store.import_blocking(tar, &options, &progress, &cancel)).await
     }
 
     fn import_blocking(
         &self,
-        mut tar: impl Read,
+        mut tar: impl BufRead,
         options: &ImportOptions,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
@@ -81,7 +81,7 @@ impl Store {
     /// Unpacked while it arrives; who unpacks it hashes it, too.
     fn take_plain(
         &self,
-        tar: &mut impl Read,
+        tar: &mut impl BufRead,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(Digest, u64, Contents), ImageError> {
@@ -117,7 +117,7 @@ impl Store {
     /// Unpacked when it is here, since only then is known how much may come out of it.
     fn take_packed(
         &self,
-        tar: &mut impl Read,
+        tar: &mut impl BufRead,
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<(Digest, u64, Contents), ImageError> {
@@ -132,22 +132,25 @@ impl Store {
 
 /// Writes down what comes, to its end.
 fn receive(
-    tar: &mut impl Read,
+    tar: &mut impl BufRead,
     mut ingest: Ingest,
     growth: &Growth,
     progress: &watch::Sender<Progress>,
     cancel: &CancellationToken,
 ) -> Result<Ingest, ImageError> {
-    let mut buffer = vec![0; 128 << 10];
     loop {
         if cancel.is_cancelled() {
             return Err(ImageError::Cancelled);
         }
-        let count = tar.read(&mut buffer).map_err(ImageError::Read)?;
-        if count == 0 {
-            return Ok(ingest);
-        }
-        ingest.write(&buffer[..count])?;
+        let piece = match tar.fill_buf() {
+            Ok([]) => return Ok(ingest),
+            Ok(piece) => piece,
+            Err(_) if cancel.is_cancelled() => return Err(ImageError::Cancelled),
+            Err(error) => return Err(ImageError::Read(error)),
+        };
+        ingest.write(piece)?;
+        let count = piece.len();
+        tar.consume(count);
         growth.reached(ingest.bytes());
         progress.send_modify(|progress| progress.bytes_done += count as u64);
     }

@@ -1,5 +1,6 @@
 //! `docker save`, old and new, and OCI image layouts (image-spec, image-layout.md).
 
+use super::arriving::Arriving;
 use super::spool::Spool;
 use crate::manifest::{self, Descriptor, Document, Manifest};
 use crate::pull::{blocking, check_layers};
@@ -9,7 +10,6 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
-use tokio_util::io::SyncIoBridge;
 use tokio_util::sync::CancellationToken;
 
 /// An image of `manifest.json`.
@@ -53,8 +53,8 @@ impl Store {
         R: AsyncRead + Send + Unpin + 'static,
     {
         let store = self.clone();
-        let bridge = SyncIoBridge::new(archive);
-        blocking(move || store.load_blocking(bridge, &progress, &cancel)).await
+        let archive = Arriving::new(archive, &cancel);
+        blocking(move || store.load_blocking(archive, &progress, &cancel)).await
     }
 
     fn load_blocking(

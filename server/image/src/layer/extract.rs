@@ -2,12 +2,13 @@
 
 use super::Limits;
 use super::headers::Headers;
+use super::heading::Heading;
 use super::packing::Unpacked;
-use super::unpack::{Placing, attributes, link};
-use std::ffi::{OsStr, OsString};
+use super::unpack::{Placing, link};
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use sys::unpack::Root;
 use tar::EntryType;
@@ -37,7 +38,8 @@ pub fn extract(
         let mut entry = entry?;
         let name = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", name.display()));
-        let relative = name.strip_prefix("/").unwrap_or(&name);
+        let mut heading = Heading::of(&mut entry).map_err(named)?;
+        let relative = heading.path.strip_prefix("/").unwrap_or(&heading.path).to_owned();
         if relative
             .components()
             .any(|part| part == std::path::Component::ParentDir)
@@ -47,12 +49,10 @@ pub fn extract(
                 "a name with `..` leads out of the archive",
             )));
         }
-        let (mut attributes, sparse) = attributes(&mut entry).map_err(named)?;
+        let attributes = &mut heading.attributes;
         (attributes.uid, attributes.gid) = owners((attributes.uid, attributes.gid));
-        let path = match sparse.as_ref().and_then(|sparse| sparse.name.clone()) {
-            Some(name) => into.join(Path::new(OsStr::from_bytes(name.strip_prefix(b"/").unwrap_or(&name)))),
-            None => into.join(relative),
-        };
+        heading.path = into.join(&relative);
+        let path = heading.path.clone();
         let is_directory = entry.header().entry_type() == EntryType::Directory;
         if keep_directories && !is_directory && root.is_directory(&path).map_err(named)? {
             return Err(named(io::ErrorKind::IsADirectory.into()));
@@ -67,9 +67,7 @@ pub fn extract(
             let target = target().map_err(named)?;
             root.hard_link(&path, &target).map_err(named)?;
         } else {
-            placing
-                .put(&mut root, &mut entry, &path, attributes, sparse)
-                .map_err(named)?;
+            placing.put(&mut root, &mut entry, heading).map_err(named)?;
         }
         Headers::leave(&mut entry).map_err(named)?;
     }

@@ -79,13 +79,16 @@ impl Sparse {
     }
 
     /// Puts the pieces in their places.
-    pub(super) fn write(self, mut from: impl Read, file: &mut File) -> io::Result<()> {
-        let pieces = match self.pieces {
-            Some(pieces) => pieces,
-            None => read_map(&mut from)?,
+    pub(super) fn write(&self, mut from: impl Read, file: &mut File) -> io::Result<()> {
+        let listed;
+        let pieces = if let Some(pieces) = &self.pieces {
+            pieces
+        } else {
+            listed = read_map(&mut from)?;
+            &listed
         };
         let mut end = 0;
-        for (offset, length) in pieces {
+        for &(offset, length) in pieces {
             let fits = offset.checked_add(length).filter(|after| *after <= self.size_bytes);
             let (true, Some(after)) = (offset >= end, fits) else {
                 return Err(wrong("its pieces lie over each other or outside"));

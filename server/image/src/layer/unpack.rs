@@ -2,8 +2,8 @@
 
 use super::ahead::{Ahead, Hashing, read_ahead};
 use super::headers::Headers;
+use super::heading::Heading;
 use super::limits::Limits;
-use super::sparse::{Records, Sparse};
 use crate::ImageError;
 use model::image::Digest;
 use std::collections::HashMap;
@@ -19,12 +19,11 @@ use tokio_util::sync::CancellationToken;
 /// Marks in names: image-spec, layer.md, "Whiteouts".
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
-const XATTR_PREFIX: &str = "SCHILY.xattr.";
 /// These are remembered to the end, with their attributes.
 const MOST_DIRECTORIES: usize = 300_000;
 const MOST_REMEMBERED_BYTES: usize = 64 << 20;
 /// Read and written at once.
-const BUFFER_BYTES: usize = 128 << 10;
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
 /// Below it a hole saves nothing worth its two calls.
 const LEAST_HOLE_BYTES: usize = 64 << 10;
 
@@ -108,7 +107,7 @@ impl Unpacking<'_> {
             }
             let mut entry = entry.map_err(at(Path::new("/")))?;
             let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            self.place(&mut root, &mut entry, &path).map_err(at(&path))?;
+            self.place(&mut root, &mut entry).map_err(at(&path))?;
             Headers::leave(&mut entry).map_err(at(&path))?;
         }
         let files_bytes = self.placing.files_bytes;
@@ -121,15 +120,13 @@ impl Unpacking<'_> {
     }
 
     /// Puts one entry in its place.
-    fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
+    fn place<R: Read>(&mut self, root: &mut Root, entry: &mut Entry<'_, R>) -> io::Result<()> {
         self.entries += 1;
         if self.entries > self.limits.entries || self.placing.directories.len() > MOST_DIRECTORIES {
             return Err(io::Error::other("the layer has too many entries"));
         }
-        let (attributes, sparse) = attributes(entry)?;
-        let real = sparse.as_ref().and_then(|sparse| sparse.name.clone());
-        let real = real.map(|name| PathBuf::from(OsString::from_vec(name)));
-        let path = real.as_deref().unwrap_or(path);
+        let heading = Heading::of(entry)?;
+        let path = &heading.path;
         let name = path.file_name().unwrap_or_default().as_bytes();
         if name == OPAQUE {
             return root.opaque(path.parent().unwrap_or(Path::new("/")));
@@ -144,7 +141,7 @@ impl Unpacking<'_> {
             }
             return root.whiteout(&path.with_file_name(hidden));
         }
-        self.placing.put(root, entry, path, attributes, sparse)
+        self.placing.put(root, entry, heading)
     }
 }
 
@@ -169,13 +166,12 @@ impl Placing {
         &mut self,
         root: &mut Root,
         entry: &mut Entry<'_, R>,
-        path: &Path,
-        attributes: Attributes,
-        sparse: Option<Sparse>,
+        heading: Heading,
     ) -> io::Result<()> {
+        let (path, attributes) = (heading.path.as_path(), &heading.attributes);
         match entry.header().entry_type() {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let length = sparse.as_ref().map_or(entry.size(), Sparse::size_bytes);
+                let length = heading.size_bytes(entry);
                 let all = self
                     .files_bytes
                     .checked_add(length)
@@ -187,17 +183,14 @@ impl Placing {
                     ))
                 })?;
                 let buffer = &mut self.buffer;
-                root.file(path, &attributes, |file| match sparse {
-                    Some(sparse) => sparse.write(entry, file),
-                    None => copy(entry, file, buffer),
-                })
+                root.file(path, attributes, |file| heading.write(entry, file, buffer))
             }
             EntryType::Directory => {
                 root.directory(path)?;
                 let plain = path.components().filter(|part| matches!(part, Component::Normal(_)));
                 let path: PathBuf = plain.collect();
-                self.remembered_bytes += remembered(&path, &attributes);
-                if let Some(before) = self.directories.insert(path.clone(), attributes) {
+                self.remembered_bytes += remembered(&path, attributes);
+                if let Some(before) = self.directories.insert(path.clone(), heading.attributes) {
                     self.remembered_bytes -= remembered(&path, &before);
                 }
                 if self.remembered_bytes > MOST_REMEMBERED_BYTES {
@@ -208,9 +201,9 @@ impl Placing {
                 }
                 Ok(())
             }
-            EntryType::Symlink => root.symlink(path, &link(entry)?, &attributes),
+            EntryType::Symlink => root.symlink(path, &link(entry)?, attributes),
             EntryType::Link => root.hard_link(path, &link(entry)?),
-            EntryType::Fifo => root.special(path, Special::Fifo, &attributes),
+            EntryType::Fifo => root.special(path, Special::Fifo, attributes),
             kind @ (EntryType::Char | EntryType::Block) => {
                 let header = entry.header();
                 let major = header.device_major()?.unwrap_or(0);
@@ -220,7 +213,7 @@ impl Placing {
                 } else {
                     Special::Block { major, minor }
                 };
-                root.special(path, special, &attributes)
+                root.special(path, special, attributes)
             }
             // Extended headers were read with their entries; what is not known is left out.
             _ => Ok(()),
@@ -233,14 +226,9 @@ fn remembered(path: &Path, attributes: &Attributes) -> usize {
     path.as_os_str().len() + xattrs.map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }
 
-/// Copies a file whose long runs of zeros take no room.
-pub fn copy_leaving_holes(from: &mut impl Read, to: &mut File) -> io::Result<()> {
-    copy(from, to, &mut vec![0; BUFFER_BYTES])
-}
-
 /// Copies a file. Long runs of zeros become holes, which read the
 /// same and take no room.
-fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<()> {
+pub(super) fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io::Result<()> {
     loop {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -268,67 +256,6 @@ pub(super) fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
         .link_name_bytes()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a link without a target"))?;
     Ok(PathBuf::from(OsString::from_vec(bytes.into_owned())))
-}
-
-pub(super) fn attributes<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Sparse>)> {
-    let mut sparse = Records::default();
-    let mut xattrs = Vec::new();
-    let mut modified = None;
-    let mut owners = (None, None);
-    // Of a header that is no entry's it would be the content, however long.
-    let kind = entry.header().entry_type();
-    let is_header = kind == EntryType::XGlobalHeader || kind == EntryType::XHeader;
-    let extensions = if is_header { None } else { entry.pax_extensions()? };
-    if let Some(extensions) = extensions {
-        for extension in extensions.filter_map(Result::ok) {
-            let Ok(key) = extension.key() else { continue };
-            let value = extension.value_bytes();
-            sparse.take(key, value);
-            let number = || {
-                std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|text| text.parse::<u64>().ok())
-            };
-            if let Some(name) = key.strip_prefix(XATTR_PREFIX) {
-                // Overlayfs's own would let a layer hide what others have.
-                if !name.starts_with("trusted.overlay.") && !name.starts_with("user.overlay.") {
-                    xattrs.push((OsString::from(name), value.to_owned()));
-                }
-            } else if key == "mtime" {
-                modified = std::str::from_utf8(value).ok().and_then(time);
-            } else if key == "uid" {
-                owners.0 = number();
-            } else if key == "gid" {
-                owners.1 = number();
-            }
-        }
-    }
-    let header = entry.header();
-    let id = |extended: Option<u64>, plain: io::Result<u64>| -> io::Result<u32> {
-        let number = match extended {
-            Some(number) => number,
-            None => plain?,
-        };
-        u32::try_from(number).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "an owner's number is too large"))
-    };
-    let plain_time = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
-    let (modified_s, modified_ns) = modified.unwrap_or((plain_time, 0));
-    let attributes = Attributes {
-        uid: id(owners.0, header.uid())?,
-        gid: id(owners.1, header.gid())?,
-        mode: header.mode()? & 0o7777,
-        modified_s,
-        modified_ns,
-        xattrs,
-    };
-    Ok((attributes, sparse.finish()?))
-}
-
-/// `1700000000.123` as seconds and nanoseconds.
-fn time(text: &str) -> Option<(i64, i64)> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    Some((seconds.parse().ok()?, digits.parse().ok()?))
 }
 
 /// Ends reading when it is cancelled.
@@ -466,11 +393,5 @@ mod tests {
         let path = dir.path().join("disk");
         assert!(fs::read(&path).unwrap() == text);
         assert!(fs::metadata(&path).unwrap().blocks() * 512 < 3 * BUFFER_BYTES as u64);
-    }
-
-    #[test]
-    fn a_time_with_a_fraction_is_read() {
-        assert_eq!(time("1700000000.5"), Some((1_700_000_000, 500_000_000)));
-        assert_eq!(time("12"), Some((12, 0)));
     }
 }

@@ -111,6 +111,8 @@ fn make(dir: &OwnedFd, name: &str, node: Node) -> io::Result<()> {
 fn bind(root: BorrowedFd<'_>, path: &Path, node: Node) -> io::Result<()> {
     let tree = mount::copy_path_detached(path, false)?;
     expect(&tree, node)?;
+    // Nothing that the host mounts there later is to come along.
+    mount::set_propagation(&tree, mount::Propagation::Private, false)?;
     let place = beneath::make_file(root, path, 0o666)?;
     mount::attach(&tree, &place)
 }

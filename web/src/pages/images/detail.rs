@@ -1,6 +1,7 @@
 //! One image: what it says, its layers, its history, who uses it.
 
 use super::super::frame::{Head, Loaded, Reader};
+use super::attached::attached;
 use super::layers::layers;
 use super::list::{remove, short};
 use super::send::Names;
@@ -168,6 +169,7 @@ fn fact(term: &'static str, text: String) -> AnyView {
 fn columns(details: Details) -> AnyView {
     let image = details.image;
     let details = details.spec;
+    let attached = attached(&image.id);
     let created = image.created.as_deref().and_then(time::parse).map(time::local);
     let history = details
         .history
@@ -228,6 +230,7 @@ fn columns(details: Details) -> AnyView {
                     <ul>{users}</ul>
                     {unused.then(|| view! { <Empty icon="container" text="No container uses it."/> })}
                 </section>
+                {attached}
             </div>
         </div>
     }

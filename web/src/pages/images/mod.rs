@@ -1,5 +1,6 @@
 //! Images: the list, one of them, their layers, and ways to get and lose some.
 
+mod attached;
 pub mod detail;
 mod layers;
 pub mod list;
