@@ -93,9 +93,11 @@ fn read<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Spa
         }
     }
     let header = entry.header();
-    let id = |extended: Option<u64>, plain: io::Result<u64>| -> io::Result<u32> {
+    let id = |extended: Option<u64>, field: &[u8], plain: io::Result<u64>| -> io::Result<u32> {
         let number = match extended {
             Some(number) => number,
+            // Who leaves it empty means root.
+            None if field.iter().all(|byte| matches!(byte, 0 | b' ')) => 0,
             None => plain?,
         };
         u32::try_from(number).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "an owner's number is too large"))
@@ -103,8 +105,8 @@ fn read<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<(Attributes, Option<Spa
     let plain_time = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
     let (modified_s, modified_ns) = modified.unwrap_or((plain_time, 0));
     let attributes = Attributes {
-        uid: id(owners.0, header.uid())?,
-        gid: id(owners.1, header.gid())?,
+        uid: id(owners.0, &header.as_old().uid, header.uid())?,
+        gid: id(owners.1, &header.as_old().gid, header.gid())?,
         mode: header.mode()? & 0o7777,
         modified_s,
         modified_ns,

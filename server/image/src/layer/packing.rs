@@ -213,7 +213,7 @@ pub fn is_tar(mut file: &std::fs::File) -> bool {
         header.as_mut_bytes().copy_from_slice(&block);
         let wanted = header.cksum();
         header.set_cksum();
-        Ok(block[0] != 0 && wanted.ok() == header.cksum().ok())
+        Ok(wanted.ok() == header.cksum().ok())
     };
     let found = looks(file).unwrap_or(false);
     file.rewind().is_ok() && found
