@@ -1,6 +1,7 @@
 //! The panel, used as a person uses it: a real browser, the real server, a real
 //! registry and real containers.
 
+mod attached;
 mod browser;
 mod connection;
 mod hostile;

@@ -193,6 +193,11 @@ pub fn escape(text: &str) -> String {
     js_sys::encode_uri_component(text).into()
 }
 
+/// What was escaped, or the text as it is where it makes no sense.
+pub fn unescape(text: &str) -> String {
+    js_sys::decode_uri_component(text).map_or_else(|_| text.to_owned(), Into::into)
+}
+
 /// A name nobody else has taken.
 fn random_name() -> String {
     let part = || crate::format::number::whole(js_sys::Math::random() * 1e15).to_string();

@@ -1,6 +1,7 @@
 //! Breadcrumb, search, connection, tasks, theme and the user's menu.
 
 use super::Layers;
+use crate::client::http::unescape;
 use crate::client::socket;
 use crate::components::icon::icon;
 use crate::components::menu::Item;
@@ -25,7 +26,7 @@ fn crumbs(path: &str, app: App) -> Vec<(String, String)> {
             .containers
             .items
             .see(|items| items.get(part).map(|item| item.name.clone()))
-            .unwrap_or_else(|| shown(part));
+            .unwrap_or_else(|| shown(&unescape(part)));
         crumbs.push((word, address.clone()));
     }
     if crumbs.is_empty() {

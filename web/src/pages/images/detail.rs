@@ -206,6 +206,7 @@ fn columns(details: Details) -> AnyView {
                     </header>
                     <div class="table-scroll"><table class="table"><tbody>{history}</tbody></table></div>
                 </section>
+                {attached}
             </div>
             <div>
                 <section class="card">
@@ -230,7 +231,6 @@ fn columns(details: Details) -> AnyView {
                     <ul>{users}</ul>
                     {unused.then(|| view! { <Empty icon="container" text="No container uses it."/> })}
                 </section>
-                {attached}
             </div>
         </div>
     }
