@@ -224,6 +224,38 @@ mod tests {
         (dir, outcome)
     }
 
+    /// GNU tar manual, "Storing Sparse Files", version 1.0.
+    #[test]
+    fn a_file_with_holes_is_as_long_as_it_was() {
+        if !sys::user::is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let mut builder = Builder::new(Vec::new());
+        let records = [
+            ("GNU.sparse.major", "1"),
+            ("GNU.sparse.minor", "0"),
+            ("GNU.sparse.name", "disk"),
+            ("GNU.sparse.realsize", "7"),
+        ];
+        builder
+            .append_pax_extensions(records.map(|(key, value)| (key, value.as_bytes())))
+            .unwrap();
+        let mut data = b"1\n2\n3\n".to_vec();
+        data.resize(512, 0);
+        data.extend(b"end");
+        let mut header = Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(data.len() as u64);
+        builder
+            .append_data(&mut header, "GNUSparseFile.0/disk", &data[..])
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("c");
+        receive(&builder.into_inner().unwrap()[..], &into, &CancellationToken::new()).unwrap();
+        assert_eq!(fs::read(into.join("disk")).unwrap(), b"\0\0end\0\0");
+    }
+
     #[test]
     fn a_context_cannot_write_outside_of_itself() {
         if !sys::user::is_root() {

@@ -332,27 +332,27 @@ impl<'a> Placing<'a> {
         {
             heading.attributes.mode = change.apply(heading.attributes.mode, kind == EntryType::Directory);
         }
-        let attributes = heading.attributes.clone();
+        let attributes = &heading.attributes;
         let link = |entry: &tar::Entry<'_, R>| {
             let bytes = entry.link_name_bytes().unwrap_or_default().into_owned();
             PathBuf::from(OsString::from_vec(bytes))
         };
         match kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.writer.file(&target, &attributes, |file| heading.fill(entry, file))
+                self.writer.file(&target, attributes, |file| heading.fill(entry, file))
             }
             EntryType::Directory if relative.as_os_str().is_empty() => Ok(()),
             EntryType::Directory => {
                 self.writer.directory(&target)?;
-                directories.push((target, attributes));
+                directories.push((target, heading.attributes));
                 Ok(())
             }
-            EntryType::Symlink => self.writer.symlink(&target, &link(entry), &attributes),
+            EntryType::Symlink => self.writer.symlink(&target, &link(entry), attributes),
             EntryType::Link => {
                 let first = base.join(inside(&link(entry))?);
                 self.writer.hard_link(&target, &first)
             }
-            EntryType::Fifo => self.writer.special(&target, Special::Fifo, &attributes),
+            EntryType::Fifo => self.writer.special(&target, Special::Fifo, attributes),
             EntryType::Char | EntryType::Block => Err(io::Error::other("devices are not unpacked")),
             _ => Ok(()),
         }

@@ -52,9 +52,8 @@ pub fn extract(
         let attributes = &mut heading.attributes;
         (attributes.uid, attributes.gid) = owners((attributes.uid, attributes.gid));
         heading.path = into.join(&relative);
-        let path = heading.path.clone();
         let is_directory = entry.header().entry_type() == EntryType::Directory;
-        if keep_directories && !is_directory && root.is_directory(&path).map_err(named)? {
+        if keep_directories && !is_directory && root.is_directory(&heading.path).map_err(named)? {
             return Err(named(io::ErrorKind::IsADirectory.into()));
         }
         if is_directory && relative.components().all(|part| part == std::path::Component::CurDir) {
@@ -65,7 +64,7 @@ pub fn extract(
         let target = || link(&entry).map(|target| into.join(target.strip_prefix("/").unwrap_or(&target)));
         if entry.header().entry_type() == EntryType::Link {
             let target = target().map_err(named)?;
-            root.hard_link(&path, &target).map_err(named)?;
+            root.hard_link(&heading.path, &target).map_err(named)?;
         } else {
             placing.put(&mut root, &mut entry, heading).map_err(named)?;
         }

@@ -106,9 +106,11 @@ impl Unpacking<'_> {
                 return Err(ImageError::Cancelled);
             }
             let mut entry = entry.map_err(at(Path::new("/")))?;
-            let path = PathBuf::from(OsString::from_vec(entry.path_bytes().into_owned()));
-            self.place(&mut root, &mut entry).map_err(at(&path))?;
-            Headers::leave(&mut entry).map_err(at(&path))?;
+            let placed = self.place(&mut root, &mut entry);
+            if let Err(error) = placed.and_then(|()| Headers::leave(&mut entry)) {
+                let name = OsString::from_vec(entry.path_bytes().into_owned());
+                return Err(at(Path::new(&name))(error));
+            }
         }
         let files_bytes = self.placing.files_bytes;
         self.placing
