@@ -26,12 +26,12 @@ use model::container::{ContainerId, UserNamespaces};
 use model::network::Subnet;
 use model::snapshotter::Wish;
 use network::Network;
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Database;
+use sys::lock_file::Held;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -93,7 +93,7 @@ pub(crate) struct Inner {
     pub(crate) tracker: TaskTracker,
     pub(crate) ending: CancellationToken,
     /// Held until the engine is gone.
-    _locks: [File; 2],
+    _locks: [Held; 2],
 }
 
 impl Engine {

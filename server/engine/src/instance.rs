@@ -6,16 +6,17 @@ use crate::layout::{Layout, read_if_there, write_durably};
 use model::network::Subnet;
 use network::Network;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use store::Database;
+use sys::lock_file::Held;
 
 const SUBNET: &str = "subnet";
 const BOOT: &str = "boot_id";
 
 /// Takes both directories for this server alone.
-pub(crate) fn lock(layout: &Layout) -> Result<[File; 2], EngineError> {
+pub(crate) fn lock(layout: &Layout) -> Result<[Held; 2], EngineError> {
     let hold = |path: std::path::PathBuf| {
         let held = sys::lock_file::try_hold(&path).doing(|| format!("lock `{}`", path.display()))?;
         held.ok_or_else(|| {

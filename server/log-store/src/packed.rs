@@ -7,11 +7,12 @@
 
 use crate::bytes::Bytes;
 use crate::{LogError, segment};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use sys::lock_file::Held;
 use zstd::bulk::{Compressor, Decompressor};
 
 /// What is unpacked to read one record.
@@ -162,18 +163,17 @@ fn pack(dir: &Path, first: u64) -> Result<(), LogError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LogError::file("open", plain_path)(error)),
     };
-    match plain.try_lock() {
-        Ok(()) => {}
+    let Some(plain) = Held::try_take(plain).map_err(LogError::file("lock", &plain_path))? else {
         // Somebody else is at it.
-        Err(TryLockError::WouldBlock) => return Ok(()),
-        Err(TryLockError::Error(error)) => return Err(LogError::file("lock", plain_path)(error)),
-    }
+        return Ok(());
+    };
+    let plain = plain.file();
     if plain.metadata().is_ok_and(|known| known.nlink() == 0) {
         return Ok(());
     }
     let unfinished = segment::unfinished_path(dir, first);
     let packed_path = segment::packed_path(dir, first);
-    let packed = write_packed(&plain, &unfinished).and_then(|()| fs::rename(&unfinished, &packed_path));
+    let packed = write_packed(plain, &unfinished).and_then(|()| fs::rename(&unfinished, &packed_path));
     if let Err(error) = packed {
         let _ = fs::remove_file(&unfinished);
         return Err(LogError::file("pack", plain_path)(error));

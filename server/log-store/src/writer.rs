@@ -4,10 +4,11 @@ use crate::cri::Encoder;
 use crate::index::{self, Entry, Index, STRIDE};
 use crate::{LogError, Stream, segment};
 use model::Timestamp;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use sys::lock_file::Held;
 
 /// When a batch is written even though nobody asked yet.
 const BATCH_BYTES: usize = 256 << 10;
@@ -28,7 +29,7 @@ pub struct Options {
 pub struct Writer {
     dir: PathBuf,
     /// Holds the lock that makes this the only writer.
-    _lock: File,
+    _lock: Held,
     options: Options,
     encoder: Encoder,
     /// Complete lines not yet written.
@@ -73,12 +74,10 @@ impl Writer {
             .mode(0o700)
             .create(&dir)
             .map_err(LogError::file("create", &dir))?;
-        let lock = File::open(&dir).map_err(LogError::file("open", &dir))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LogError::Busy(dir)),
-            Err(TryLockError::Error(error)) => return Err(LogError::file("lock", &dir)(error)),
-        }
+        let open = File::open(&dir).map_err(LogError::file("open", &dir))?;
+        let Some(lock) = Held::try_take(open).map_err(LogError::file("lock", &dir))? else {
+            return Err(LogError::Busy(dir));
+        };
         let (current, next_seq) = match segment::list(&dir)?.last() {
             Some(first) => reopen(&dir, *first)?,
             None => (None, 1),
