@@ -104,7 +104,7 @@ async fn a_memory_bomb_in_a_shared_memory_directory_is_held_by_its_limit() {
     let bomb = NewContainer {
         shm_bytes: Some(1 << 30),
         ..limited(
-            started("bomb", "head -c 900000000 /dev/zero > /dev/shm/file; echo whole"),
+            started("bomb", "head -c 900000000 /dev/zero > /dev/shm/file && echo whole"),
             memory(),
         )
     };

@@ -391,6 +391,8 @@ fn port_zero_becomes_a_free_port() {
 
 #[test]
 fn a_thousand_ports_are_published_at_once() {
+    // As the server does: each port is held by a socket.
+    sys::descriptors::raise_limit().expect("up to the hard limit");
     on_a_host(|| {
         let network = open();
         let one = network.attach(&id(1), address(2)).expect("attached");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// A run of ids: `size` of them from `inside` on mean those from `outside` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub fn write_maps(pid: i32, users: &[IdRange], groups: &[IdRange]) -> io::Result
 /// # Errors
 /// As [`write_maps`]; `ENOSPC` or `EPERM` where the host allows no user namespaces.
 pub fn unused(users: &[IdRange], groups: &[IdRange]) -> io::Result<OwnedFd> {
-    let (wait, release) = crate::pipe::pipe()?;
+    let parent = std::process::id();
     // SAFETY: plain integers, for which all zeros is a value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = libc::CLONE_NEWUSER as u64;
@@ -59,25 +59,33 @@ pub fn unused(users: &[IdRange], groups: &[IdRange]) -> io::Result<OwnedFd> {
         )
     };
     if pid == 0 {
-        let mut byte = 0_u8;
-        // SAFETY: the descriptors are this copy's own, `byte` outlives the read, which is
-        // told its size, and the last call does not return. Reading ends when the other
-        // side is closed.
-        unsafe {
-            libc::syscall(libc::SYS_close, release.as_raw_fd());
-            libc::syscall(libc::SYS_read, wait.as_raw_fd(), &raw mut byte, 1);
-            libc::syscall(libc::SYS_exit_group, 0);
-        }
+        stay_until_killed(parent);
     }
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
-    drop(wait);
     let pid = i32::try_from(pid).map_err(io::Error::other)?;
     let opened = write_maps(pid, users, groups).and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
-    drop(release);
+    // SAFETY: plain integers. Nobody else waits for this child, so its id is still its own.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
     let _ = crate::children::wait_for(pid);
     Ok(opened?.into())
+}
+
+/// Keeps a namespace alive, for as long as the thread that made the process lives. It does
+/// not wait for the end of a pipe: another such child, made meanwhile, would hold that open.
+fn stay_until_killed(parent: u32) -> ! {
+    // SAFETY: system calls on plain integers, nothing of the copied memory is changed, and
+    // the last one does not return.
+    unsafe {
+        libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
+        // It may have gone before it could be noticed.
+        while libc::syscall(libc::SYS_getppid) == libc::c_long::from(parent) {
+            libc::syscall(libc::SYS_ppoll, std::ptr::null_mut::<libc::pollfd>(), 0, 0, 0, 0);
+        }
+        libc::syscall(libc::SYS_exit_group, 0);
+    }
+    unreachable!("exit_group(2) does not return")
 }
 
 /// Whether this process is in the user namespace of the host itself, in which every id
@@ -92,7 +100,34 @@ pub fn is_initial() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn many_are_made_at_once() {
+        if !crate::user::is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let range = [IdRange {
+            inside: 0,
+            outside: 1_000_000,
+            size: 65_536,
+        }];
+        let (done, all) = std::sync::mpsc::channel();
+        for _ in 0..8 {
+            let done = done.clone();
+            std::thread::spawn(move || {
+                for _ in 0..50 {
+                    unused(&range, &range).unwrap();
+                }
+                let _ = done.send(());
+            });
+        }
+        for _ in 0..8 {
+            all.recv_timeout(std::time::Duration::from_mins(2)).unwrap();
+        }
+    }
 
     #[test]
     fn a_namespace_nobody_is_in_maps_mounts() {

@@ -21,7 +21,15 @@ const PROGRAMS: [&str; 15] = [
     "ldd", "bash",
 ];
 /// Those that some tests can do without, and that not every host has.
-const PROGRAMS_IF_THERE: [&str; 5] = ["newuidmap", "newgidmap", "slirp4netns", "pasta", "mkfs.btrfs"];
+const PROGRAMS_IF_THERE: [&str; 7] = [
+    "newuidmap",
+    "newgidmap",
+    "slirp4netns",
+    "pasta",
+    "mkfs.btrfs",
+    "setfattr",
+    "setcap",
+];
 
 const FILES: [(&str, &str); 10] = [
     (
@@ -259,6 +267,8 @@ impl Root {
         for file in files {
             fs::create_dir_all(self.inside(&file.folder))?;
         }
+        // Cargo's CARGO_TARGET_TMPDIR.
+        fs::create_dir_all(self.inside(&workspace::target().join("tmp")))?;
         // The server makes its client of registries at the start.
         let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
         if authorities.exists() {

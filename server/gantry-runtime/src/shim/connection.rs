@@ -54,6 +54,11 @@ impl Connection {
         matches!(self.role, Role::Control(_))
     }
 
+    /// However long the client has taken nothing, it begins to count now.
+    pub(super) fn be_patient_anew(&mut self) {
+        self.stuck_since = self.stuck_since.map(|_| Instant::now());
+    }
+
     /// Bytes that wait for the client to read.
     pub(super) fn pending(&self) -> usize {
         self.outbox.len() - self.sent

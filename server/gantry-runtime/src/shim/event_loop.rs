@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use sys::children::Deaths;
 use sys::epoll::{Interest, Poll, Ready};
 
-/// At the end, readers that take nothing for this long are cut off.
+/// From the end on, readers that take nothing for this long are cut off.
 const LAST_READERS: Duration = Duration::from_secs(10);
 
 /// How long a container has run before its shim goes where shims are.

@@ -196,6 +196,9 @@ impl Shim {
             return;
         }
         self.tell(Event::Exited(record));
+        for connection in self.connections.values_mut() {
+            connection.be_patient_anew();
+        }
         for process in processes.into_values() {
             self.release_readers(process.readers);
         }

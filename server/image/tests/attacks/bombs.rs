@@ -265,7 +265,8 @@ async fn files_with_holes_count_as_long_as_they_are() {
             let begun = std::time::Instant::now();
             let error = target.import(archive).await.expect_err(form).to_string();
             assert!(error.contains("no honest archive"), "{form}: {error}");
-            assert!(begun.elapsed().as_secs() < 10, "{form}");
+            // The largest would take years if holes were walked through.
+            assert!(begun.elapsed().as_secs() < 100, "{form}");
             target.check_nothing_left();
         }
     }

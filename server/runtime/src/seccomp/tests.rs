@@ -244,8 +244,9 @@ fn common_calls_take_few_steps_and_compiling_is_quick() {
         })
         .min()
         .unwrap();
-    // Measured without optimisation; with it, a tenth.
-    assert!(quickest < Duration::from_millis(20), "{quickest:?}");
+    // Without optimisation on a machine that is emulated, 50 ms; a tree that grows with the
+    // square of its rules takes seconds.
+    assert!(quickest < Duration::from_millis(500), "{quickest:?}");
     let filter = standard(&[]);
     assert!(filter.program.len() < 600, "{}", filter.program.len());
     let steps = (0..450)
