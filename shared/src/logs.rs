@@ -63,7 +63,7 @@ pub struct Hits {
     /// Line numbers, ascending, at most `max` of them.
     pub seqs: Vec<u64>,
     pub total: u64,
-    /// The search stopped at a time limit before the end.
+    /// The search stopped at a time limit before the end: there may be more.
     #[serde(default)]
     pub incomplete: bool,
 }

@@ -51,7 +51,7 @@ cargo xtask COMMAND
                     and compares what the next one finds; needs root
   test-store [N]    kills the server N times (50) while it works with images, and has
                     everything verified each time; needs root
-  test-vm [--smoke|--systemd] [FILTER]
+  test-vm [--smoke|--systemd] [FILTER …]
                     runs the test files that ask something of a kernel on Debian's own, in
                     a machine with a pure v2 tree of control groups; --smoke is the short
                     run that `test` does; --systemd boots a whole Debian (made once, as root,

@@ -6,6 +6,7 @@ use crate::process::{self, command, run};
 use crate::workspace;
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 pub(crate) struct Package {
     /// Debian's and Ubuntu's name.
@@ -21,6 +22,14 @@ pub(crate) const fn package(name: &'static str, provides: &'static str, purpose:
         provides,
         purpose,
     }
+}
+
+/// Makes a root filesystem of Debian's packages. A mirror that stands still has lists beyond
+/// their time, which is no harm where the result is only measured or booted in a test.
+pub(crate) fn mmdebstrap() -> Command {
+    let mut command = command("mmdebstrap");
+    command.arg("--aptopt=Acquire::Check-Valid-Until \"false\"");
+    command
 }
 
 /// To build and run the server.

@@ -2,7 +2,7 @@
 //! own packages, as a container. Making it takes minutes, so the other tests have busybox
 //! as an init.
 
-use crate::process::{cargo, command, run};
+use crate::process::{cargo, run};
 use crate::{packages, programs, workspace};
 use anyhow::{Result, bail};
 use std::fs;
@@ -39,7 +39,7 @@ pub(crate) fn debian() -> Result<PathBuf> {
     if !root.exists() {
         // Under another name first: a tar that is there is whole.
         let begun = folder.join(format!("{RELEASE}-systemd.new.tar"));
-        let mut make = command("mmdebstrap");
+        let mut make = packages::mmdebstrap();
         make.args(["--variant=minbase", &format!("--include={INCLUDED}"), RELEASE]);
         run(make.arg(&begun))?;
         fs::rename(&begun, &root)?;

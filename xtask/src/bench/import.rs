@@ -7,7 +7,7 @@ use super::report::{self, Target};
 use super::rounds::{Subject, take_turns};
 use super::server::Server;
 use super::{Place, memory, starts};
-use crate::process::{command, run};
+use crate::process::run;
 use crate::{packages, workspace};
 use anyhow::{Result, bail};
 use std::fs;
@@ -30,7 +30,7 @@ pub(super) fn prepare() -> Result<()> {
     }
     eprintln!("Making the root filesystem that is imported: this takes a minute, once");
     let new = done.with_extension("new.tar");
-    run(command("mmdebstrap")
+    run(packages::mmdebstrap()
         .args(["--variant=important", "--quiet", "--skip=check/empty"])
         .arg(format!("--include={CONTENTS}"))
         .arg(suite())

@@ -49,7 +49,7 @@ pub(super) fn prepare() -> Result<()> {
     fs::create_dir_all(&root)?;
     eprintln!("Making the image that is pulled: this takes some minutes, once");
     let tar = new.join("root.tar");
-    run(command("mmdebstrap")
+    run(packages::mmdebstrap()
         .args(["--variant=minbase", "--quiet", "--skip=check/empty"])
         .arg(format!("--include={CONTENTS}"))
         .arg(suite())

@@ -63,14 +63,18 @@ pub(crate) fn run_vm(arguments: &[String]) -> Result<()> {
     packages::install(packages::TO_TEST)?;
     let smoke = arguments.iter().any(|argument| argument == SMOKE);
     let systemd = arguments.iter().any(|argument| argument == SYSTEMD);
-    let filter = arguments.iter().find(|argument| !argument.starts_with("--"));
+    let filters: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
     // The server embeds the panel, of whatever quality.
     if !workspace::root().join("web/dist/index.html").exists() {
         ui::build(ui::Purpose::Quick)?;
     }
     programs::build_runtime_for_tests()?;
-    let mut files: Vec<TestFile> = test::compile(filter.map(String::as_str))?
+    let mut files: Vec<TestFile> = test::compile(None)?
         .into_iter()
+        .filter(|file| filters.is_empty() || filters.iter().any(|part| file.name.contains(*part)))
         .filter(|file| !smoke || SMOKE_FILES.contains(&file.name.as_str()))
         .filter(|file| {
             if systemd {

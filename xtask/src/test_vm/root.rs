@@ -15,9 +15,10 @@ use std::time::Duration;
 const SIZE: &str = "8G";
 
 /// Debian's own programs that tests or the server call. What else they call is busybox's.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 18] = [
     "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv", "unshare",
-    // A script of bash.
+    // Busybox's only unpack.
+    "bzip2", "xz", "zstd", // A script of bash.
     "ldd", "bash",
 ];
 /// Those that some tests can do without, and that not every host has.

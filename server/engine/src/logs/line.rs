@@ -1,4 +1,5 @@
 use model::Timestamp;
+use std::time::Duration;
 
 /// A record of a container's log. Numbers never repeat and never skip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct LogQuery {
     pub backwards: bool,
     /// Ends after this many hits; the rest is only counted.
     pub limit: usize,
+    /// Stops after this long with what it has.
+    pub patience: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,4 +83,6 @@ pub struct LogHits {
     pub scanned: u64,
     /// Where to go on for the next hits; `None` when these are all.
     pub next_seq: Option<u64>,
+    /// Patience ended before the log did.
+    pub is_cut_short: bool,
 }

@@ -5,6 +5,7 @@ use crate::error::{Doing, EngineError};
 use log_store::{Reader, Record};
 use regex::bytes::{Regex, RegexBuilder};
 use std::path::PathBuf;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Lines looked through before the next look whether anybody still waits.
@@ -61,7 +62,12 @@ fn scan(
         None => {}
     }
     let mut found = LogHits::default();
+    let end = query.patience.map(|patience| Instant::now() + patience);
     while low < high && !stop.is_cancelled() {
+        if end.is_some_and(|end| Instant::now() >= end) {
+            found.is_cut_short = true;
+            break;
+        }
         let count = (high - low).min(CHUNK);
         let from = if query.backwards { high - count } else { low };
         let mut records = read_all(reader, from, from + count)?;
@@ -158,6 +164,7 @@ mod tests {
             from_seq: None,
             backwards: false,
             limit: 3,
+            patience: None,
         }
     }
 
@@ -183,6 +190,19 @@ mod tests {
         let found = search(dir.path().to_owned(), asked).await.unwrap();
         assert_eq!(found.hits[0].line.seq, 9998);
         assert_eq!(found.total, 1000);
+    }
+
+    #[tokio::test]
+    async fn a_search_without_time_says_that_it_did_not_see_all() {
+        let dir = log();
+        let asked = LogQuery {
+            patience: Some(std::time::Duration::ZERO),
+            ..query("line")
+        };
+        let found = search(dir.path().to_owned(), asked).await.unwrap();
+        assert!(found.is_cut_short);
+        assert_eq!(found.scanned, 0);
+        assert!(!search(dir.path().to_owned(), query("line")).await.unwrap().is_cut_short);
     }
 
     #[tokio::test]

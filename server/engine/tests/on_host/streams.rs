@@ -190,6 +190,7 @@ async fn a_log_is_searched_from_its_end() {
         from_seq: None,
         backwards: true,
         limit: 5,
+        patience: None,
     };
     let hits = host.engine.logs(&id).unwrap().search(query).await.unwrap();
     assert_eq!((hits.total, hits.scanned), (111, 2000));

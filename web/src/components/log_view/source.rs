@@ -25,6 +25,8 @@ pub struct Hits {
     /// Line numbers, ascending; the first ones when there are more.
     pub seqs: Vec<u64>,
     pub total: u64,
+    /// Not all of the log was searched: there may be more.
+    pub incomplete: bool,
 }
 
 /// What to search for.

@@ -38,10 +38,12 @@ pub fn Toolbar(
     let redraw = move || viewer.hold(Viewer::redraw);
     let found = move || match (controls.hits.get(), controls.hit.get()) {
         _ if controls.searching.get() => "searching".to_owned(),
+        (Some(Ok(hits)), _) if hits.total == 0 && hits.incomplete => "no hit in time".to_owned(),
         (Some(Ok(hits)), _) if hits.total == 0 => "no hit".to_owned(),
         (Some(Ok(hits)), at) => {
             let at = at.map_or(0, |at| at + 1) as u64;
-            number::count(at) + " of " + &number::count(hits.total)
+            let more = if hits.incomplete { "+" } else { "" };
+            number::count(at) + " of " + &number::count(hits.total) + more
         }
         (Some(Err(_)) | None, _) => String::new(),
     };

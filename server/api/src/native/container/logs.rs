@@ -172,22 +172,14 @@ pub(super) async fn search(
         from_seq: None,
         backwards: false,
         limit: asked.max.unwrap_or(USUAL).min(MOST_HITS),
+        patience: Some(SEARCH_PATIENCE),
     };
-    match tokio::time::timeout(SEARCH_PATIENCE, logs.search(query)).await {
-        Ok(found) => {
-            let found = found?;
-            Ok(Json(Hits {
-                seqs: found.hits.iter().map(|hit| hit.line.seq).collect(),
-                total: found.total,
-                incomplete: false,
-            }))
-        }
-        Err(_) => Ok(Json(Hits {
-            seqs: Vec::new(),
-            total: 0,
-            incomplete: true,
-        })),
-    }
+    let found = logs.search(query).await?;
+    Ok(Json(Hits {
+        seqs: found.hits.iter().map(|hit| hit.line.seq).collect(),
+        total: found.total,
+        incomplete: found.is_cut_short,
+    }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

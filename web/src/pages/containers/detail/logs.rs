@@ -104,6 +104,7 @@ pub fn source(id: String) -> Source {
                 answer(http::get::<logs::Hits>(&path).await.map(|hits| Hits {
                     seqs: hits.seqs,
                     total: hits.total,
+                    incomplete: hits.incomplete,
                 }))
             })
         }),
