@@ -15,9 +15,9 @@ use std::time::Duration;
 const SIZE: &str = "8G";
 
 /// Debian's own programs that tests or the server call. What else they call is busybox's.
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv", "unshare",
-    // Busybox's only unpack.
+    "openssl", // Busybox's of these only unpack.
     "bzip2", "xz", "zstd", // A script of bash.
     "ldd", "bash",
 ];
@@ -30,6 +30,14 @@ const PROGRAMS_IF_THERE: [&str; 7] = [
     "mkfs.btrfs",
     "setfattr",
     "setcap",
+];
+
+/// Taken as the host has them.
+const HOST_FILES: [&str; 2] = [
+    // The server makes its client of registries at the start.
+    "/etc/ssl/certs/ca-certificates.crt",
+    // Without it `openssl req` makes no certificate.
+    "/usr/lib/ssl/openssl.cnf",
 ];
 
 const FILES: [(&str, &str); 10] = [
@@ -270,10 +278,8 @@ impl Root {
         }
         // Cargo's CARGO_TARGET_TMPDIR.
         fs::create_dir_all(self.inside(&workspace::target().join("tmp")))?;
-        // The server makes its client of registries at the start.
-        let authorities = Path::new("/etc/ssl/certs/ca-certificates.crt");
-        if authorities.exists() {
-            self.add(authorities, authorities)?;
+        for file in HOST_FILES.map(Path::new).into_iter().filter(|file| file.exists()) {
+            self.add(file, file)?;
         }
         Ok(())
     }
