@@ -54,6 +54,8 @@ pub(crate) const TO_TEST: &[Package] = &[
         "what the test images are made of",
     ),
     package("iproute2", "ip", "looks at devices and namespaces from outside"),
+    package("attr", "setfattr", "gives files attributes that archives carry"),
+    package("libcap2-bin", "setcap", "gives files capabilities that archives carry"),
     package("uidmap", "newuidmap", "gives an ordinary user's server its ids"),
     package("passt", "pasta", "gives that server its way out"),
     package("openssl", "openssl", "makes the certificate of a registry in a test"),
