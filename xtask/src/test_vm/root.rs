@@ -22,12 +22,13 @@ const PROGRAMS: [&str; 19] = [
     "ldd", "bash",
 ];
 /// Those that some tests can do without, and that not every host has.
-const PROGRAMS_IF_THERE: [&str; 7] = [
+const PROGRAMS_IF_THERE: [&str; 8] = [
     "newuidmap",
     "newgidmap",
     "slirp4netns",
     "pasta",
     "mkfs.btrfs",
+    "btrfs",
     "setfattr",
     "setcap",
 ];
