@@ -28,15 +28,21 @@ async fn any_part_of_a_million_lines_is_read_by_number() {
         // Wide: a read of the whole file would take far longer.
         assert!(took < Duration::from_secs(1), "500 lines at {from} took {took:?}");
     }
+    let begun = Instant::now();
     let found: Hits = api
         .get("/containers/big/logs/search?q=99999&max=5")
         .await
         .expect("hits");
+    let first = [99_999, 199_999, 299_999, 399_999, 499_999];
+    assert!(first.starts_with(&found.seqs), "{:?}", found.seqs);
     if found.incomplete {
-        println!("skipped: this machine is too slow to search a million lines in the time there is");
+        assert!(begun.elapsed() >= Duration::from_secs(20), "it gave up too early");
     } else {
-        assert_eq!(found.seqs[0], 99_999);
-        assert_eq!(found.total, 19, "every number that contains it");
+        assert_eq!(
+            (found.seqs.len(), found.total),
+            (5, 19),
+            "every number that contains it"
+        );
     }
     let middle: Page = api.get("/containers/big/logs?from=500000&max=1").await.expect("a line");
     let time = middle.lines[0].time.replace(':', "%3A");

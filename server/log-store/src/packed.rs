@@ -163,11 +163,11 @@ fn pack(dir: &Path, first: u64) -> Result<(), LogError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LogError::file("open", plain_path)(error)),
     };
-    let Some(plain) = Held::try_take(plain).map_err(LogError::file("lock", &plain_path))? else {
+    let Some(held) = Held::try_take(plain).map_err(LogError::file("lock", &plain_path))? else {
         // Somebody else is at it.
         return Ok(());
     };
-    let plain = plain.file();
+    let plain = held.file();
     if plain.metadata().is_ok_and(|known| known.nlink() == 0) {
         return Ok(());
     }

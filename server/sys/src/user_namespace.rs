@@ -103,23 +103,24 @@ mod tests {
     use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::MetadataExt as _;
 
+    const SHIFTED: IdRange = IdRange {
+        inside: 0,
+        outside: 1_000_000,
+        size: 65_536,
+    };
+
     #[test]
     fn many_are_made_at_once() {
         if !crate::user::is_root() {
             println!("skipped: needs root");
             return;
         }
-        let range = [IdRange {
-            inside: 0,
-            outside: 1_000_000,
-            size: 65_536,
-        }];
         let (done, all) = std::sync::mpsc::channel();
         for _ in 0..8 {
             let done = done.clone();
             std::thread::spawn(move || {
                 for _ in 0..50 {
-                    unused(&range, &range).unwrap();
+                    unused(&[SHIFTED], &[SHIFTED]).unwrap();
                 }
                 let _ = done.send(());
             });
@@ -135,12 +136,7 @@ mod tests {
             println!("skipped: needs root");
             return;
         }
-        let range = [IdRange {
-            inside: 0,
-            outside: 1_000_000,
-            size: 65_536,
-        }];
-        let users = unused(&range, &range).unwrap();
+        let users = unused(&[SHIFTED], &[SHIFTED]).unwrap();
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("file"), "").unwrap();
         let tree = crate::mount::copy_path_detached(dir.path(), false).unwrap();
@@ -161,11 +157,6 @@ mod tests {
             println!("skipped: needs root");
             return;
         }
-        let range = IdRange {
-            inside: 0,
-            outside: 1_000_000,
-            size: 10,
-        };
-        assert!(unused(&[range, range], &[range]).is_err());
+        assert!(unused(&[SHIFTED, SHIFTED], &[SHIFTED]).is_err());
     }
 }

@@ -14,12 +14,11 @@ use std::time::Duration;
 /// Sparse: what is not written takes no place on this host.
 const SIZE: &str = "8G";
 
-/// Debian's own programs that tests or the server call. What else they call is busybox's.
+/// Debian's own programs that tests or the server call. What else they call is busybox's,
+/// which packs nothing with bzip2, xz or zstd. `ldd` is a script of bash.
 const PROGRAMS: [&str; 19] = [
     "sh", "timeout", "mount", "umount", "tar", "nft", "ip", "sed", "date", "stty", "script", "setpriv", "unshare",
-    "openssl", // Busybox's of these only unpack.
-    "bzip2", "xz", "zstd", // A script of bash.
-    "ldd", "bash",
+    "openssl", "bzip2", "xz", "zstd", "ldd", "bash",
 ];
 /// Those that some tests can do without, and that not every host has.
 const PROGRAMS_IF_THERE: [&str; 8] = [

@@ -244,8 +244,7 @@ fn common_calls_take_few_steps_and_compiling_is_quick() {
         })
         .min()
         .unwrap();
-    // Without optimisation on a machine that is emulated, 50 ms; a tree that grows with the
-    // square of its rules takes seconds.
+    // Wide: without optimisation on a machine that is emulated it takes 50 ms.
     assert!(quickest < Duration::from_millis(500), "{quickest:?}");
     let filter = standard(&[]);
     assert!(filter.program.len() < 600, "{}", filter.program.len());
