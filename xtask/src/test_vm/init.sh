@@ -35,6 +35,12 @@ echo $$ >/sys/fs/cgroup/system.slice/tests.service/cgroup.procs
 
 hostname gantry-vm
 ip link set lo up
+# The way out that every host has, though nobody is there.
+ip link add outside type veth peer name beyond
+ip address add 192.0.2.1/24 dev outside
+ip link set outside up
+ip link set beyond up
+ip route add default via 192.0.2.2
 sysctl -q -w kernel.printk="4 4 1 7" net.ipv4.ip_forward=1 2>/dev/null
 
 . /vm/run
