@@ -1,7 +1,7 @@
 //! `/dev`: what an image puts there in place of what the runtime believes to find.
 
 use crate::bundle::Bundle;
-use crate::hostile::{bind, hostile, set_args, without_mount};
+use crate::hostile::{bind, hostile, set_args, with_own_users, without_mount};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -59,6 +59,41 @@ fn what_masks_is_never_an_exchanged_null() {
         assert!(ran.code != Some(0) || ran.out.trim() == "looked", "{ran:?}");
     }
     assert_eq!(fs::read("/proc/sys/kernel/core_pattern").unwrap(), core_pattern);
+}
+
+/// What an image has where a usual device is to be is that device or refused: a file that
+/// everybody can read in place of `null` would gather what programs throw away, one in
+/// place of `urandom` would choose their keys.
+#[test]
+fn what_stands_for_a_device_is_that_device() {
+    for (name, node) in [
+        ("null", None),
+        ("urandom", None),
+        ("null", Some(("1", "5"))),
+        ("urandom", Some(("1", "5"))),
+    ] {
+        let Some(bundle) = hostile("echo ran") else { return };
+        without_mount(&bundle, "/dev");
+        let dev = bundle.rootfs().join("dev");
+        fs::create_dir(&dev).unwrap();
+        let place = dev.join(name);
+        match node {
+            None => fs::write(&place, "of the image").unwrap(),
+            Some((major, minor)) => {
+                let mut mknod = std::process::Command::new("/bin/busybox");
+                mknod.arg("mknod").arg(&place).args(["c", major, minor]);
+                assert!(mknod.status().unwrap().success());
+            }
+        }
+        bundle.run().refused(&format!("/dev/{name}"));
+    }
+    // Users of their own are shown the host's devices, at files that are made for it.
+    let Some(bundle) = hostile("echo ran") else { return };
+    without_mount(&bundle, "/dev");
+    fs::create_dir(bundle.rootfs().join("dev")).unwrap();
+    symlink("/proc/sys/kernel/core_pattern", bundle.rootfs().join("dev/null")).unwrap();
+    with_own_users(&bundle);
+    bundle.run().refused("/dev/null");
 }
 
 /// CVE-2026-41579, CVE-2026-47766: an image whose `/dev` is a link has devices made, and
@@ -124,22 +159,34 @@ fn with_terminal(bundle: &Bundle) -> std::process::Output {
 #[test]
 fn a_terminal_goes_nowhere_else() {
     use std::os::unix::fs::MetadataExt as _;
-    for (place, parent) in [
-        ("dev/console", "dev"),
-        ("dev/pts", "dev"),
-        ("dev/pts/0", "dev/pts"),
-        ("dev/ptmx", "dev"),
+    const KERNEL: &str = "/proc/sys/kernel/core_pattern";
+    for (place, parent, up) in [
+        ("dev/console", "dev", ".."),
+        ("dev/pts", "dev", ".."),
+        ("dev/pts/0", "dev/pts", "../.."),
+        ("dev/ptmx", "dev", ".."),
     ] {
-        for inside in [None, Some("/proc/sys/kernel/core_pattern")] {
+        // A file of the host, and one of the container's kernel files: by a path that is
+        // right in its root, and by one that leads there without a look at the root.
+        for inside in [None, Some(KERNEL.to_owned()), Some(format!("{up}{KERNEL}"))] {
             let Some(bundle) = hostile("sleep 600") else { return };
             let file = bundle.beside("of-the-host");
             fs::write(&file, "untouched").unwrap();
             without_mount(&bundle, if parent == "dev" { "/dev" } else { "/dev/pts" });
+            if place == "dev/console" {
+                // Terminals are there, so that the console is come to.
+                bundle.mount(json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                    "options": ["newinstance", "ptmxmode=0666", "mode=0620"]}));
+            }
             fs::create_dir_all(bundle.rootfs().join(parent)).unwrap();
-            let target = inside.map_or(file.clone(), Into::into);
+            let target = inside.clone().map_or(file.clone(), Into::into);
             symlink(&target, bundle.rootfs().join(place)).unwrap();
             bundle.edit(|config| config["process"]["user"] = json!({"uid": 4711, "gid": 4711}));
             let output = with_terminal(&bundle);
+            if place == "dev/console" {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(said.contains("cannot make `/dev/console`"), "{inside:?}: {output:?}");
+            }
             let metadata = fs::metadata(&file).unwrap();
             assert_eq!(
                 (metadata.uid(), metadata.mode() & 0o777),

@@ -84,6 +84,20 @@ fn nothing_false_stands_for_proc() {
     assert_ne!(fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim(), "500");
 }
 
+/// CVE-2019-19921: where `/proc` is a link of the image, whoever can change what it points
+/// to chooses what is masked. The link itself is refused.
+#[test]
+fn a_link_does_not_stand_for_what_the_kernel_shows() {
+    for (place, target) in [("proc", "/elsewhere"), ("proc", "elsewhere"), ("sys", "/elsewhere")] {
+        let Some(bundle) = hostile("echo ran") else { return };
+        fs::create_dir(bundle.rootfs().join("elsewhere")).unwrap();
+        let place = bundle.rootfs().join(place);
+        let _ = fs::remove_dir(&place);
+        symlink(target, &place).unwrap();
+        bundle.run().refused("symbolic link");
+    }
+}
+
 /// Mounts that would put something false there are refused, however they are written.
 #[test]
 fn nothing_is_mounted_over_what_the_runtime_believes() {

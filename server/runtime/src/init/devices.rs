@@ -29,9 +29,7 @@ const LINKS: [(&str, &str); 5] = [
 
 /// `binds` where device files cannot be made, only shown: by users of a user namespace.
 pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result<(), Failure> {
-    let dir = beneath::make_dirs(root, Path::new("/dev"), 0o755)
-        .and_then(|_| beneath::find_without_links(root, Path::new("/dev")))
-        .map_err(Failure::io("device", "cannot open `/dev`, which may be no link"))?;
+    let dir = dev(root).map_err(Failure::io("device", "cannot open `/dev`, which may be no link"))?;
     // A bind of the host's /dev has everything already, and must not be changed.
     let is_host = spec
         .mounts()
@@ -50,7 +48,7 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
             };
             let path = Path::new("/dev").join(name);
             let made = if binds {
-                bind(root, &path, node)
+                bind(&dir, &path, node)
             } else {
                 make(&dir, name, node)
             };
@@ -85,12 +83,13 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
             uid: device.uid().unwrap_or(0),
             gid: device.gid().unwrap_or(0),
         };
-        if binds && node.kind != Kind::Fifo {
-            bind(root, path, node).map_err(failed)?;
+        let dir = beneath::make_dirs(root, parent, 0o755).map_err(failed)?;
+        let made = if binds && node.kind != Kind::Fifo {
+            bind(&dir, path, node)
         } else {
-            let dir = beneath::make_dirs(root, parent, 0o755).map_err(failed)?;
-            make(&dir, name, node).map_err(failed)?;
-        }
+            make(&dir, name, node)
+        };
+        made.map_err(failed)?;
     }
     Ok(())
 }
@@ -107,14 +106,27 @@ fn make(dir: &OwnedFd, name: &str, node: Node) -> io::Result<()> {
     }
 }
 
-/// Shows the host's device of the same path.
-fn bind(root: BorrowedFd<'_>, path: &Path, node: Node) -> io::Result<()> {
+/// Shows the host's device of the same path, in `dir`.
+fn bind(dir: &OwnedFd, path: &Path, node: Node) -> io::Result<()> {
     let tree = mount::copy_path_detached(path, false)?;
     expect(&tree, node)?;
     // Nothing that the host mounts there later is to come along.
     mount::set_propagation(&tree, mount::Propagation::Private, false)?;
-    let place = beneath::make_file(root, path, 0o666)?;
+    let place = place(dir, Path::new(path.file_name().unwrap_or_default()), 0o666)?;
     mount::attach(&tree, &place)
+}
+
+/// The container's `/dev`, which is never reached through a link.
+fn dev(root: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    beneath::make_dirs(root, Path::new("/dev"), 0o755)?;
+    beneath::find_without_links(root, Path::new("/dev"))
+}
+
+/// A file to mount at. A link of that name would send the mount elsewhere, such as over
+/// what is masked later (CVE-2025-52565).
+fn place(dir: &OwnedFd, name: &Path, mode: u32) -> io::Result<OwnedFd> {
+    beneath::make_file(dir, name, mode)?;
+    beneath::find_without_links(dir, name)
 }
 
 fn expect(handle: &OwnedFd, node: Node) -> io::Result<()> {
@@ -130,7 +142,9 @@ fn expect(handle: &OwnedFd, node: Node) -> io::Result<()> {
 /// Puts the terminal at `/dev/console`.
 pub(super) fn make_console(root: BorrowedFd<'_>, peer: &OwnedFd) -> Result<(), Failure> {
     let failed = |error| Failure::io("terminal", "cannot make `/dev/console`")(error);
-    let place = beneath::make_file(root, Path::new("/dev/console"), 0o620).map_err(failed)?;
+    let place = dev(root)
+        .and_then(|dir| place(&dir, Path::new("console"), 0o620))
+        .map_err(failed)?;
     let tree = mount::copy_detached(peer, Path::new(""), false).map_err(failed)?;
     mount::attach(&tree, &place).map_err(failed)
 }
