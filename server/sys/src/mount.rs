@@ -90,6 +90,12 @@ pub fn is_read_only_file_mount(file: impl AsFd) -> bool {
     read_only && found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
+/// Whether what is opened lies in a `/proc`. `PROC_SUPER_MAGIC`, statfs(2)
+pub fn is_proc(file: impl AsFd) -> io::Result<bool> {
+    const MAGIC: i64 = 0x9fa0;
+    Ok(rustix::fs::fstatfs(file)?.f_type == MAGIC)
+}
+
 /// Whether what is opened cannot be written to, because its mount or file system is
 /// read-only. fstatvfs(3)
 pub fn is_read_only(file: impl AsFd) -> bool {

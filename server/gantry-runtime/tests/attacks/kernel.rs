@@ -131,23 +131,33 @@ fn nothing_is_mounted_over_what_the_runtime_believes() {
     }
 }
 
-/// And through a link of the image: `/place` is `/proc`.
+/// And through a link of the image: `/place` is `/proc`, or something in it.
 #[test]
 fn a_link_of_the_image_does_not_lead_a_mount_into_proc() {
-    for (place, target) in [("place", "/proc/self"), ("place", "proc/sys"), ("place", "../../proc")] {
-        let Some(bundle) =
-            hostile("grep -c false /proc/self/mountinfo; cat /proc/sys/kernel/false /proc/false 2>/dev/null")
-        else {
-            return;
-        };
+    for (target, below) in [
+        ("/proc/self", "/attr"),
+        ("proc/sys", "/attr"),
+        ("../../proc", "/attr"),
+        ("/proc", ""),
+        ("proc/sys", ""),
+        ("proc/sysrq-trigger", ""),
+    ] {
+        let Some(bundle) = hostile("echo ran") else { return };
         let data = bundle.beside("false");
-        fs::create_dir_all(data.join("attr")).unwrap();
-        fs::write(data.join("false"), "false").unwrap();
-        symlink(target, bundle.rootfs().join(place)).unwrap();
-        bundle.mount(
-            json!({"destination": format!("/{place}/attr"), "type": "bind", "source": data, "options": ["bind"]}),
-        );
-        let ran = bundle.run();
-        assert!(ran.code != Some(0) || ran.out.trim() == "0", "{target}: {ran:?}");
+        if target.ends_with("trigger") {
+            fs::write(&data, "false").unwrap();
+        } else {
+            fs::create_dir_all(data.join("attr")).unwrap();
+        }
+        symlink(target, bundle.rootfs().join("place")).unwrap();
+        let destination = format!("/place{below}");
+        bundle.mount(json!({"destination": destination, "type": "bind", "source": data, "options": ["bind"]}));
+        bundle.run().refused("mount");
+        if below.is_empty() && !target.ends_with("trigger") {
+            let Some(bundle) = hostile("echo ran") else { return };
+            symlink(target, bundle.rootfs().join("place")).unwrap();
+            bundle.mount(json!({"destination": "/place", "type": "tmpfs", "source": "tmpfs"}));
+            bundle.run().refused("mount");
+        }
     }
 }

@@ -255,7 +255,9 @@ pub(super) fn copy(from: &mut impl Read, to: &mut File, buffer: &mut [u8]) -> io
 
 /// By a comparison with itself, one byte on, which takes many bytes at a time.
 fn is_zeros(bytes: &[u8]) -> bool {
-    bytes.first().is_none_or(|first| *first == 0 && bytes[1..] == bytes[..bytes.len() - 1])
+    bytes
+        .first()
+        .is_none_or(|first| *first == 0 && bytes[1..] == bytes[..bytes.len() - 1])
 }
 
 pub(super) fn link<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {

@@ -55,7 +55,7 @@ pub(super) fn check(wanted: &Mount) -> Result<(), Failure> {
 /// Makes a mount point. The directories that the runtime relies on are never reached
 /// through a link of the image's (CVE-2019-19921, CVE-2023-27561).
 pub(super) fn make_dir(root: BorrowedFd<'_>, destination: &Path) -> io::Result<OwnedFd> {
-    let made = beneath::make_dirs(root, destination, 0o755)?;
+    let made = outside_proc(beneath::make_dirs(root, destination, 0o755)?, destination)?;
     let plain = plain(destination);
     if ["/proc", "/sys", "/dev"].iter().any(|path| plain == Path::new(path)) {
         return beneath::find_without_links(root, destination).map_err(|error| {
@@ -64,6 +64,20 @@ pub(super) fn make_dir(root: BorrowedFd<'_>, destination: &Path) -> io::Result<O
             }
             error
         });
+    }
+    Ok(made)
+}
+
+/// Makes the file that another is mounted at.
+pub(super) fn make_file(root: BorrowedFd<'_>, destination: &Path) -> io::Result<OwnedFd> {
+    outside_proc(beneath::make_file(root, destination, 0o644)?, destination)
+}
+
+/// What may be mounted inside `/proc` has been checked by its name; nothing gets there by
+/// a link, which the image has or another container has put on a volume (CVE-2023-27561).
+fn outside_proc(made: OwnedFd, destination: &Path) -> io::Result<OwnedFd> {
+    if sys::mount::is_proc(&made)? && !plain(destination).starts_with("/proc") {
+        return Err(io::Error::other("a symbolic link there leads into `/proc`"));
     }
     Ok(made)
 }

@@ -60,7 +60,7 @@ fn make(
         let target = if beneath::is_dir(&tree).map_err(failed(&what))? {
             destination::make_dir(root, destination)
         } else {
-            beneath::make_file(root, destination, 0o644)
+            destination::make_file(root, destination)
         };
         let target = target.map_err(failed("make the mount point"))?;
         return mount::attach(&tree, &target).map_err(failed(&what));
