@@ -50,6 +50,8 @@ const LEFT_OUT: [(&str, &str); 11] = [
 
 /// Emulated processors are some ten times slower than this host's, and busy ones more.
 const SMOKE_LIMIT: Duration = Duration::from_secs(280);
+/// Shorter, so that a file that hangs is ended in time to say in which test.
+const SMOKE_FILE_LIMIT: Duration = Duration::from_secs(180);
 const FILE_LIMIT: Duration = Duration::from_secs(20 * 60);
 const WHOLE_LIMIT: Duration = Duration::from_secs(150 * 60);
 
@@ -96,7 +98,7 @@ pub(crate) fn run_vm(arguments: &[String]) -> Result<()> {
         bail!("no test file that runs in the machine has such a name");
     }
     let limits = if smoke {
-        (SMOKE_LIMIT, SMOKE_LIMIT)
+        (SMOKE_FILE_LIMIT, SMOKE_LIMIT)
     } else {
         (FILE_LIMIT, WHOLE_LIMIT)
     };
@@ -123,7 +125,7 @@ pub(crate) fn smoke(files: &[TestFile]) -> (Tally, String) {
         .filter(|file| SMOKE_FILES.contains(&file.name.as_str()))
         .collect();
     let mut printed = String::new();
-    match run_files(&chosen, Init::Ours, (SMOKE_LIMIT, SMOKE_LIMIT), &mut |line| {
+    match run_files(&chosen, Init::Ours, (SMOKE_FILE_LIMIT, SMOKE_LIMIT), &mut |line| {
         printed.push_str(line);
     }) {
         Ok(tally) => (tally, printed),
