@@ -48,7 +48,7 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
             };
             let path = Path::new("/dev").join(name);
             let made = if binds {
-                bind(&dir, &path, node)
+                bind(&dir, name, &path, node)
             } else {
                 make(&dir, name, node)
             };
@@ -85,7 +85,7 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
         };
         let dir = beneath::make_dirs(root, parent, 0o755).map_err(failed)?;
         let made = if binds && node.kind != Kind::Fifo {
-            bind(&dir, path, node)
+            bind(&dir, name, path, node)
         } else {
             make(&dir, name, node)
         };
@@ -106,13 +106,13 @@ fn make(dir: &OwnedFd, name: &str, node: Node) -> io::Result<()> {
     }
 }
 
-/// Shows the host's device of the same path, in `dir`.
-fn bind(dir: &OwnedFd, path: &Path, node: Node) -> io::Result<()> {
+/// Shows the host's device at `path`.
+fn bind(dir: &OwnedFd, name: &str, path: &Path, node: Node) -> io::Result<()> {
     let tree = mount::copy_path_detached(path, false)?;
     expect(&tree, node)?;
     // Nothing that the host mounts there later is to come along.
     mount::set_propagation(&tree, mount::Propagation::Private, false)?;
-    let place = place(dir, Path::new(path.file_name().unwrap_or_default()), 0o666)?;
+    let place = place(dir, name, 0o666)?;
     mount::attach(&tree, &place)
 }
 
@@ -124,7 +124,8 @@ fn dev(root: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// A file to mount at. A link of that name would send the mount elsewhere, such as over
 /// what is masked later (CVE-2025-52565).
-fn place(dir: &OwnedFd, name: &Path, mode: u32) -> io::Result<OwnedFd> {
+fn place(dir: &OwnedFd, name: &str, mode: u32) -> io::Result<OwnedFd> {
+    let name = Path::new(name);
     beneath::make_file(dir, name, mode)?;
     beneath::find_without_links(dir, name)
 }
@@ -143,7 +144,7 @@ fn expect(handle: &OwnedFd, node: Node) -> io::Result<()> {
 pub(super) fn make_console(root: BorrowedFd<'_>, peer: &OwnedFd) -> Result<(), Failure> {
     let failed = |error| Failure::io("terminal", "cannot make `/dev/console`")(error);
     let place = dev(root)
-        .and_then(|dir| place(&dir, Path::new("console"), 0o620))
+        .and_then(|dir| place(&dir, "console", 0o620))
         .map_err(failed)?;
     let tree = mount::copy_detached(peer, Path::new(""), false).map_err(failed)?;
     mount::attach(&tree, &place).map_err(failed)
