@@ -229,9 +229,11 @@ pub(super) fn podman(place: &Place) -> Result<()> {
 
 fn run(place: &Place, name: &str, engine: &str, own: &[Check], environment: &[(&str, String)]) -> Result<()> {
     let archive = image::make(&place.dir)?;
-    // A program, since a command line in a variable would fall apart at blanks.
+    // A program, since a command line in a variable would be split at blanks. It runs in the
+    // test's own directory: conmon writes a file `oom` into its working directory.
     let program = place.dir.join("engine");
-    std::fs::write(&program, format!("#!/bin/sh\nexec {engine} \"$@\"\n"))?;
+    let dir = quoted([place.dir.display().to_string().as_str()]);
+    std::fs::write(&program, format!("#!/bin/sh\ncd {dir} && exec {engine} \"$@\"\n"))?;
     process::run(Command::new("chmod").arg("+x").arg(&program))?;
     let before = mounts()?;
     let load = policy(&place.dir, name);
