@@ -1,7 +1,7 @@
-//! The rules of the house. Each failure says how to mend it.
+//! The rules of the project. Each failure says how to correct it.
 
-mod arrows;
 mod crates;
+mod dependencies;
 mod files;
 mod switches;
 
