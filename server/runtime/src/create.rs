@@ -87,6 +87,39 @@ pub enum Stdio {
     Terminal { rows: u16, cols: u16 },
 }
 
+impl Stdio {
+    /// Replaces devices of the host that every program may use, such as `/dev/null`, by
+    /// descriptors through which their nodes cannot be changed: root of the container has
+    /// the same number as the owner of the node.
+    pub(crate) fn protect_devices(&mut self) {
+        let Self::Given { stdin, stdout, stderr } = self else {
+            return;
+        };
+        for stream in [stdin, stdout, stderr] {
+            if sys::device::is_stateless(&*stream) {
+                // Not possible for a node of another mount namespace, which then stays.
+                if let Ok(protected) = sys::device::open_through_read_only_mount(&*stream) {
+                    *stream = protected;
+                }
+            }
+        }
+    }
+
+    /// Gives pipes to root of the container's user namespace, which gives them to the user
+    /// of the process: else `/dev/stdout` could not be opened again.
+    pub(crate) fn give_to_root_of(&self, ids: &IdMaps) {
+        let Self::Given { stdin, stdout, stderr } = self else {
+            return;
+        };
+        let (Some(user), Some(group)) = (ids.outside_user(0), ids.outside_group(0)) else {
+            return;
+        };
+        for stream in [stdin, stdout, stderr] {
+            sys::pipe::give_to(stream, user, Some(group));
+        }
+    }
+}
+
 /// What init waits for before its command begins.
 #[derive(Debug, Clone)]
 pub enum Gate {
@@ -187,8 +220,9 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
     let remember = request.remember.take();
     let opens = matches!(request.gate, Gate::Open);
     let has_own_users = plan.namespaces.has_own_users();
-    if has_own_users {
-        give_streams(&request.stdio, plan.ids.as_ref());
+    request.stdio.protect_devices();
+    if let Some(ids) = plan.ids.as_ref().filter(|_| has_own_users) {
+        request.stdio.give_to_root_of(ids);
     }
     let caller_has_own_users = !sys::user_namespace::is_initial();
     let waits_for_caller = plan.ids.is_some() || !plan.devices.is_empty() || plan.class.is_some();
@@ -372,20 +406,6 @@ impl Care<'_> {
             channel.go().map_err(CreateError::system("reach init"))?;
         }
         Ok(InitProcess { pid, start_ticks })
-    }
-}
-
-/// Pipes belong to the container's root, which hands them on to its user: else
-/// `/dev/stdout` could not be opened again.
-fn give_streams(stdio: &Stdio, ids: Option<&IdMaps>) {
-    let (Stdio::Given { stdin, stdout, stderr }, Some(ids)) = (stdio, ids) else {
-        return;
-    };
-    let (Some(user), Some(group)) = (ids.outside_user(0), ids.outside_group(0)) else {
-        return;
-    };
-    for stream in [stdin, stdout, stderr] {
-        sys::pipe::give_to(stream, user, group);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A further process in a running container.
 
 use crate::channel::{Channel, Said};
+use crate::ids::IdMaps;
 use crate::init::{self, Become};
 use crate::resctrl::Class;
 use crate::seccomp::{Announced, Listener};
@@ -44,11 +45,15 @@ const ALL: u64 =
 ///
 /// Two clones: the first enters the namespaces, but a pid namespace is only ever
 /// entered by children, so it makes the second, a sibling of its own, and ends.
-pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
+pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
     let handle = sys::pidfd::open_if_same(request.init.pid, request.init.start_ticks)
         .map_err(ExecError::system("open the container's init"))?
         .ok_or(ExecError::Ended)?;
     process::check(request.process).map_err(|error| ExecError::Process(Failure::new("exec", error.to_string())))?;
+    request.stdio.protect_devices();
+    if let Ok(Some(ids)) = IdMaps::of(request.spec) {
+        request.stdio.give_to_root_of(&ids);
+    }
     let filter = crate::seccomp::compile(request.spec).map_err(ExecError::Process)?;
     let last_capability = sys::credentials::last_capability();
     let place = Place::of(&request, handle)?;
@@ -89,6 +94,7 @@ pub fn exec(request: Exec<'_>) -> Result<Execed, ExecError> {
                 preserve_fds: request.preserve_fds,
                 keyring: None,
                 makes_directory: false,
+                has_terminal: matches!(request.stdio, Stdio::Terminal { .. }),
             };
             let failure = match streams(request.stdio, &mut theirs).and_then(|()| wanted.prepared()) {
                 Ok(wanted) => init::begin_program(wanted),
@@ -245,6 +251,8 @@ fn streams(stdio: Stdio, channel: &mut Channel) -> Result<(), Failure> {
         Stdio::Given { stdin, stdout, stderr } => {
             sys::standard_streams::replace(&stdin, &stdout, &stderr)
                 .map_err(failed("cannot set the standard streams"))?;
+            let root = std::fs::File::open("/").map_err(failed("cannot open `/`"))?;
+            init::use_own_null(root.as_fd());
             None
         }
         Stdio::Terminal { rows, cols } => {

@@ -133,6 +133,19 @@ pub fn find_without_links(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
+/// Opens what `path` means inside `root` for reading and writing; a symbolic link anywhere
+/// in `path` is an error. It does not become the controlling terminal.
+pub fn open_without_links(root: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let resolve = RESOLVE | ResolveFlags::NO_SYMLINKS;
+    loop {
+        match openat2(&root, inside(path), flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
 /// Whether a handle means a directory. fstat(2)
 pub fn is_dir(handle: impl AsFd) -> io::Result<bool> {
     let found = rustix::fs::fstat(handle)?;

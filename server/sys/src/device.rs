@@ -1,8 +1,13 @@
 //! Device files below a directory handle. mknod(2)
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chmodat, chownat, makedev, mknodat, symlinkat};
+use crate::mount;
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, Uid, chmodat, chownat, fcntl_getfl, makedev, mknodat, symlinkat,
+};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::path::Path;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -49,6 +54,34 @@ pub fn number(handle: impl AsFd) -> io::Result<Option<(Kind, u32, u32)>> {
         rustix::fs::major(found.st_rdev),
         rustix::fs::minor(found.st_rdev),
     )))
+}
+
+/// Whether a descriptor means `/dev/null`, by whatever node. null(4)
+pub fn is_null(handle: impl AsFd) -> bool {
+    number(handle).is_ok_and(|found| found == Some((Kind::Character, 1, 3)))
+}
+
+/// Whether a descriptor means one of the devices that every program may use and that have
+/// no state: null, zero, full, random and urandom. mem(4), random(4)
+pub fn is_stateless(handle: impl AsFd) -> bool {
+    number(handle).is_ok_and(|found| matches!(found, Some((Kind::Character, 1, 3 | 5 | 7 | 8 | 9))))
+}
+
+/// Opens a device once more through a read-only mount of its node: it can be read and
+/// written as before, but whoever gets the descriptor cannot change the node's mode, owner
+/// or times, not even as the node's owner.
+///
+/// # Errors
+/// `EINVAL` when the node lies in another mount namespace.
+pub fn open_through_read_only_mount(device: impl AsFd) -> io::Result<OwnedFd> {
+    let mode = fcntl_getfl(&device)? & OFlags::ACCMODE;
+    let node = mount::copy_detached(device, Path::new(""), false)?;
+    mount::change(&node, mount::READ_ONLY, 0, false)?;
+    let opened = File::options()
+        .read(mode != OFlags::WRONLY)
+        .write(mode != OFlags::RDONLY)
+        .open(format!("/proc/self/fd/{}", node.as_raw_fd()))?;
+    Ok(opened.into())
 }
 
 /// Makes a symbolic link `name` in `dir`.

@@ -29,13 +29,15 @@ pub fn make_fifo(path: &std::path::Path) -> io::Result<()> {
     )?)
 }
 
-/// Makes others the owners of a pipe; anything else stays whose it is. fchown(2)
-pub fn give_to(descriptor: impl AsFd, user: u32, group: u32) {
-    let is_pipe = rustix::fs::fstat(&descriptor)
-        .is_ok_and(|found| rustix::fs::FileType::from_raw_mode(found.st_mode) == rustix::fs::FileType::Fifo);
+/// Makes others the owners of an anonymous pipe. Anything else keeps its owner: a named
+/// FIFO is a file of the host, and the owner of a socket decides what the firewall does
+/// with its packets. fchown(2)
+pub fn give_to(descriptor: impl AsFd, user: u32, group: Option<u32>) {
+    const PIPEFS_MAGIC: i64 = 0x5049_5045;
+    let is_pipe = rustix::fs::fstatfs(&descriptor).is_ok_and(|found| found.f_type == PIPEFS_MAGIC);
     if is_pipe {
-        let (user, group) = (rustix::fs::Uid::from_raw(user), rustix::fs::Gid::from_raw(group));
-        // A pipe of somebody else's is not ours to give.
-        let _ = rustix::fs::fchown(descriptor, Some(user), Some(group));
+        let (user, group) = (rustix::fs::Uid::from_raw(user), group.map(rustix::fs::Gid::from_raw));
+        // A pipe of another user is not ours to give.
+        let _ = rustix::fs::fchown(descriptor, Some(user), group);
     }
 }

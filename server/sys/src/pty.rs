@@ -29,12 +29,3 @@ pub fn open(dir: impl AsFd) -> io::Result<(OwnedFd, OwnedFd)> {
 pub fn control(terminal: impl AsFd) -> io::Result<()> {
     Ok(rustix::process::ioctl_tiocsctty(terminal)?)
 }
-
-/// fchown(2) of a terminal to its user.
-pub fn give_to(terminal: impl AsFd, uid: u32) -> io::Result<()> {
-    Ok(rustix::fs::fchown(
-        terminal,
-        Some(rustix::fs::Uid::from_raw(uid)),
-        None,
-    )?)
-}

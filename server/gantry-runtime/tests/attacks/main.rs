@@ -15,5 +15,6 @@ mod masked;
 mod mounts;
 mod processes;
 mod rights;
+mod streams;
 mod users;
 mod visible;

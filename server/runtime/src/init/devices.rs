@@ -140,6 +140,24 @@ fn expect(handle: &OwnedFd, node: Node) -> io::Result<()> {
     )))
 }
 
+/// The container's own `/dev/null`, if that is one.
+pub(super) fn own_null(root: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let dir = beneath::find_without_links(root, Path::new("/dev"))?;
+    let node = Node {
+        kind: Kind::Character,
+        major: 1,
+        minor: 3,
+        mode: 0o666,
+        uid: 0,
+        gid: 0,
+    };
+    // Looked at before it is opened: opening something else could wait or change it.
+    expect(&beneath::find_without_links(&dir, Path::new("null"))?, node)?;
+    let opened = beneath::open_without_links(&dir, Path::new("null"))?;
+    expect(&opened, node)?;
+    Ok(opened)
+}
+
 /// Puts the terminal at `/dev/console`.
 pub(super) fn make_console(root: BorrowedFd<'_>, peer: &OwnedFd) -> Result<(), Failure> {
     let failed = |error| Failure::io("terminal", "cannot make `/dev/console`")(error);

@@ -162,6 +162,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         preserve_fds: init.preserve_fds,
         keyring: init.keyring,
         makes_directory: true,
+        has_terminal: terminal.is_some(),
     }
     .prepared()?;
     if init.gate.is_some() {
@@ -255,6 +256,7 @@ fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Resul
         Stdio::Given { stdin, stdout, stderr } => {
             sys::standard_streams::replace(&stdin, &stdout, &stderr)
                 .map_err(failed("cannot set the standard streams"))?;
+            use_own_null(root);
             Ok(None)
         }
         Stdio::Terminal { rows, cols } => {
@@ -262,6 +264,16 @@ fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Resul
             devices::make_console(root, &peer)?;
             Ok(Some(master))
         }
+    }
+}
+
+/// Standard streams that are the caller's null device become the container's own, whose
+/// node the container may do with as it likes. Without one they stay the caller's.
+pub(crate) fn use_own_null(root: std::os::fd::BorrowedFd<'_>) {
+    if sys::standard_streams::has_null()
+        && let Ok(null) = devices::own_null(root)
+    {
+        let _ = sys::standard_streams::replace_null(&null);
     }
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Become<'a> {
     pub(crate) keyring: Option<&'a str>,
     /// Whether a working directory that is missing is made, as for containers.
     pub(crate) makes_directory: bool,
+    /// The standard streams are a terminal that was made for this process.
+    pub(crate) has_terminal: bool,
 }
 
 impl Become<'_> {
@@ -97,7 +99,12 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     }
     crate::scheduling::apply(process)?;
     let identity = wanted.identity()?;
-    sys::standard_streams::give_to(identity.uid);
+    if wanted.has_terminal {
+        // Not possible where `/dev/pts` is shown from another user namespace.
+        let _ = sys::standard_streams::give_terminal_to(identity.uid);
+    } else {
+        sys::standard_streams::give_pipes_to(identity.uid);
+    }
     let cwd = process.cwd();
     if !cwd.as_os_str().is_empty() {
         let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
