@@ -1,4 +1,4 @@
-//! What several probes look at, read once.
+//! Facts that several probes need, read once.
 
 use cgroup::Hierarchies;
 use std::collections::BTreeSet;
@@ -56,7 +56,7 @@ impl Facts {
     }
 
     /// The mount that holds `path`: of those it lies in, the innermost; of mounts on the
-    /// same place, the last.
+    /// same directory, the last.
     pub(crate) fn mount_of(&self, path: &Path) -> Option<&Mount> {
         self.mounts
             .iter()

@@ -1,9 +1,9 @@
-//! Whether this host can run containers, and what it lacks: `gantry check`.
+//! Checks whether this host can run containers: `gantry check`.
 //!
-//! Every part of the kernel that the engine uses is one [`Item`], with what it is for and
-//! how to mend it. Parts are tried with the engine's own calls where that leaves nothing
-//! behind, and otherwise read about. Nothing on the host is changed but for a directory where
-//! the data would be, in which is tried what its file system can, and which goes at once.
+//! Each kernel feature that the engine uses is one [`Item`] with its purpose and remedy.
+//! Features are probed with the engine's own calls where that has no lasting effect, otherwise
+//! by reading `/proc` and `/sys`. The host is not changed, except for a temporary directory
+//! at the data directory, which is used to probe the file system and removed at once.
 #![forbid(unsafe_code)]
 
 mod facts;
@@ -18,11 +18,11 @@ use std::path::PathBuf;
 
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Where the server would keep its data; `None` leaves out what depends on it.
+    /// The data directory of the server; `None` skips the probes that need it.
     pub data_dir: Option<PathBuf>,
 }
 
-/// Looks at the host. Takes some tens of milliseconds, most of it for `nft`.
+/// Probes the host. Takes some tens of milliseconds, most of it for `nft`.
 pub fn run(options: &Options) -> Report {
     let facts = Facts::collect();
     let mut items = Vec::new();
@@ -46,7 +46,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn this_host_is_described_in_full() {
+    fn every_item_of_this_host_has_purpose_and_finding() {
         let report = run(&Options {
             data_dir: Some("/tmp".into()),
         });
@@ -58,7 +58,7 @@ mod tests {
             assert_eq!(item.remedy.is_some(), item.verdict != Verdict::Ok, "{item:?}");
         }
         if !sys::user::is_root() {
-            println!("skipped: needs root to tell whether containers can run");
+            println!("skipped: needs root to determine whether containers can run");
             return;
         }
         let unusable: Vec<_> = report.unmet().collect();

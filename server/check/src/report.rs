@@ -1,4 +1,4 @@
-//! What was found.
+//! The report.
 
 use serde::Serialize;
 
@@ -18,10 +18,10 @@ pub struct Item {
     pub title: &'static str,
     pub need: Need,
     pub verdict: Verdict,
-    /// What is there, or how the trial failed.
+    /// The value found, or how the probe failed.
     pub found: String,
     pub purpose: &'static str,
-    /// What to do; only where the verdict is not [`Verdict::Ok`].
+    /// What to do; absent when the verdict is [`Verdict::Ok`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: Option<String>,
 }
@@ -36,7 +36,7 @@ pub enum Group {
     Network,
     Security,
     Limits,
-    /// Of a server of an ordinary user.
+    /// Requirements of a server run by an ordinary user.
     Rootless,
 }
 
@@ -49,8 +49,8 @@ impl Group {
             Self::Storage => "Storage",
             Self::Network => "Network",
             Self::Security => "Security",
-            Self::Limits => "Limits of the host",
-            Self::Rootless => "A server of an ordinary user",
+            Self::Limits => "Host limits",
+            Self::Rootless => "Rootless",
         }
     }
 }
@@ -60,7 +60,7 @@ impl Group {
 pub enum Need {
     /// Without it no container runs.
     Required,
-    /// Without it something a container may ask for is missing.
+    /// Without it a feature is missing.
     Optional,
 }
 
@@ -69,13 +69,12 @@ pub enum Need {
 pub enum Verdict {
     Ok,
     Missing,
-    /// It could not be found out, mostly for want of root.
+    /// Not determined, usually because root is required.
     Unknown,
 }
 
 impl Report {
-    /// Whether nothing that is required is missing. What could not be found out does not
-    /// count against the host.
+    /// Whether no required item is missing. Unknown items do not count.
     pub fn can_run_containers(&self) -> bool {
         self.unmet().next().is_none()
     }
@@ -87,7 +86,7 @@ impl Report {
             .filter(|item| item.need == Need::Required && item.verdict == Verdict::Missing)
     }
 
-    /// For programs: the report, and `can_run_containers`.
+    /// The report and `can_run_containers` as JSON.
     pub fn json(&self) -> String {
         #[derive(Serialize)]
         struct Whole<'a> {
@@ -99,12 +98,12 @@ impl Report {
             can_run_containers: self.can_run_containers(),
             report: self,
         };
-        serde_json::to_string_pretty(&whole).expect("a report is made of texts and lists")
+        serde_json::to_string_pretty(&whole).expect("a report serializes to JSON")
     }
 }
 
-/// Begins an item; one of the verdicts ends it.
-pub(crate) struct Asked {
+/// One check; a verdict turns it into an [`Item`].
+pub(crate) struct Check {
     pub(crate) id: &'static str,
     pub(crate) group: Group,
     pub(crate) title: &'static str,
@@ -112,7 +111,7 @@ pub(crate) struct Asked {
     pub(crate) purpose: &'static str,
 }
 
-impl Asked {
+impl Check {
     pub(crate) fn ok(self, found: impl Into<String>) -> Item {
         self.item(Verdict::Ok, found, None)
     }
@@ -153,7 +152,7 @@ mod tests {
     use super::*;
 
     fn item(need: Need, verdict: Verdict) -> Item {
-        Asked {
+        Check {
             id: "x",
             group: Group::Kernel,
             title: "X",
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_required_and_missing_keeps_containers_from_running() {
+    fn only_missing_required_items_prevent_containers() {
         assert!(runs(vec![item(Need::Required, Verdict::Ok)]));
         assert!(runs(vec![item(Need::Optional, Verdict::Missing)]));
         assert!(runs(vec![item(Need::Required, Verdict::Unknown)]));

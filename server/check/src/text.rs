@@ -4,7 +4,7 @@ use crate::report::{Need, Report, Verdict};
 use std::fmt::Write as _;
 
 impl Report {
-    /// Groups with a line for each item; what is not there, with its use and its cure.
+    /// One line per item, by group; items that are not ok also show their purpose and remedy.
     pub fn text(&self) -> String {
         let mut out = String::new();
         let mut group = None;
@@ -29,7 +29,7 @@ impl Report {
                 let _ = writeln!(out, "           {need}, for {}", item.purpose);
             }
             if let Some(remedy) = &item.remedy {
-                let _ = writeln!(out, "           to mend it: {remedy}");
+                let _ = writeln!(out, "           remedy: {remedy}");
             }
         }
         let unmet: Vec<&str> = self.unmet().map(|item| item.title).collect();
@@ -44,11 +44,11 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::{Asked, Group, Need, Report};
+    use crate::report::{Check, Group, Need, Report};
 
     #[test]
-    fn what_is_missing_comes_with_its_use_and_its_cure() {
-        let asked = |id, title, need| Asked {
+    fn missing_items_show_their_purpose_and_remedy() {
+        let check = |id, title, need| Check {
             id,
             group: Group::Storage,
             title,
@@ -58,14 +58,14 @@ mod tests {
         let report = Report {
             kernel: "6.1".into(),
             items: vec![
-                asked("a", "Disk", Need::Optional).ok("large"),
-                asked("b", "Overlays", Need::Required).missing("not there", "run `modprobe overlay`"),
+                check("a", "Disk", Need::Optional).ok("large"),
+                check("b", "Overlays", Need::Required).missing("not available", "run `modprobe overlay`"),
             ],
         };
         assert_eq!(
             report.text(),
-            "Storage\n  ok       Disk: large\n  MISSING  Overlays: not there\n           required, for images\n           \
-             to mend it: run `modprobe overlay`\n\nContainers cannot run on this host: Overlays.\n"
+            "Storage\n  ok       Disk: large\n  MISSING  Overlays: not available\n           required, for images\n           \
+             remedy: run `modprobe overlay`\n\nContainers cannot run on this host: Overlays.\n"
         );
     }
 }

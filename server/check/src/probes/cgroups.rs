@@ -1,12 +1,12 @@
 //! Control groups and their controllers.
 
 use crate::facts::Facts;
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use cgroup::{Controller, Layout, Version};
 use std::path::Path;
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Cgroups,
         title,
@@ -18,11 +18,11 @@ const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'sta
 const MOUNT: &str = "mount them as systemd does, or run `mount -t cgroup2 cgroup2 /sys/fs/cgroup`";
 
 pub(crate) fn items(facts: &Facts) -> Vec<Item> {
-    let hierarchy = asked(
+    let hierarchy = check(
         "cgroup-hierarchy",
         "Control groups",
         Need::Required,
-        "holding a container's processes together, limiting and ending them",
+        "tracking, limiting and killing the processes of a container",
     );
     let layout = match &facts.hierarchies {
         Ok(hierarchies) => hierarchies.layout(),
@@ -44,16 +44,16 @@ fn writable(facts: &Facts, layout: &Layout) -> Item {
         .filter(|dir| facts.mount_of(dir).is_some_and(|mount| mount.read_only))
         .map(|dir| dir.display().to_string())
         .collect();
-    asked(
+    check(
         "cgroup-writable",
-        "Control groups can be made",
+        "cgroups can be created",
         Need::Required,
-        "giving each container a group of its own",
+        "one cgroup per container",
     )
     .met(
         read_only.is_empty(),
         if read_only.is_empty() {
-            "mounted for writing".into()
+            "mounted read-write".into()
         } else {
             format!("read-only: {}", read_only.join(", "))
         },
@@ -78,7 +78,7 @@ const CONTROLLERS: [Wanted; 7] = [
         id: "cgroup-memory",
         title: "Controller memory",
         need: Need::Optional,
-        purpose: "limits on memory, and showing how much is used",
+        purpose: "memory limits and usage",
         option: "CONFIG_MEMCG",
         switch: Some("cgroup_enable=memory"),
     },
@@ -87,7 +87,7 @@ const CONTROLLERS: [Wanted; 7] = [
         id: "cgroup-cpu",
         title: "Controller cpu",
         need: Need::Optional,
-        purpose: "limits on and shares of processor time",
+        purpose: "CPU limits and shares",
         option: "CONFIG_CFS_BANDWIDTH",
         switch: None,
     },
@@ -96,7 +96,7 @@ const CONTROLLERS: [Wanted; 7] = [
         id: "cgroup-cpuset",
         title: "Controller cpuset",
         need: Need::Optional,
-        purpose: "choosing the processors of a container",
+        purpose: "pinning containers to CPUs",
         option: "CONFIG_CPUSETS",
         switch: None,
     },
@@ -105,7 +105,7 @@ const CONTROLLERS: [Wanted; 7] = [
         id: "cgroup-pids",
         title: "Controller pids",
         need: Need::Optional,
-        purpose: "limits on the number of processes, which stop fork bombs",
+        purpose: "limits on the number of processes",
         option: "CONFIG_CGROUP_PIDS",
         switch: None,
     },
@@ -114,16 +114,16 @@ const CONTROLLERS: [Wanted; 7] = [
         id: "cgroup-io",
         title: "Controller io",
         need: Need::Optional,
-        purpose: "limits on block devices, and showing what is read and written",
+        purpose: "block I/O limits and usage",
         option: "CONFIG_BLK_CGROUP",
         switch: None,
     },
     Wanted {
         controller: Controller::Devices,
         id: "cgroup-devices",
-        title: "Control of devices",
+        title: "Device control",
         need: Need::Required,
-        purpose: "keeping containers from the host's disks and other devices",
+        purpose: "denying access to devices of the host",
         option: "CONFIG_CGROUP_DEVICE, or CONFIG_CGROUP_BPF with v2",
         switch: None,
     },
@@ -139,18 +139,18 @@ const CONTROLLERS: [Wanted; 7] = [
 ];
 
 fn controller(wanted: &Wanted, layout: &Layout) -> Item {
-    let question = asked(wanted.id, wanted.title, wanted.need, wanted.purpose);
+    let item = check(wanted.id, wanted.title, wanted.need, wanted.purpose);
     match layout.version_of(wanted.controller) {
-        Some(Version::V1) => question.ok("v1"),
-        Some(Version::V2) => question.ok("v2"),
+        Some(Version::V1) => item.ok("v1"),
+        Some(Version::V2) => item.ok("v2"),
         None => {
             let switch = wanted.switch.map_or_else(String::new, |switch| {
                 format!("add `{switch}` to the kernel's command line and reboot, or ")
             });
-            question.missing(
-                "not there",
+            item.missing(
+                "not available",
                 format!(
-                    "{switch}use a kernel with {option}; where it has that, mount the controller or list it in the parent's `cgroup.subtree_control`",
+                    "{switch}use a kernel with {option}; if it has it, mount the controller or list it in the parent's `cgroup.subtree_control`",
                     option = wanted.option
                 ),
             )
@@ -159,33 +159,33 @@ fn controller(wanted: &Wanted, layout: &Layout) -> Item {
 }
 
 fn swap(layout: &Layout) -> Item {
-    let question = asked(
+    let item = check(
         "cgroup-swap",
-        "Limits on swap",
+        "Swap accounting",
         Need::Optional,
-        "limits on memory and swap together",
+        "limits on memory plus swap",
     );
     const REMEDY: &str = "add `swapaccount=1` to the kernel's command line and reboot";
     match (layout.version_of(Controller::Memory), &layout.v2_mount) {
         (Some(Version::V1), _) => {
-            let there = layout
+            let accounted = layout
                 .v1_mounts
                 .iter()
                 .any(|dir| dir.join("memory.memsw.limit_in_bytes").exists());
-            question.met(there, if there { "counted" } else { "not counted" }, REMEDY)
+            item.met(accounted, if accounted { "enabled" } else { "disabled" }, REMEDY)
         }
-        // The root has no such file; any group below it shows whether the kernel has it.
+        // The root cgroup has no such file; any child shows whether the kernel supports it.
         (Some(Version::V2), Some(mount)) => match below(mount, "memory.max") {
             Some(group) => {
-                let there = group.join("memory.swap.max").exists();
-                question.met(there, if there { "counted" } else { "not counted" }, REMEDY)
+                let accounted = group.join("memory.swap.max").exists();
+                item.met(accounted, if accounted { "enabled" } else { "disabled" }, REMEDY)
             }
-            None => question.unknown(
-                "no group with a memory controller to look at",
+            None => item.unknown(
+                "not tested: no cgroup has the memory controller",
                 "start a container and check again",
             ),
         },
-        _ => question.missing("no memory controller", "see the memory controller"),
+        _ => item.missing("no memory controller", "see the memory controller"),
     }
 }
 
@@ -201,20 +201,20 @@ fn below(dir: &Path, file: &str) -> Option<std::path::PathBuf> {
 fn device_programs(layout: &Layout) -> Item {
     let needed = layout.version_of(Controller::Devices) == Some(Version::V2);
     let need = if needed { Need::Required } else { Need::Optional };
-    let question = asked(
+    let item = check(
         "cgroup-bpf",
         "Device programs (BPF)",
         need,
-        "control of devices on cgroup v2",
+        "device control on cgroup v2",
     );
     // `r0 = 0; exit`, loaded and never attached.
     let program = [0xb7, 0x95].map(|operation| u64::from_ne_bytes([operation, 0, 0, 0, 0, 0, 0, 0]));
     match sys::cgroup_device::load(&program) {
-        Ok(_) => question.ok("the kernel takes them"),
+        Ok(_) => item.ok("works"),
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            question.unknown(error.to_string(), "check again as root")
+            item.unknown(error.to_string(), "check again as root")
         }
-        Err(error) => question.missing(
+        Err(error) => item.missing(
             error.to_string(),
             "use a kernel with CONFIG_BPF_SYSCALL and CONFIG_CGROUP_BPF, or cgroup v1 with its devices controller",
         ),

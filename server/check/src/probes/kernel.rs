@@ -1,11 +1,11 @@
-//! The kernel itself, and calls without which nothing works.
+//! The kernel version and the system calls that every container needs.
 
 use crate::facts::{self, Facts};
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use std::path::Path;
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Kernel,
         title,
@@ -21,11 +21,11 @@ pub(crate) fn items(facts: &Facts) -> Vec<Item> {
 }
 
 fn version(facts: &Facts) -> Item {
-    asked(
+    check(
         "kernel-version",
         "Linux 5.15 or newer",
         Need::Required,
-        "calls the engine is built on: clone3 into a cgroup, mount_setattr, cgroup.kill",
+        "clone3 into a cgroup, mount_setattr, cgroup.kill",
     )
     .met(facts.kernel_is(5, 15), &facts.release, UPGRADE)
 }
@@ -33,16 +33,16 @@ fn version(facts: &Facts) -> Item {
 /// CAP_SYS_ADMIN and CAP_NET_ADMIN. linux/capability.h
 const NEEDED_CAPABILITIES: [(u32, &str); 2] = [(21, "CAP_SYS_ADMIN"), (12, "CAP_NET_ADMIN")];
 
-/// Root of a container or of a restricted service is not all that root can be.
+/// Root in a container or in a restricted service lacks capabilities.
 fn root(facts: &Facts) -> Item {
-    let question = asked(
+    let item = check(
         "root",
         "Root",
         Need::Required,
-        "making namespaces, mounts, cgroups and network devices",
+        "creating namespaces, mounts, cgroups and network interfaces",
     );
     if !facts.is_root {
-        return question.missing("not root", "run `gantry` as root, as in `sudo gantry check`");
+        return item.missing("not root", "run `gantry` as root, for example `sudo gantry check`");
     }
     let held = facts::read("/proc/self/status")
         .unwrap_or_default()
@@ -55,52 +55,52 @@ fn root(facts: &Facts) -> Item {
         .filter(|(number, _)| held & (1 << number) == 0)
         .map(|(_, name)| *name)
         .collect();
-    question.met(
+    item.met(
         lacking.is_empty(),
         if lacking.is_empty() {
-            "yes, with its capabilities".into()
+            "with the needed capabilities".into()
         } else {
-            format!("yes, but without {}", lacking.join(" and "))
+            format!("without {}", lacking.join(" and "))
         },
-        "give the service or container that `gantry` runs in these capabilities, as `--privileged` does",
+        "grant these capabilities to the service or container that `gantry` runs in, for example with `--privileged`",
     )
 }
 
 fn pidfd() -> Item {
     let own = i32::try_from(std::process::id()).unwrap_or(1);
     let outcome = sys::pidfd::open(own);
-    asked(
+    check(
         "pidfd",
         "Process descriptors (pidfd)",
         Need::Required,
-        "signalling and watching a process that cannot be mistaken for another",
+        "signalling and waiting for processes without pid reuse races",
     )
     .met(outcome.is_ok(), found(outcome), UPGRADE)
 }
 
 fn openat2() -> Item {
     let outcome = std::fs::File::open("/").and_then(|root| sys::beneath::open_dir(&root, Path::new("proc")));
-    asked(
+    check(
         "openat2",
-        "Paths that stay beneath a directory (openat2)",
+        "Path resolution beneath a directory (openat2)",
         Need::Required,
-        "mounting and copying inside a container without following its links out of it",
+        "mounting and copying inside a container without following links out of its root",
     )
     .met(
         outcome.is_ok(),
         found(outcome),
-        "install a newer kernel; inside a container or sandbox, let its seccomp profile allow openat2",
+        "install a newer kernel; inside a container or sandbox, allow openat2 in its seccomp profile",
     )
 }
 
 fn memfd() -> Item {
-    // 2 refuses every memfd that may be executed. kernel, admin-guide/sysctl/vm.rst
+    // 2 forbids executable memfds. kernel, admin-guide/sysctl/vm.rst
     let noexec = facts::number("/proc/sys/vm/memfd_noexec").unwrap_or(0);
-    asked(
+    check(
         "memfd",
-        "Programs in sealed memory (memfd)",
+        "Executable sealed memory (memfd)",
         Need::Required,
-        "starting the container runtime from a copy that no container can overwrite",
+        "running the container runtime from a copy that containers cannot overwrite",
     )
     .met(
         noexec < 2,
@@ -110,16 +110,16 @@ fn memfd() -> Item {
 }
 
 fn pressure() -> Item {
-    let there = facts::read("/proc/pressure/cpu").is_some();
-    asked(
+    let enabled = facts::read("/proc/pressure/cpu").is_some();
+    check(
         "psi",
         "Pressure stall information",
         Need::Optional,
-        "showing how long containers wait for processor, memory and disk",
+        "showing how long containers wait for CPU, memory and I/O",
     )
     .met(
-        there,
-        if there { "on" } else { "off" },
+        enabled,
+        if enabled { "enabled" } else { "disabled" },
         "add `psi=1` to the kernel's command line and reboot (the kernel needs CONFIG_PSI)",
     )
 }

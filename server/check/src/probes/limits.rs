@@ -1,68 +1,68 @@
-//! Ceilings of the host that many containers meet.
+//! Limits of the host that many containers can reach.
 
 use crate::facts::{self, Facts};
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 
-struct Ceiling {
+struct HostLimit {
     id: &'static str,
     title: &'static str,
     purpose: &'static str,
     sysctl: &'static str,
-    /// Below this some tens of containers may meet it.
-    enough: u64,
+    /// Below this, some tens of containers can reach the limit.
+    recommended: u64,
 }
 
-const CEILINGS: [Ceiling; 5] = [
-    Ceiling {
+const HOST_LIMITS: [HostLimit; 5] = [
+    HostLimit {
         id: "inotify-instances",
-        title: "Watchers of files (inotify instances)",
-        purpose: "programs in containers that watch files; all of a user share the number",
+        title: "inotify instances",
+        purpose: "programs that watch files; the limit is shared by all processes of a user",
         sysctl: "fs.inotify.max_user_instances",
-        enough: 512,
+        recommended: 512,
     },
-    Ceiling {
+    HostLimit {
         id: "inotify-watches",
-        title: "Watched files (inotify watches)",
-        purpose: "programs in containers that watch many files",
+        title: "inotify watches",
+        purpose: "programs that watch many files",
         sysctl: "fs.inotify.max_user_watches",
-        enough: 65_536,
+        recommended: 65_536,
     },
-    Ceiling {
+    HostLimit {
         id: "pid-max",
-        title: "Process numbers",
-        purpose: "many processes and threads at once",
+        title: "Process IDs",
+        purpose: "many concurrent processes and threads",
         sysctl: "kernel.pid_max",
-        enough: 32_768,
+        recommended: 32_768,
     },
-    Ceiling {
+    HostLimit {
         id: "file-max",
         title: "Open files",
-        purpose: "many open files and connections at once",
+        purpose: "many open files and connections",
         sysctl: "fs.file-max",
-        enough: 100_000,
+        recommended: 100_000,
     },
-    Ceiling {
+    HostLimit {
         id: "keys",
-        title: "Key rings (maxkeys of root)",
-        purpose: "a key ring for each container",
+        title: "Kernel keys of root",
+        purpose: "a session keyring per container",
         sysctl: "kernel.keys.root_maxkeys",
-        enough: 1_000,
+        recommended: 1_000,
     },
 ];
 
 pub(crate) fn items(_facts: &Facts) -> Vec<Item> {
-    CEILINGS.iter().map(item).collect()
+    HOST_LIMITS.iter().map(item).collect()
 }
 
-fn item(ceiling: &Ceiling) -> Item {
-    let Ceiling {
+fn item(limit: &HostLimit) -> Item {
+    let HostLimit {
         id,
         title,
         purpose,
         sysctl,
-        enough,
-    } = *ceiling;
-    let question = Asked {
+        recommended,
+    } = *limit;
+    let item = Check {
         id,
         group: Group::Limits,
         title,
@@ -71,11 +71,11 @@ fn item(ceiling: &Ceiling) -> Item {
     };
     let file = format!("/proc/sys/{}", sysctl.replace('.', "/"));
     match facts::number(&file) {
-        Some(held) => question.met(
-            held >= enough,
-            format!("{sysctl} is {held}"),
-            format!("run `sysctl {sysctl}={enough}` and put `{sysctl} = {enough}` in /etc/sysctl.d/"),
+        Some(current) => item.met(
+            current >= recommended,
+            format!("{sysctl} is {current}"),
+            format!("run `sysctl {sysctl}={recommended}` and put `{sysctl} = {recommended}` in /etc/sysctl.d/"),
         ),
-        None => question.unknown("cannot be read", format!("look at `{file}` as root")),
+        None => item.unknown("cannot be read", format!("read `{file}` as root")),
     }
 }

@@ -1,7 +1,7 @@
-//! Namespaces, one by one. namespaces(7)
+//! Namespaces. namespaces(7)
 
 use crate::facts::{self, Facts};
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use std::path::Path;
 
 struct Wanted {
@@ -20,7 +20,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-pid",
         title: "PID namespaces",
         need: Need::Required,
-        purpose: "containers that see their own processes alone",
+        purpose: "isolating the processes of containers",
         option: "CONFIG_PID_NS",
     },
     Wanted {
@@ -28,7 +28,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-mount",
         title: "Mount namespaces",
         need: Need::Required,
-        purpose: "a file system of the container's own",
+        purpose: "a root file system per container",
         option: "CONFIG_NAMESPACES",
     },
     Wanted {
@@ -36,7 +36,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-network",
         title: "Network namespaces",
         need: Need::Required,
-        purpose: "an address and ports of the container's own",
+        purpose: "interfaces, addresses and ports per container",
         option: "CONFIG_NET_NS",
     },
     Wanted {
@@ -44,7 +44,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-ipc",
         title: "IPC namespaces",
         need: Need::Required,
-        purpose: "shared memory and queues that no other container sees",
+        purpose: "isolating shared memory and message queues",
         option: "CONFIG_IPC_NS",
     },
     Wanted {
@@ -52,7 +52,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-uts",
         title: "UTS namespaces",
         need: Need::Required,
-        purpose: "a host name of the container's own",
+        purpose: "a host name per container",
         option: "CONFIG_UTS_NS",
     },
     Wanted {
@@ -68,7 +68,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-user",
         title: "User namespaces",
         need: Need::Optional,
-        purpose: "containers whose root is nobody on the host",
+        purpose: "mapping root of a container to an unprivileged user of the host",
         option: "CONFIG_USER_NS",
     },
     Wanted {
@@ -76,7 +76,7 @@ const NAMESPACES: [Wanted; 8] = [
         id: "namespace-time",
         title: "Time namespaces",
         need: Need::Optional,
-        purpose: "clocks since boot of the container's own",
+        purpose: "monotonic and boot-time clocks per container",
         option: "CONFIG_TIME_NS",
     },
 ];
@@ -88,7 +88,7 @@ pub(crate) fn items(facts: &Facts, data_dir: Option<&Path>) -> Vec<Item> {
 }
 
 fn namespace(wanted: &Wanted) -> Item {
-    let question = Asked {
+    let item = Check {
         id: wanted.id,
         group: Group::Namespaces,
         title: wanted.title,
@@ -96,47 +96,47 @@ fn namespace(wanted: &Wanted) -> Item {
         purpose: wanted.purpose,
     };
     if !Path::new("/proc/self/ns").join(wanted.file).exists() {
-        return question.missing("not there", format!("use a kernel with {}", wanted.option));
+        return item.missing("not available", format!("use a kernel with {}", wanted.option));
     }
-    // 0 forbids making any; each kind has its own number. namespaces(7)
+    // 0 forbids new namespaces of this type. namespaces(7)
     let limit = format!("/proc/sys/user/max_{}_namespaces", wanted.file);
     match facts::number(&limit) {
-        Some(0) => question.missing(
+        Some(0) => item.missing(
             format!("forbidden: user.max_{}_namespaces is 0", wanted.file),
             format!(
                 "run `sysctl user.max_{name}_namespaces=10000` and put it in /etc/sysctl.d/",
                 name = wanted.file
             ),
         ),
-        Some(most) => question.ok(format!("at most {most}")),
-        None => question.ok("there"),
+        Some(max) => item.ok(format!("at most {max}")),
+        None => item.ok("available"),
     }
 }
 
-/// Tried on the file system that the data is on.
+/// Check on the file system of the data directory.
 fn idmapped_mounts(facts: &Facts, data_dir: &Path) -> Item {
-    let question = Asked {
+    let item = Check {
         id: "idmapped-mounts",
         group: Group::Namespaces,
-        title: "Mounts with mapped ids",
+        title: "ID-mapped mounts",
         need: Need::Optional,
-        purpose: "volumes and image layers in user namespaces without copies",
+        purpose: "volumes and image layers in user namespaces without copying",
     };
     if !facts.kernel_is(5, 19) {
-        return question.missing(
-            "not of overlays: each container in a user namespace gets a copy of its image",
+        return item.missing(
+            "not supported for overlayfs: each container in a user namespace gets a copy of its image",
             "use Linux 5.19 or newer",
         );
     }
     if !facts.is_root || !sys::user_namespace::is_initial() {
-        return question.unknown("not tried: needs root", "check again as root");
+        return item.unknown("not tested: requires root", "check again as root");
     }
     let dir = super::storage::existing(data_dir);
     match sys::mount::can_map_ids(&dir) {
-        Ok(()) => question.ok(format!("works at `{}`", dir.display())),
-        Err(error) => question.missing(
-            format!("not at `{}`: {error}", dir.display()),
-            "choose a directory on ext4, xfs or btrfs with --data-dir; without it each container in a user namespace \
+        Ok(()) => item.ok(format!("works at `{}`", dir.display())),
+        Err(error) => item.missing(
+            format!("not supported at `{}`: {error}", dir.display()),
+            "choose a directory on ext4, xfs or btrfs with --data-dir; otherwise each container in a user namespace \
              gets a copy of its image",
         ),
     }

@@ -1,13 +1,13 @@
-//! Bridge, cables and the firewall's table, tried out in a namespace of their own.
+//! Bridge, veth pairs and the nftables table, probed in a separate network namespace.
 
 use crate::facts::{self, Facts};
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use network::{Probe, TableError};
 use std::fmt::Display;
 use std::path::Path;
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Network,
         title,
@@ -16,18 +16,23 @@ const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'sta
     }
 }
 
-const BRIDGE: Asked = asked("bridge", "Bridges", Need::Required, "the network that containers share");
-const VETH: Asked = asked(
-    "veth",
-    "Virtual cables (veth)",
+const BRIDGE: Check = check(
+    "bridge",
+    "Bridges",
     Need::Required,
-    "connecting each container with the bridge",
+    "the network that connects containers",
 );
-const TABLE: Asked = asked(
-    "nftables",
-    "nftables with address translation",
+const VETH: Check = check(
+    "veth",
+    "Virtual Ethernet pairs (veth)",
     Need::Required,
-    "published ports, and reaching the outside from containers",
+    "connecting each container to the bridge",
+);
+const TABLE: Check = check(
+    "nftables",
+    "nftables with NAT",
+    Need::Required,
+    "published ports and outgoing connections of containers",
 );
 
 pub(crate) fn items(facts: &Facts) -> Vec<Item> {
@@ -43,17 +48,17 @@ fn program() -> Item {
             .map(|dir| dir.join("nft"))
             .find(|file| file.is_file())
     });
-    let question = asked(
+    let item = check(
         "nft",
-        "The program nft",
+        "Program nft",
         Need::Required,
-        "laying the firewall's table when the server starts",
+        "creating the nftables table when the server starts",
     );
     match found {
-        Some(file) => question.ok(file.display().to_string()),
-        None => question.missing(
+        Some(file) => item.ok(file.display().to_string()),
+        None => item.missing(
             "not in PATH",
-            "install the package `nftables`, as in `apt install nftables`",
+            "install the package `nftables`, for example `apt install nftables`",
         ),
     }
 }
@@ -62,7 +67,7 @@ fn tried(facts: &Facts) -> Vec<Item> {
     if !facts.is_root {
         return [BRIDGE, VETH, TABLE]
             .into_iter()
-            .map(|question| question.unknown("not tried: needs root", "check again as root"))
+            .map(|item| item.unknown("not tested: requires root", "check again as root"))
             .collect();
     }
     let Probe { bridge, cable, table } = match network::probe() {
@@ -70,9 +75,9 @@ fn tried(facts: &Facts) -> Vec<Item> {
         Err(error) => {
             return [BRIDGE, VETH, TABLE]
                 .into_iter()
-                .map(|question| {
-                    question.unknown(
-                        format!("no network namespace to try it in: {error}"),
+                .map(|item| {
+                    item.unknown(
+                        format!("not tested: cannot create a network namespace: {error}"),
                         "see network namespaces",
                     )
                 })
@@ -83,11 +88,11 @@ fn tried(facts: &Facts) -> Vec<Item> {
         outcome(BRIDGE, bridge, "run `modprobe bridge`; the kernel needs CONFIG_BRIDGE"),
         match cable {
             Some(cable) => outcome(VETH, cable, "run `modprobe veth`; the kernel needs CONFIG_VETH"),
-            None => VETH.unknown("not tried: there is no bridge to plug it in", "see bridges"),
+            None => VETH.unknown("not tested: there is no bridge to attach it to", "see bridges"),
         },
         match table {
             Err(TableError::Program(error)) => TABLE.unknown(
-                format!("not tried: {error}"),
+                format!("not tested: {error}"),
                 "install the package `nftables` and check again",
             ),
             table => outcome(
@@ -99,29 +104,29 @@ fn tried(facts: &Facts) -> Vec<Item> {
     ]
 }
 
-fn outcome(question: Asked, outcome: Result<(), impl Display>, remedy: &str) -> Item {
+fn outcome(item: Check, outcome: Result<(), impl Display>, remedy: &str) -> Item {
     match outcome {
-        Ok(()) => question.ok("works"),
-        Err(error) => question.missing(error.to_string(), remedy),
+        Ok(()) => item.ok("works"),
+        Err(error) => item.missing(error.to_string(), remedy),
     }
 }
 
 const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 
 fn forwarding() -> Item {
-    let question = asked(
+    let item = check(
         "ip-forward",
-        "Forwarding of packets (net.ipv4.ip_forward)",
+        "IP forwarding (net.ipv4.ip_forward)",
         Need::Optional,
-        "containers that reach others than the host",
+        "connections of containers beyond the host",
     );
     match facts::number(FORWARD) {
-        Some(1) => question.ok("on"),
-        Some(_) => question.missing(
-            "off",
-            "nothing to do where the server may write it: it turns it on; else run `sysctl net.ipv4.ip_forward=1`",
+        Some(1) => item.ok("enabled"),
+        Some(_) => item.missing(
+            "disabled",
+            "no action needed if the server may write it, since it enables it; otherwise run `sysctl net.ipv4.ip_forward=1`",
         ),
-        None if Path::new(FORWARD).exists() => question.unknown("cannot be read", "check again as root"),
-        None => question.missing("not there", "use a kernel with CONFIG_INET"),
+        None if Path::new(FORWARD).exists() => item.unknown("cannot be read", "check again as root"),
+        None => item.missing("not available", "use a kernel with CONFIG_INET"),
     }
 }

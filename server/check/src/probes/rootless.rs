@@ -1,15 +1,15 @@
-//! What an ordinary user needs to run a server of its own. Asked of ordinary users alone.
+//! Requirements of a server run by an ordinary user. Check for ordinary users only.
 
 use crate::facts::Facts;
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use sys::subordinate_ids;
 use sys::user_namespace::{IdRange, unused};
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Rootless,
         title,
@@ -34,13 +34,13 @@ pub(crate) fn items(facts: &Facts) -> Vec<Item> {
     ]
 }
 
-/// Made for real, with the one id that everybody may map.
+/// Creates one with the only mapping that every user may write: the caller's own id.
 fn user_namespace() -> Item {
-    let question = asked(
+    let item = check(
         "rootless-namespace",
         "User namespaces for ordinary users",
         Need::Required,
-        "being root inside, and nobody outside",
+        "the privileges of root inside, an ordinary user outside",
     );
     let own = |outside| {
         [IdRange {
@@ -50,56 +50,56 @@ fn user_namespace() -> Item {
         }]
     };
     match unused(&own(sys::user::id()), &own(sys::user::group_id())) {
-        Ok(_) => question.ok("one could be made"),
-        Err(error) => question.missing(
+        Ok(_) => item.ok("works"),
+        Err(error) => item.missing(
             error.to_string(),
-            "as root run `sysctl user.max_user_namespaces=10000`, and where they are there \
+            "as root run `sysctl user.max_user_namespaces=10000` and, where these exist, \
              `sysctl kernel.unprivileged_userns_clone=1` and `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
         ),
     }
 }
 
 fn helpers() -> Item {
-    let question = asked(
+    let item = check(
         "rootless-uidmap",
-        "The programs newuidmap and newgidmap",
+        "Programs newuidmap and newgidmap",
         Need::Required,
-        "giving the namespace more ids than the user's own",
+        "mapping the subordinate IDs of the user",
     );
     let missing: Vec<&str> = ["newuidmap", "newgidmap"]
         .into_iter()
         .filter(|program| program_at(program).is_none())
         .collect();
     if missing.is_empty() {
-        return question.ok("there");
+        return item.ok("installed");
     }
-    question.missing(
+    item.missing(
         format!("not in PATH: {}", missing.join(", ")),
-        "install the package `uidmap`, as in `apt install uidmap`",
+        "install the package `uidmap`, for example `apt install uidmap`",
     )
 }
 
 fn ids() -> Item {
-    const ENOUGH: u32 = 65_536;
-    let question = asked(
+    const MIN_IDS: u32 = 65_536;
+    let item = check(
         "rootless-ids",
-        "Subordinate ids",
+        "Subordinate IDs",
         Need::Required,
-        "the users of images besides root",
+        "users of images other than root",
     );
     let uid = sys::user::id();
     let Some(user) = subordinate_ids::user_by_id(uid) else {
-        return question.missing(
+        return item.missing(
             format!("user {uid} is not in /etc/passwd"),
             "add the user to /etc/passwd, which newuidmap reads",
         );
     };
     let found = subordinate_ids::of(&user.name, Some(uid)).unwrap_or_default();
-    let count = |runs: &[subordinate_ids::Run]| runs.iter().map(|run| run.count).sum::<u32>();
-    let fewest = count(&found.users).min(count(&found.groups));
-    question.met(
-        fewest >= ENOUGH,
-        format!("{fewest} in /etc/subuid and /etc/subgid"),
+    let sum = |runs: &[subordinate_ids::Run]| runs.iter().map(|run| run.count).sum::<u32>();
+    let count = sum(&found.users).min(sum(&found.groups));
+    item.met(
+        count >= MIN_IDS,
+        format!("{count} in /etc/subuid and /etc/subgid"),
         format!(
             "as root run `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {}`",
             user.name
@@ -108,74 +108,74 @@ fn ids() -> Item {
 }
 
 fn overlay(facts: &Facts) -> Item {
-    let question = asked(
+    let item = check(
         "rootless-overlayfs",
-        "Overlays in user namespaces",
+        "overlayfs in user namespaces",
         Need::Required,
-        "putting layers together without the host's root",
+        "combining layers without root on the host",
     );
-    let there = facts.kernel_is(5, 11);
-    question.met(
-        there,
-        if there { "there" } else { "refused" },
+    let available = facts.kernel_is(5, 11);
+    item.met(
+        available,
+        if available { "available" } else { "not supported" },
         "use Linux 5.11 or newer",
     )
 }
 
 fn uplink() -> Item {
-    let question = asked(
+    let item = check(
         "rootless-network",
-        "The program pasta or slirp4netns",
+        "Program pasta or slirp4netns",
         Need::Optional,
-        "containers that reach the outside",
+        "outgoing connections of containers",
     );
     match ["pasta", "slirp4netns"].into_iter().find_map(program_at) {
-        Some(path) => question.ok(path.display().to_string()),
-        None => question.missing(
+        Some(path) => item.ok(path.display().to_string()),
+        None => item.missing(
             "neither is in PATH",
-            "install the package `passt`, as in `apt install passt`",
+            "install the package `passt`, for example `apt install passt`",
         ),
     }
 }
 
 fn tunnels() -> Item {
     const DEVICE: &str = "/dev/net/tun";
-    let question = asked(
+    let item = check(
         "rootless-tun",
-        "The device /dev/net/tun",
+        "Device /dev/net/tun",
         Need::Optional,
-        "the way that pasta and slirp4netns make to the outside",
+        "the uplink that pasta and slirp4netns provide",
     );
     match File::options().read(true).write(true).open(DEVICE) {
-        Ok(_) => question.ok("can be opened"),
-        Err(error) => question.missing(error.to_string(), "as root run `modprobe tun; chmod 666 /dev/net/tun`"),
+        Ok(_) => item.ok("can be opened"),
+        Err(error) => item.missing(error.to_string(), "as root run `modprobe tun; chmod 666 /dev/net/tun`"),
     }
 }
 
 fn run_dir() -> Item {
-    let question = asked(
+    let item = check(
         "rootless-run-dir",
-        "A directory for what runs (XDG_RUNTIME_DIR)",
+        "Runtime directory (XDG_RUNTIME_DIR)",
         Need::Optional,
-        "sockets and the state of running containers",
+        "sockets and state of running containers",
     );
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     match named.filter(|dir| dir.is_dir()) {
-        Some(dir) => question.ok(dir.display().to_string()),
-        None => question.missing(
+        Some(dir) => item.ok(dir.display().to_string()),
+        None => item.missing(
             "not set",
             "log in through systemd, or choose a directory with --run-dir",
         ),
     }
 }
 
-/// Whether this process's own group of the v2 tree is the user's.
+/// Whether the v2 cgroup of this process is delegated to the user.
 fn groups() -> Item {
-    let question = asked(
+    let item = check(
         "rootless-cgroups",
-        "Control groups of one's own (cgroup v2)",
+        "Delegated cgroup (cgroup v2)",
         Need::Optional,
-        "limits, pausing and statistics; without them containers run and are not limited",
+        "limits, pause and statistics; without it containers run without limits",
     );
     let memberships = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let own = memberships.lines().find_map(|line| line.strip_prefix("0::"));
@@ -183,14 +183,14 @@ fn groups() -> Item {
         let found = fs::metadata(format!("/sys/fs/cgroup{path}"));
         found.is_ok_and(|found| found.uid() == sys::user::id())
     });
-    question.met(
+    item.met(
         is_own,
         if is_own {
-            "given to the user"
+            "delegated to the user"
         } else {
-            "none was given to the user"
+            "not delegated to the user"
         },
-        "start it by `systemd-run --user --scope -p Delegate=yes gantry serve`, on a host with cgroup v2 alone",
+        "start the server with `systemd-run --user --scope -p Delegate=yes gantry serve`, on a host with cgroup v2 only",
     )
 }
 

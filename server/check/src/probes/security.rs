@@ -1,11 +1,11 @@
-//! What keeps containers from doing harm.
+//! Seccomp, AppArmor and SELinux.
 
 use crate::facts::{self, Facts};
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use sys::seccomp::action;
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Security,
         title,
@@ -19,74 +19,78 @@ pub(crate) fn items(facts: &Facts) -> Vec<Item> {
 }
 
 fn seccomp() -> Item {
-    let there = sys::seccomp::has_action(action::ERRNO) && sys::seccomp::has_action(action::KILL_PROCESS);
-    asked(
+    let available = sys::seccomp::has_action(action::ERRNO) && sys::seccomp::has_action(action::KILL_PROCESS);
+    check(
         "seccomp",
-        "Filters of system calls (seccomp)",
+        "System call filters (seccomp)",
         Need::Required,
-        "keeping containers from parts of the kernel they have no use for",
+        "restricting the system calls of containers",
     )
     .met(
-        there,
-        if there { "works" } else { "the kernel has none" },
+        available,
+        if available {
+            "available"
+        } else {
+            "not supported by the kernel"
+        },
         "use a kernel with CONFIG_SECCOMP_FILTER",
     )
 }
 
 fn seccomp_log() -> Item {
-    let there = sys::seccomp::has_action(action::LOG);
-    asked(
+    let available = sys::seccomp::has_action(action::LOG);
+    check(
         "seccomp-log",
-        "Logging of filtered calls",
+        "Logging of filtered system calls",
         Need::Optional,
-        "finding out which call of a program was refused",
+        "finding the system call that was denied",
     )
     .met(
-        there,
-        if there { "there" } else { "not there" },
-        "use a kernel of 4.14 or newer",
+        available,
+        if available { "available" } else { "not available" },
+        "use Linux 4.14 or newer",
     )
 }
 
 fn apparmor(facts: &Facts) -> Item {
     let on = facts::read("/sys/module/apparmor/parameters/enabled").is_some_and(|text| text == "Y");
-    let question = asked(
+    let item = check(
         "apparmor",
         "AppArmor",
         Need::Optional,
-        "a further fence around containers, on distributions that have it",
+        "mandatory access control for containers, on distributions that have it",
     );
     if on {
-        question.ok("on")
+        item.ok("enabled")
     } else {
-        question.missing(
+        item.missing(
             others(facts),
-            "nothing to do where the distribution uses SELinux or neither; else boot with `apparmor=1 security=apparmor`",
+            "no action needed if the distribution uses SELinux or neither; otherwise boot with `apparmor=1 security=apparmor`",
         )
     }
 }
 
 fn selinux(facts: &Facts) -> Item {
-    let question = asked(
+    let item = check(
         "selinux",
         "SELinux",
         Need::Optional,
-        "a further fence around containers, on distributions that have it",
+        "mandatory access control for containers, on distributions that have it",
     );
     match facts::number("/sys/fs/selinux/enforce") {
-        Some(1) => question.ok("enforcing"),
-        Some(_) => question.ok("permissive"),
-        None => question.missing(
+        Some(1) => item.ok("enforcing"),
+        Some(_) => item.ok("permissive"),
+        None => item.missing(
             others(facts),
-            "nothing to do where the distribution uses AppArmor or neither",
+            "no action needed if the distribution uses AppArmor or neither",
         ),
     }
 }
 
 fn others(facts: &Facts) -> String {
     if facts.lsm.is_empty() {
-        "off".into()
+        "disabled".into()
     } else {
-        format!("off; the kernel has {}", facts.lsm.join(", "))
+        format!("disabled; active security modules: {}", facts.lsm.join(", "))
     }
 }

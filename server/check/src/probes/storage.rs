@@ -1,15 +1,15 @@
-//! Overlays, where the data lies, and how containers get files of their own there.
+//! overlayfs, the file system of the data directory, and the snapshotter that it allows.
 
 use crate::facts::Facts;
-use crate::report::{Asked, Group, Item, Need};
+use crate::report::{Check, Group, Item, Need};
 use model::Snapshotter;
 use model::snapshotter::choose;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use sys::overlay::Layers;
 
-const fn asked(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Asked {
-    Asked {
+const fn check(id: &'static str, title: &'static str, need: Need, purpose: &'static str) -> Check {
+    Check {
         id,
         group: Group::Storage,
         title,
@@ -28,13 +28,13 @@ pub(crate) fn items(facts: &Facts, data_dir: Option<&Path>) -> Vec<Item> {
     items
 }
 
-/// Two directories every host has, read-only, attached nowhere.
+/// Mounts two directories that every host has as a read-only, detached overlay.
 fn overlay(facts: &Facts) -> Item {
-    let question = asked(
+    let item = check(
         "overlayfs",
-        "Overlays (overlayfs), attached to no place of the host",
+        "overlayfs with detached mounts",
         Need::Optional,
-        "putting an image's layers and a container's own changes together without a copy",
+        "combining image layers and the writable layer without copying",
     );
     let listed = facts.filesystems.contains("overlay");
     let lower = ["/usr", "/etc"].map(PathBuf::from);
@@ -44,101 +44,101 @@ fn overlay(facts: &Facts) -> Item {
         options: &[],
     });
     match outcome {
-        Ok(_) => question.ok("works"),
+        Ok(_) => item.ok("works"),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            question.unknown(error.to_string(), "check again as root")
+            item.unknown(error.to_string(), "check again as root")
         }
-        Err(error) if !listed => question.missing(
+        Err(error) if !listed => item.missing(
             error.to_string(),
             "run `modprobe overlay` and put `overlay` in /etc/modules-load.d/; the kernel needs CONFIG_OVERLAY_FS",
         ),
-        Err(error) => question.missing(
-            error.to_string(),
-            "use a kernel of 5.15 or newer with CONFIG_OVERLAY_FS",
-        ),
+        Err(error) => item.missing(error.to_string(), "use Linux 5.15 or newer with CONFIG_OVERLAY_FS"),
     }
 }
 
 fn many_layers(facts: &Facts) -> Item {
-    let there = facts.kernel_is(6, 8);
-    asked(
+    let available = facts.kernel_is(6, 8);
+    check(
         "overlayfs-layers",
-        "Overlays of any number of layers",
+        "overlayfs with any number of layers",
         Need::Optional,
-        "images of very many layers; without it all their paths must fit in one value",
+        "images with very many layers; without it all layer paths must fit into one mount option",
     )
     .met(
-        there,
-        if there { "there" } else { "as many as fit in one value" },
+        available,
+        if available {
+            "available"
+        } else {
+            "limited to one mount option"
+        },
         "use Linux 6.8 or newer",
     )
 }
 
 fn data_filesystem(facts: &Facts, dir: &Path) -> Item {
-    let question = asked(
+    let item = check(
         "data-filesystem",
         "File system of the data directory",
         Need::Required,
-        "images, and what containers write",
+        "images and writable layers",
     );
     let dir = existing(dir);
     let Some(mount) = facts.mount_of(&dir) else {
-        return question.unknown(
-            format!("no mount holds `{}`", dir.display()),
-            "look at /proc/self/mountinfo",
+        return item.unknown(
+            format!("no mount point found for `{}`", dir.display()),
+            "inspect /proc/self/mountinfo",
         );
     };
     let found = format!("{} at `{}`", mount.filesystem, mount.dir);
     if mount.read_only {
-        return question.missing(
+        return item.missing(
             format!("{found}, read-only"),
-            "choose another place with --data-dir, or mount it for writing",
+            "choose another directory with --data-dir, or remount it read-write",
         );
     }
-    question.ok(found)
+    item.ok(found)
 }
 
-/// What a server would choose at its first start, tried as it does; and whether that is a
-/// copy for each container.
+/// The snapshotter that a server would select at its first start, probed the same way, and
+/// whether it copies the image for each container.
 fn snapshotter(facts: &Facts, dir: &Path) -> Vec<Item> {
-    let question = asked(
+    let item = check(
         "snapshotter",
-        "Files of containers' own: overlays, btrfs snapshots or copies",
+        "Snapshotter (overlay, btrfs or copy)",
         Need::Required,
-        "what a container writes, apart from its image",
+        "the writable layer of containers",
     );
-    let there = existing(dir);
+    let existing_dir = existing(dir);
     if !facts.is_root {
-        return vec![question.unknown(
-            format!("nothing may be tried in `{}`", there.display()),
+        return vec![item.unknown(
+            format!("not tested: no write access to `{}`", existing_dir.display()),
             "check again as root",
         )];
     }
-    let cost = asked(
+    let cost = check(
         "snapshotter-cost",
-        "Containers that share the files of their image",
+        "Containers share the files of their image",
         Need::Optional,
-        "starting without a copy of the image, and the room of one for each container",
+        "starting containers without copying the image",
     );
-    match choose(|one| try_in(one, &there)) {
+    match choose(|one| try_in(one, &existing_dir)) {
         Ok(choice) => {
             let is_copy = choice.snapshotter == Snapshotter::Copy;
-            let place = there.display();
-            let found = format!("{} in `{place}`: {}", choice.snapshotter, choice.why);
-            let shares = is_copy && sys::copy_tree::can_clone_in(&there).unwrap_or(false);
+            let found = format!("{} in `{}`: {}", choice.snapshotter, existing_dir.display(), choice.why);
+            let shares = is_copy && sys::copy_tree::can_clone_in(&existing_dir).unwrap_or(false);
             let cost = cost.met(
                 !is_copy || shares,
                 match (is_copy, shares) {
-                    (false, _) => "nothing is copied",
-                    (true, true) => "copies share the blocks of files",
+                    (false, _) => "no copy needed",
+                    (true, true) => "copies share blocks (reflink)",
                     (true, false) => "each container copies its image at its first start",
                 },
-                "choose a directory on ext4, xfs, btrfs or tmpfs of the host with --data-dir; in a container, put a \
-                 volume of it there",
+                "choose a directory on ext4, xfs, btrfs or tmpfs of the host with --data-dir; in a container, mount a \
+                 volume there",
             );
-            vec![question.ok(found), cost]
+            vec![item.ok(found), cost]
         }
-        Err(error) => vec![question.missing(
+        Err(error) => vec![item.missing(
             error.to_string(),
             "choose a directory on ext4, xfs, btrfs or tmpfs with --data-dir",
         )],
@@ -154,28 +154,28 @@ fn try_in(one: Snapshotter, dir: &Path) -> Result<(), String> {
     tried.map_err(|error| error.to_string())
 }
 
-const LITTLE_BYTES: u64 = 2 << 30;
+const MIN_FREE_BYTES: u64 = 2 << 30;
 
 fn space(dir: &Path) -> Item {
-    let question = asked(
+    let item = check(
         "data-space",
-        "Space for data",
+        "Free space",
         Need::Optional,
         "images, writable layers, volumes and logs",
     );
     match sys::host::space(&existing(dir)) {
-        Ok(space) => question.met(
-            space.free_bytes >= LITTLE_BYTES,
+        Ok(space) => item.met(
+            space.free_bytes >= MIN_FREE_BYTES,
             format!("{} MiB free", space.free_bytes >> 20),
-            "free some space, or choose another place with --data-dir",
+            "free some space, or choose another directory with --data-dir",
         ),
-        Err(error) => question.unknown(error.to_string(), "look at it with `df`"),
+        Err(error) => item.unknown(error.to_string(), "inspect it with `df`"),
     }
 }
 
-/// The directory that is to be made lies where its nearest ancestor does.
+/// The nearest existing ancestor of `dir`, resolved.
 pub(super) fn existing(dir: &Path) -> PathBuf {
-    let there = dir.ancestors().find(|ancestor| ancestor.exists());
-    let there = there.unwrap_or(Path::new("/"));
-    there.canonicalize().unwrap_or_else(|_| there.to_owned())
+    let ancestor = dir.ancestors().find(|ancestor| ancestor.exists());
+    let ancestor = ancestor.unwrap_or(Path::new("/"));
+    ancestor.canonicalize().unwrap_or_else(|_| ancestor.to_owned())
 }
