@@ -3,6 +3,7 @@
 
 mod checks;
 mod mask;
+mod references;
 
 use checks::{CHECKS, Errors};
 use harness::{Ended, Host, Image, Registry};

@@ -40,6 +40,16 @@ pub async fn list_of_image(db: &mut SqliteConnection, image: &Digest) -> Result<
         .collect()
 }
 
+/// Returns whether there was one to remove.
+pub async fn remove(db: &mut SqliteConnection, reference: &Reference) -> Result<bool, StoreError> {
+    Ok(sqlx::query("DELETE FROM image_digests WHERE reference = ?")
+        .bind(key(reference))
+        .execute(db)
+        .await?
+        .rows_affected()
+        > 0)
+}
+
 fn key(reference: &Reference) -> String {
     let digest = reference.digest().map_or("", Digest::as_str);
     format!("{}/{}@{digest}", reference.registry(), reference.repository())
@@ -62,6 +72,9 @@ mod tests {
         let tagged = Reference::parse(&text.replace('@', ":1.36@")).expect("a reference");
         assert_eq!(find(&mut tx, &tagged).await.expect("reads"), Some(row.id.clone()));
         assert_eq!(list_of_image(&mut tx, &row.id).await.expect("lists").len(), 1);
+        assert!(remove(&mut tx, &tagged).await.expect("removes"));
+        assert_eq!(find(&mut tx, &name).await.expect("reads"), None);
+        set(&mut tx, &name, &row.id).await.expect("writes");
         crate::images::remove(&mut tx, &row.id).await.expect("removes");
         assert_eq!(find(&mut tx, &name).await.expect("reads"), None);
     }

@@ -15,6 +15,18 @@ use store::images::ImageRow;
 pub(crate) struct FoundImage {
     pub(crate) id: Digest,
     pub(crate) reference: Reference,
+    pub(crate) by: FoundBy,
+}
+
+/// What of a text led to the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    /// A tag, or a digest that it was pulled or pushed by.
+    Reference,
+    /// The digest of its manifest or configuration, below a repository it is not known in.
+    Content,
+    /// Its id, or the beginning of it.
+    Id,
 }
 
 impl Engine {
@@ -74,6 +86,7 @@ impl Inner {
                 return Ok(FoundImage {
                     id,
                     reference: reference.clone(),
+                    by: FoundBy::Reference,
                 });
             }
             if let Some(digest) = reference.digest() {
@@ -81,6 +94,7 @@ impl Inner {
                     return Ok(FoundImage {
                         id,
                         reference: reference.clone(),
+                        by: FoundBy::Reference,
                     });
                 }
                 let rows = store::images::list(&mut db).await?;
@@ -90,12 +104,14 @@ impl Inner {
                 return Ok(FoundImage {
                     id: row.ok_or_else(missing)?.id,
                     reference: reference.clone(),
+                    by: FoundBy::Content,
                 });
             }
         }
-        let hex = text.len() >= 2 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+        let hex = prefix.len() >= 2 && prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         if hex {
-            let mut found = store::images::find_by_prefix(&mut db, text).await?;
+            let mut found = store::images::find_by_prefix(&mut db, prefix).await?;
             if found.len() > 1 {
                 return Err(EngineError::Ambiguous {
                     what: "image",
@@ -120,7 +136,11 @@ impl Inner {
             Some(tag) => tag,
             None => Reference::parse(id.short()).map_err(|error| EngineError::invalid("image", error))?,
         };
-        Ok(FoundImage { id, reference })
+        Ok(FoundImage {
+            id,
+            reference,
+            by: FoundBy::Id,
+        })
     }
 
     pub(crate) async fn image_config(self: &Arc<Self>, id: &Digest) -> Result<ImageConfig, EngineError> {

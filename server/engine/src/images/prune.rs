@@ -1,6 +1,7 @@
 //! Cleaning up: what would go is told before anything does, and is what then goes.
 
 use super::bring::kept;
+use super::remove::remove_references;
 use super::view::Image;
 use crate::blocking::blocking;
 use crate::clock;
@@ -41,6 +42,8 @@ pub struct Pruned {
 pub struct PrunedImage {
     pub id: Digest,
     pub tags: Vec<Reference>,
+    /// What it was pulled or pushed by.
+    pub digests: Vec<Reference>,
     /// On the disk, whatever else needs it too.
     pub size_bytes: u64,
     /// When a container last used it.
@@ -77,11 +80,11 @@ impl Engine {
         self.collect_with(&alone).await?;
         let (going, staying) = self.sort_out(rules, allows).await?;
         let (mut gone, mut kept_rows) = (Vec::new(), staying);
-        for (row, tags) in going {
-            if self.forget_unused(&row.id, &tags).await? {
-                gone.push((row, tags));
+        for (row, references) in going {
+            if self.forget_unused(&row.id, &references).await? {
+                gone.push((row, references));
             } else {
-                // Taken by a container meanwhile.
+                // A container uses it, or it got a tag, meanwhile.
                 kept_rows.push(row);
             }
         }
@@ -113,7 +116,8 @@ impl Engine {
                 && rules.only.as_ref().is_none_or(|only| only.contains(&row.id))
                 && allows(image);
             if goes {
-                going.push((row, image.tags.clone()));
+                let references = image.tags.iter().chain(&image.digests).cloned().collect();
+                going.push((row, references));
             } else {
                 staying.push(row);
             }
@@ -157,11 +161,15 @@ impl Engine {
         blocking("measure images", move || {
             let all = staying.iter().chain(going.iter().map(|(row, _)| row));
             let freed_bytes = disk_bytes(&engine.images, all) - disk_bytes(&engine.images, staying.iter());
-            let images = going.into_iter().map(|(row, tags)| PrunedImage {
-                size_bytes: disk_bytes(&engine.images, std::iter::once(&row)),
-                used: row.used,
-                id: row.id,
-                tags,
+            let images = going.into_iter().map(|(row, references)| {
+                let (tags, digests) = references.into_iter().partition(|one| one.digest().is_none());
+                PrunedImage {
+                    size_bytes: disk_bytes(&engine.images, std::iter::once(&row)),
+                    used: row.used,
+                    id: row.id,
+                    tags,
+                    digests,
+                }
             });
             Ok(Pruned {
                 images: images.collect(),
@@ -171,15 +179,16 @@ impl Engine {
         .await
     }
 
-    /// Takes the rows of an image away if no container is made from it.
-    async fn forget_unused(&self, id: &Digest, tags: &[Reference]) -> Result<bool, EngineError> {
+    /// Removes the rows of an image, unless a container uses it or it has a tag that is not
+    /// among `references`.
+    async fn forget_unused(&self, id: &Digest, references: &[Reference]) -> Result<bool, EngineError> {
         let mut change = self.inner.journal.change().await?;
-        if !store::containers::list_of_image(change.db(), id).await?.is_empty() {
+        let tags = store::tags::list_of_image(change.db(), id).await?;
+        let has_new_tag = tags.iter().any(|tag| !references.contains(tag));
+        if has_new_tag || !store::containers::list_of_image(change.db(), id).await?.is_empty() {
             return Ok(false);
         }
-        for reference in tags {
-            store::tags::remove(change.db(), reference).await?;
-        }
+        remove_references(&mut change, id, references).await?;
         store::images::remove(change.db(), id).await?;
         change
             .event(Subject::Image(id.to_string()), Action::Delete, Vec::new())

@@ -55,7 +55,7 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
     let pruned = engine.prune_images(&rules, allows).await?;
     let gone = pruned.images.into_iter().flat_map(|image| {
         show(&Removed {
-            untagged: image.tags,
+            untagged: image.tags.into_iter().chain(image.digests).collect(),
             deleted: vec![image.id],
         })
     });
