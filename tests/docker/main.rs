@@ -1,6 +1,7 @@
 //! The real docker command line against the Docker socket, compared with what
 //! dockerd answers: `recorded.json`, made by `cargo xtask test-peers --record`.
 
+mod bodies;
 mod checks;
 mod mask;
 mod references;

@@ -3,7 +3,9 @@
 
 mod clock;
 pub mod docker;
+mod lingering;
 pub mod native;
 pub mod panel;
+mod unread_body;
 
 pub use clock::now;

@@ -23,10 +23,13 @@ mod system;
 mod version;
 mod volume;
 
+use crate::lingering::Lingering;
+use crate::unread_body;
 use axum::Router;
+use axum::middleware::map_request;
 use axum::routing::{delete, get, head, post};
 use engine::Engine;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use network::id as network_id;
@@ -35,16 +38,33 @@ pub use version::spoken;
 
 /// Answers on `listener` until `stop`; connections that follow something are cut then.
 pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationToken) -> std::io::Result<()> {
-    let serving = axum::serve(listener, router(engine));
+    let serving = axum::serve(Connections(listener), router(engine));
     tokio::select! {
         served = async { serving.await } => served,
         () = stop.cancelled() => Ok(()),
     }
 }
 
+/// Accepts connections that linger when they close.
+struct Connections(UnixListener);
+
+impl axum::serve::Listener for Connections {
+    type Io = Lingering<UnixStream>;
+    type Addr = tokio::net::unix::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
+        (Lingering::new(stream), address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
+}
+
 /// All routes, with and without the version in front.
 pub fn router(engine: Engine) -> Router {
-    version::strip(routes().with_state(engine))
+    version::strip(routes().with_state(engine)).layer(map_request(unread_body::discard))
 }
 
 fn routes() -> Router<Engine> {

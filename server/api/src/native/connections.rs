@@ -21,8 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use super::lingering::Lingering;
 use super::problem::Failure;
+use crate::lingering::Lingering;
 
 /// For the head of a request, from the first moment or the end of the one before.
 const HEAD_TIME: Duration = Duration::from_secs(10);

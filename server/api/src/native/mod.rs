@@ -22,7 +22,6 @@ mod image;
 mod image_care;
 mod image_facts;
 mod layers;
-mod lingering;
 mod metrics;
 mod network;
 mod openapi;
@@ -40,10 +39,11 @@ mod words;
 
 pub use front::{Front, Parts};
 
+use crate::unread_body;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
 use axum::http::{Method, StatusCode};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use problem::Failure;
@@ -81,6 +81,7 @@ fn router(front: Front) -> Router {
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::secure_answers))
         .layer(from_fn(layers::name_requests))
+        .layer(map_request(unread_body::discard))
         .with_state(front)
 }
 

@@ -1,6 +1,6 @@
-//! A connection that is closed softly. Who is refused in the middle of a long body is
-//! still sending; a socket that is closed with bytes unread tells the other end to throw
-//! away what came from here, the refusal too. RFC 9112, section 9.6
+//! A connection that lingers when it closes: it shuts its side, then reads and discards for a
+//! short time. A socket that is closed with unread bytes resets the connection, and the client
+//! loses the end of the response or fails to send. RFC 9112, section 9.6; unix(7)
 
 use std::future::Future as _;
 use std::io;
@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// What is read and thrown away at the most, and how long.
@@ -16,8 +15,8 @@ const MOST_BYTES: usize = 32 << 20;
 const TIME: Duration = Duration::from_secs(1);
 const PIECE_BYTES: usize = 16 << 10;
 
-pub(super) struct Lingering {
-    stream: TcpStream,
+pub(crate) struct Lingering<S> {
+    stream: S,
     /// Once our side is shut.
     end: Option<End>,
 }
@@ -27,19 +26,23 @@ struct End {
     bytes: usize,
 }
 
-impl Lingering {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S> Lingering<S> {
+    pub(crate) fn new(stream: S) -> Self {
         Self { stream, end: None }
+    }
+
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
     }
 }
 
-impl AsyncRead for Lingering {
+impl<S: AsyncRead + Unpin> AsyncRead for Lingering<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Lingering {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
