@@ -3,6 +3,7 @@
 
 mod bodies;
 mod checks;
+mod joins;
 mod mask;
 mod references;
 

@@ -40,6 +40,19 @@ pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
 }
 
+/// Memory of what was sent and the other side has not read yet; 0 when it has read all.
+/// ioctl(2) `SIOCOUTQ`
+pub fn unread_by_peer(stream: impl AsFd) -> io::Result<usize> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the kernel writes one int to the address given, which lives during the call.
+    // SIOCOUTQ and TIOCOUTQ have the same number. sys/ioctl.h
+    let done = unsafe { libc::ioctl(stream.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(bytes).unwrap_or_default())
+}
+
 /// The user this process acts as. geteuid(2)
 pub fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -49,7 +62,19 @@ pub fn own_uid() -> u32 {
 mod tests {
     use super::*;
     use std::fs::{self, File};
+    use std::io::{Read as _, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn bytes_are_unread_until_the_peer_has_taken_the_last() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        assert_eq!(unread_by_peer(&near).unwrap(), 0);
+        near.write_all(b"head").unwrap();
+        far.read_exact(&mut [0; 3]).unwrap();
+        assert_ne!(unread_by_peer(&near).unwrap(), 0);
+        far.read_exact(&mut [0; 1]).unwrap();
+        assert_eq!(unread_by_peer(&near).unwrap(), 0);
+    }
 
     #[test]
     fn a_socket_is_reached_below_a_path_longer_than_its_name_may_be() {

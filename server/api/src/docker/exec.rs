@@ -9,9 +9,11 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Path, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use bollard_stubs::models::{ExecConfig, ExecStartConfig};
 use engine::{Engine, EngineError, Exec, ExecId, ExecSpec, ExecState, LogStream};
+use hyper::upgrade::OnUpgrade;
 use model::container::State as ContainerState;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -102,39 +104,43 @@ pub(super) async fn start(
         closes: !terminal,
         detach_keys: hijack::keys_for(terminal, exec.spec.detach_keys.as_deref())?,
     };
-    let Some(upgrade) = upgrade else {
-        if input.wanted {
-            return Err(hijack::must_upgrade());
-        }
-        return match engine.exec_start(&id, false, size).await? {
-            Some(attached) => Ok(hijack::plain(attached, terminal, code_is_known(engine, id))),
-            None => Ok(StatusCode::OK.into_response()),
-        };
+    if upgrade.is_none() && input.wanted {
+        return Err(hijack::must_upgrade());
+    }
+    let attached = match engine.exec_start(&id, false, size).await {
+        Ok(attached) => attached,
+        // Clients read the reason from the stream, and then ask for the exit code.
+        Err(EngineError::ExecFailed { code, reason }) => return Ok(failed(upgrade, terminal, code, &reason)),
+        Err(error) => return Err(error.into()),
     };
-    match engine.exec_start(&id, false, size).await {
-        Ok(attached) => Ok(hijack::take_over(upgrade, terminal, async move |mut client| {
-            if let Some(attached) = attached
-                && hijack::join(&mut client, attached, input).await? == Ended::ByOutput
-            {
-                code_is_known(engine, id).await;
-            }
-            hijack::end(client).await
-        })),
-        // Clients read why from the stream, and then ask for the exit code.
-        Err(EngineError::ExecFailed { code, reason }) => {
-            let words = format!("{}\r\n", with_known_words(code, &reason));
-            Ok(hijack::take_over(upgrade, terminal, async move |mut client| {
-                let mut bytes = Vec::new();
-                frame::write(
-                    &mut bytes,
-                    (!terminal).then_some(LogStream::Stdout),
-                    &[words.as_bytes()],
-                );
-                client.write_all(&bytes).await?;
-                hijack::end(client).await
-            }))
+    let Some(upgrade) = upgrade else {
+        return Ok(match attached {
+            Some(attached) => hijack::plain(attached, terminal, code_is_known(engine, id)),
+            None => StatusCode::OK.into_response(),
+        });
+    };
+    Ok(hijack::take_over(upgrade, terminal, async move |mut client| {
+        if let Some(attached) = attached
+            && hijack::join(&mut client, attached, input).await? == Ended::ByOutput
+        {
+            code_is_known(engine, id).await;
         }
-        Err(error) => Err(error.into()),
+        hijack::end(client).await
+    }))
+}
+
+/// The output of a command that could not be run.
+fn failed(upgrade: Option<OnUpgrade>, terminal: bool, code: i32, reason: &str) -> Response {
+    let message = format!("{}\r\n", with_known_words(code, reason));
+    let mut output = Vec::new();
+    let stream = (!terminal).then_some(LogStream::Stdout);
+    frame::write(&mut output, stream, &[message.as_bytes()]);
+    match upgrade {
+        Some(upgrade) => hijack::take_over(upgrade, terminal, async move |mut client| {
+            client.write_all(&output).await?;
+            hijack::end(client).await
+        }),
+        None => ([(CONTENT_TYPE, hijack::content_type(terminal))], output).into_response(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A connection that stops being HTTP: raw bytes both ways, for attach and exec.
 
+use super::client::Client;
 use super::problem::Failure;
 use axum::body::Body;
 use axum::extract::Request;
@@ -8,8 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::Attached;
 use futures_util::{StreamExt as _, stream};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -18,8 +18,6 @@ use tokio_util::io::ReaderStream;
 /// A client that does not close its side after the end, or a command whose client
 /// has, is not waited for any longer.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
-
-pub(super) type Client = TokioIo<Upgraded>;
 
 /// What is done with a client's bytes.
 #[derive(Debug, Clone)]
@@ -56,9 +54,10 @@ where
     F: Future<Output = io::Result<()>> + Send,
 {
     tokio::spawn(async move {
-        match upgrade.await {
-            Ok(upgraded) => {
-                if let Err(error) = then(TokioIo::new(upgraded)).await {
+        let client = upgrade.await.map_err(io::Error::other).and_then(Client::new);
+        match client {
+            Ok(client) => {
+                if let Err(error) = then(client).await {
                     tracing::debug!(%error, "a joined connection broke");
                 }
             }

@@ -9,6 +9,7 @@
 //!   change what the user gets is honoured, or refused by its name.
 
 mod build;
+mod client;
 mod container;
 mod exec;
 mod filters;
