@@ -4,6 +4,7 @@
 
 mod execs;
 mod full_disk;
+mod hangups;
 mod health;
 mod logs;
 mod restarts;

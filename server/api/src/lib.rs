@@ -6,6 +6,7 @@ pub mod docker;
 mod lingering;
 pub mod native;
 pub mod panel;
+mod run_to_end;
 mod unread_body;
 
 pub use clock::now;

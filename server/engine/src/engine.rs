@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use store::Database;
 use sys::lock_file::Held;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -226,6 +226,15 @@ impl Engine {
         if tokio::time::timeout(STOP_ALL_PATIENCE, all).await.is_err() {
             tracing::warn!("some containers did not end in time and run on");
         }
+    }
+
+    /// Runs work in a task of the server: it goes on when its caller is dropped, and shutdown
+    /// waits for it.
+    pub fn run_to_end<F>(&self, work: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.inner.tracker.spawn(work)
     }
 
     /// For `access`, which has tables of its own.

@@ -1,5 +1,6 @@
 use model::container::Refusal;
 use std::error::Error;
+use std::path::Path;
 
 /// Why the engine did not do what it was asked. [`EngineError::kind`] sorts the
 /// reasons, so that each front door translates a handful instead of all.

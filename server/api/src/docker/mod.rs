@@ -25,9 +25,10 @@ mod version;
 mod volume;
 
 use crate::lingering::Lingering;
+use crate::run_to_end::run_to_end;
 use crate::unread_body;
 use axum::Router;
-use axum::middleware::map_request;
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::routing::{delete, get, head, post};
 use engine::Engine;
 use tokio::net::{UnixListener, UnixStream};
@@ -65,16 +66,24 @@ impl axum::serve::Listener for Connections {
 
 /// All routes, with and without the version in front.
 pub fn router(engine: Engine) -> Router {
-    version::strip(routes().with_state(engine)).layer(map_request(unread_body::discard))
+    let layer = from_fn_with_state(engine.clone(), run_to_end);
+    let routes = changing().route_layer(layer).merge(waiting()).with_state(engine);
+    version::strip(routes).layer(map_request(unread_body::discard))
 }
 
-fn routes() -> Router<Engine> {
+/// Everything but what is in [`waiting`]; reading too.
+fn changing() -> Router<Engine> {
     Router::new()
         .merge(containers())
         .merge(images())
         .merge(the_rest())
         .fallback(not_there)
         .method_not_allowed_fallback(not_there)
+}
+
+/// What is asked with POST, changes nothing, and ends with its client.
+fn waiting() -> Router<Engine> {
+    Router::new().route("/containers/{id}/wait", post(container::wait::wait))
 }
 
 fn containers() -> Router<Engine> {
@@ -93,7 +102,6 @@ fn containers() -> Router<Engine> {
         .route("/containers/{id}/unpause", post(lifecycle::unpause))
         .route("/containers/{id}/rename", post(lifecycle::rename))
         .route("/containers/{id}/update", post(update::update))
-        .route("/containers/{id}/wait", post(wait::wait))
         .route("/containers/{id}/attach", post(attach::attach))
         .route("/containers/{id}/resize", post(attach::resize))
         .route("/containers/{id}/logs", get(logs::logs))
@@ -163,6 +171,6 @@ mod tests {
 
     #[test]
     fn no_two_routes_are_in_each_others_way() {
-        drop(routes());
+        drop(changing().merge(waiting()));
     }
 }

@@ -39,6 +39,7 @@ mod words;
 
 pub use front::{Front, Parts};
 
+use crate::run_to_end::run_to_end;
 use crate::unread_body;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, OriginalUri, Request, State};
@@ -78,6 +79,7 @@ fn router(front: Front) -> Router {
         .fallback(panel)
         .layer(from_fn(guard::same_site))
         .layer(from_fn_with_state(front.clone(), host_name::known_names))
+        .layer(from_fn_with_state(front.engine.clone(), run_to_end))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::secure_answers))
         .layer(from_fn(layers::name_requests))

@@ -155,6 +155,7 @@ impl Keeper {
     /// Takes back what a run held of the host. Each step is tried, each failure told.
     pub(super) async fn clean_up(&mut self) {
         self.engine.execs.end_all_of(&self.record.id);
+        self.forget_holds();
         let (engine, id) = (self.engine.clone(), self.record.id.clone());
         let endpoint = self.record.endpoint.clone();
         let group = self.group();

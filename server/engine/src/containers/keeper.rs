@@ -3,6 +3,7 @@
 use crate::attach::{AttachOptions, Attached};
 use crate::clock;
 use crate::containers::end::{End, Unrecorded};
+use crate::containers::hold::Holds;
 use crate::containers::registry::Handle;
 use crate::containers::request::{Reply, Request};
 use crate::containers::stop::Stopping;
@@ -48,6 +49,8 @@ pub(crate) struct Keeper {
     pub(super) health: Option<Health>,
     /// Ends the health probes of the present run.
     pub(super) probes: Option<tokio_util::sync::DropGuard>,
+    /// The commits that it is frozen for.
+    pub(super) holds: Holds,
     /// Who attached before the start.
     pub(super) attaching: Vec<(AttachOptions, Reply<Attached>)>,
     /// Read-locked by who writes to the files of the resting container.
@@ -79,6 +82,7 @@ impl Keeper {
             last_exit,
             health: None,
             probes: None,
+            holds: Holds::default(),
             attaching: Vec::new(),
             files: Arc::default(),
             view,
@@ -108,9 +112,10 @@ impl Keeper {
                 () = ending.cancelled() => break, // watching ends; the container runs on
             };
             if flow == Flow::Removed {
-                break;
+                return;
             }
         }
+        self.end_all_holds().await;
     }
 
     async fn answer(&mut self, request: Request) -> Flow {
@@ -135,6 +140,12 @@ impl Keeper {
             }
             Request::Unpause(reply) => {
                 let _ = reply.send(self.unpause().await);
+            }
+            Request::BeginHold(reply) => {
+                let _ = reply.send(self.begin_hold().await);
+            }
+            Request::EndHold { hold, reply } => {
+                let _ = reply.send(self.end_hold(hold).await);
             }
             Request::Rename { name, reply } => {
                 let _ = reply.send(self.rename(name).await);

@@ -16,6 +16,7 @@ pub(crate) mod etc;
 mod files;
 mod health;
 mod health_file;
+pub(crate) mod hold;
 pub(crate) mod keeper;
 pub(crate) mod merge;
 pub(crate) mod new;

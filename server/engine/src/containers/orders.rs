@@ -15,7 +15,10 @@ impl Keeper {
     pub(super) async fn pause(&mut self) -> Result<(), EngineError> {
         match self.record.state.on_pause() {
             Verdict::Go => {}
-            Verdict::AlreadySo => return Ok(()),
+            Verdict::AlreadySo => {
+                self.forget_holds();
+                return Ok(());
+            }
             Verdict::Refuse(refusal) => return Err(self.refused(refusal)),
         }
         let State::Running { init, since } = self.record.state else {
@@ -28,7 +31,13 @@ impl Keeper {
         .await?;
         let mut next = self.record.clone();
         next.state = State::Paused { init, since };
-        self.save(next, vec![(Action::Pause, Vec::new())]).await
+        let saved = self.save(next, vec![(Action::Pause, Vec::new())]).await;
+        if saved.is_err() {
+            // It is called running, so it has to run.
+            let thawed = self.thaw_group().await;
+            self.log_failure("unpause a container whose pause could not be recorded", thawed);
+        }
+        saved
     }
 
     pub(super) async fn unpause(&mut self) -> Result<(), EngineError> {
@@ -45,14 +54,19 @@ impl Keeper {
         let State::Paused { init, since } = self.record.state else {
             return Ok(());
         };
+        self.thaw_group().await?;
+        self.forget_holds();
+        let mut next = self.record.clone();
+        next.state = State::Running { init, since };
+        self.save(next, vec![(Action::Unpause, Vec::new())]).await
+    }
+
+    pub(super) async fn thaw_group(&self) -> Result<(), EngineError> {
         let (group, name) = (self.group(), self.name());
         blocking("unpause a container", move || {
             group.thaw().doing(|| format!("unpause container `{name}`"))
         })
-        .await?;
-        let mut next = self.record.clone();
-        next.state = State::Running { init, since };
-        self.save(next, vec![(Action::Unpause, Vec::new())]).await
+        .await
     }
 
     pub(super) async fn rename(&mut self, name: ContainerName) -> Result<(), EngineError> {

@@ -168,6 +168,7 @@ impl Keeper {
         })
         .await
         .unwrap_or(false);
+        let frozen = frozen && !self.thaw_after_commit().await;
         let mut next = self.record.clone();
         let (State::Running { init, since } | State::Paused { init, since }) = next.state else {
             return Flow::GoOn;
@@ -187,6 +188,18 @@ impl Keeper {
         self.begin_health(known);
         self.show();
         Flow::GoOn
+    }
+
+    /// The earlier server died in the middle of a commit, which is lost: what it froze for
+    /// that goes on.
+    async fn thaw_after_commit(&self) -> bool {
+        if !self.take_marker() {
+            return false;
+        }
+        let thawed = self.thaw_group().await;
+        let went_on = thawed.is_ok();
+        self.log_failure("unpause a container that was frozen for a commit", thawed);
+        went_on
     }
 
     /// What a shim tells of execs to a server that was away.

@@ -1,6 +1,7 @@
 //! What a keeper can be asked.
 
 use crate::attach::{AttachOptions, Attached};
+use crate::containers::hold::HoldId;
 use crate::containers::new::RemoveOptions;
 use crate::containers::view::{Container, ProbeResult};
 use crate::error::EngineError;
@@ -39,6 +40,12 @@ pub(crate) enum Request {
     },
     Pause(Reply<()>),
     Unpause(Reply<()>),
+    /// Freezes a running container for a commit; `None` where it stands still without that.
+    BeginHold(Reply<Option<HoldId>>),
+    EndHold {
+        hold: HoldId,
+        reply: Reply<()>,
+    },
     Rename {
         name: ContainerName,
         reply: Reply<()>,

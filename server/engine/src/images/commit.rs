@@ -2,6 +2,7 @@
 
 use crate::blocking::blocking;
 use crate::clock;
+use crate::containers::request::Request;
 use crate::containers::view::Container;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -9,12 +10,11 @@ use crate::files::mount_points;
 use crate::tasks::LoadedImage;
 use image::document::{ContainerConfig, Document, Healthcheck, Step};
 use model::container::health::{HealthCheck, Probe};
-use model::container::{ContainerId, Spec, State};
+use model::container::{ContainerId, Spec};
 use model::event::Action;
 use model::image::Reference;
 use serde_json::json;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// What [`Engine::commit`] makes of a container.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,12 +37,14 @@ impl Engine {
     pub async fn commit(&self, id: &ContainerId, new: NewCommit) -> Result<LoadedImage, EngineError> {
         let container = self.inspect(id)?;
         let _lease = self.inner.leases.hold().await;
-        let pauses = new.pause && matches!(container.state, State::Running { .. });
-        if pauses {
-            self.pause(id).await?;
-        }
+        let hold = match new.pause {
+            true => self.ask(id, Request::BeginHold).await?,
+            false => None,
+        };
         let made = self.make_commit(&container, new.clone()).await;
-        if pauses && let Err(error) = self.unpause(id).await {
+        if let Some(hold) = hold
+            && let Err(error) = self.ask(id, |reply| Request::EndHold { hold, reply }).await
+        {
             tracing::warn!(container = id.short(), %error, "cannot unpause after a commit");
         }
         let image = made?;
@@ -55,6 +57,7 @@ impl Engine {
         let row = store::images::find(&mut *self.inner.database().read().await?, &spec.image.id).await?;
         let row = row.ok_or_else(|| EngineError::ImageMissing(spec.image.reference.short()))?;
         let engine = self.inner.clone();
+        let ending = engine.ending.child_token();
         let place = engine.place_of(&container.id, &spec.image.id, container.ids).await?;
         let failed = {
             let name = spec.name.as_str().to_owned();
@@ -70,12 +73,9 @@ impl Engine {
                 mount_points: mount_points(&spec),
                 ..image::CommitOptions::default()
             };
-            let made = engine.images.commit_layer(
-                &engine.snapshots.written(&place)?,
-                &layers,
-                &options,
-                &CancellationToken::new(),
-            );
+            let made = engine
+                .images
+                .commit_layer(&engine.snapshots.written(&place)?, &layers, &options, &ending);
             let layer = made.map_err(&failed)?;
             finish(&mut document, &spec, new.message, new.author, layer.is_empty());
             if !layer.is_empty() {
