@@ -6,6 +6,7 @@ mod execs;
 mod full_disk;
 mod hangups;
 mod health;
+mod host;
 mod logs;
 mod restarts;
 mod stops;

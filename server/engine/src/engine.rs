@@ -6,6 +6,7 @@ use crate::builds::Builds;
 use crate::containers::recover::recover;
 use crate::containers::registry::Registry;
 use crate::containers::request::AndThen;
+use crate::containers::view::Container;
 use crate::error::{Doing, EngineError};
 use crate::exec::Execs;
 use crate::ids::Ids;
@@ -195,12 +196,37 @@ impl Engine {
             tracing::warn!("some work did not end in time and is dropped");
         }
         self.inner.database().close().await;
-        !self
-            .inner
-            .containers
-            .views()
-            .iter()
-            .any(|container| container.is_running())
+        let runs = |container: &Arc<Container>| container.is_running();
+        let nothing_runs = !self.inner.containers.views().iter().any(runs);
+        if nothing_runs {
+            self.leave_the_host().await;
+        }
+        nothing_runs
+    }
+
+    /// No container needs what the server made of the host: bridge, nftables table and empty
+    /// cgroups go. The next start makes them again.
+    async fn leave_the_host(&self) {
+        let inner = self.inner.clone();
+        let left = blocking("remove the network and the cgroups", move || {
+            let mut failures = Vec::new();
+            if let Err(error) = inner.network.close() {
+                failures.push(error.to_string());
+            }
+            let shims = inner.hierarchies.group(&inner.shim_cgroup_path());
+            for group in [shims, inner.parent_group()] {
+                match group.remove_if_empty() {
+                    Ok(true) => {}
+                    // Another server's, or a shim that is about to end.
+                    Ok(false) => break,
+                    Err(error) => failures.push(error.to_string()),
+                }
+            }
+            Ok(failures)
+        });
+        for failure in left.await.unwrap_or_default() {
+            tracing::warn!(failure, "something of this server stays on the host");
+        }
     }
 
     async fn stop_all(&self) {

@@ -84,7 +84,10 @@ pub(crate) async fn open_network(
             .transpose()
             .doing(|| "hold the network".to_owned())?;
         let subnet = match wanted {
-            Some(subnet) => subnet,
+            Some(subnet) => {
+                refuse_overlap(namespace.as_ref(), &instance, subnet)?;
+                subnet
+            }
             None => network::free_subnet(namespace.as_ref())
                 .doing(|| "look for a free subnet".to_owned())?
                 .ok_or_else(|| {
@@ -102,6 +105,19 @@ pub(crate) async fn open_network(
         .doing(|| "open the network".to_owned())
     })
     .await
+}
+
+/// The bridge's route would win or lose against the host's: either way somebody cannot be
+/// reached any more, and nothing says why.
+fn refuse_overlap(namespace: Option<&OwnedFd>, instance: &str, subnet: Subnet) -> Result<(), EngineError> {
+    let found = network::overlap(namespace, instance, subnet).doing(|| "read the host's routes".to_owned())?;
+    match found {
+        None => Ok(()),
+        Some(what) => Err(EngineError::Conflict(format!(
+            "the subnet {subnet} for containers overlaps {what}; choose another with --subnet at the first start, or \
+             remove that address or route (`gantry cleanup` removes what a server left that is gone)"
+        ))),
+    }
 }
 
 /// Which boot of the host this is, and whether the last server saw the same.

@@ -26,8 +26,29 @@ pub enum HostError {
 /// each does.
 pub(crate) fn free_subnet() -> Result<Option<Subnet>, HostError> {
     let mut netlink = Connection::open(Family::Route).map_err(|error| HostError::Read(error.into()))?;
-    let taken = taken(&mut netlink)?;
+    let taken = taken(&mut netlink, None)?;
     Ok(Subnet::candidates().find(|candidate| !taken.iter().any(|taken| taken.meets(*candidate))))
+}
+
+/// What of the host's network has addresses of `subnet`, in words for people. The device named
+/// `own` is left out with its routes: it is the one that the subnet is for.
+pub(crate) fn overlap(subnet: Subnet, own: &str) -> Result<Option<String>, HostError> {
+    let mut netlink = Connection::open(Family::Route).map_err(|error| HostError::Read(error.into()))?;
+    let devices = device::list(&mut netlink).map_err(HostError::Read)?;
+    let own = devices
+        .iter()
+        .find(|device| device.name == own)
+        .map(|device| device.index);
+    let taken = taken(&mut netlink, own)?;
+    let found = taken.into_iter().find(|taken| taken.meets(subnet));
+    Ok(found.map(|taken| {
+        let device = devices.iter().find(|device| Some(device.index) == taken.device);
+        let device = device.map_or_else(|| "no device".to_owned(), |device| format!("`{}`", device.name));
+        match taken.kind {
+            TakenBy::Address => format!("the address {}/{} of {device}", taken.address, taken.prefix),
+            TakenBy::Route => format!("the route to {}/{} by {device}", taken.address, taken.prefix),
+        }
+    }))
 }
 
 /// The host's IPv4 addresses.
@@ -89,11 +110,24 @@ fn set(file: PathBuf, value: &str) -> Result<(), HostError> {
     })
 }
 
+/// A VPN writes a default route as two halves: `0.0.0.0/1` and `128.0.0.0/1`. Like one of
+/// length 0 it means "everything else", and meets nothing.
+const LARGEST_DEFAULT: u8 = 1;
+
 /// A network the host knows already.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     address: Ipv4Addr,
     prefix: u8,
+    kind: TakenBy,
+    /// Its index.
+    device: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TakenBy {
+    Address,
+    Route,
 }
 
 impl Taken {
@@ -104,35 +138,50 @@ impl Taken {
     }
 }
 
-fn taken(netlink: &mut Connection) -> Result<Vec<Taken>, HostError> {
+/// Every address and route, but for those of the device `without`, addresses first.
+fn taken(netlink: &mut Connection, without: Option<u32>) -> Result<Vec<Taken>, HostError> {
     let addresses = device::addresses(netlink).map_err(HostError::Read)?;
     let addresses = addresses.into_iter().flat_map(|message| {
-        let prefix = message.header.prefix_len;
+        let (prefix, device) = (message.header.prefix_len, Some(message.header.index));
         message
             .attributes
             .into_iter()
             .filter_map(move |attribute| match attribute {
                 AddressAttribute::Address(IpAddr::V4(address)) | AddressAttribute::Local(IpAddr::V4(address)) => {
-                    Some(Taken { address, prefix })
+                    Some(Taken {
+                        address,
+                        prefix,
+                        kind: TakenBy::Address,
+                        device,
+                    })
                 }
                 _ => None,
             })
     });
-    // A default route has no destination, and meets nothing.
     let routes = device::routes(netlink).map_err(HostError::Read)?;
     let routes = routes.into_iter().flat_map(|message| {
         let prefix = message.header.destination_prefix_length;
+        let device = message.attributes.iter().find_map(|attribute| match attribute {
+            RouteAttribute::Oif(index) => Some(*index),
+            _ => None,
+        });
         message
             .attributes
             .into_iter()
             .filter_map(move |attribute| match attribute {
-                RouteAttribute::Destination(RouteAddress::Inet(address)) if prefix > 0 => {
-                    Some(Taken { address, prefix })
-                }
+                RouteAttribute::Destination(RouteAddress::Inet(address)) if prefix > LARGEST_DEFAULT => Some(Taken {
+                    address,
+                    prefix,
+                    kind: TakenBy::Route,
+                    device,
+                }),
                 _ => None,
             })
     });
-    Ok(addresses.chain(routes).collect())
+    let all = addresses.chain(routes);
+    Ok(all
+        .filter(|taken| without.is_none() || taken.device != without)
+        .collect())
 }
 
 #[cfg(test)]
@@ -145,6 +194,8 @@ mod tests {
         let taken = |a, b, c, d, prefix| Taken {
             address: Ipv4Addr::new(a, b, c, d),
             prefix,
+            kind: TakenBy::Route,
+            device: None,
         };
         assert!(taken(10, 0, 0, 0, 8).meets(subnet));
         assert!(taken(10, 88, 7, 1, 32).meets(subnet));

@@ -21,6 +21,7 @@ mod attribute;
 mod device;
 mod firewall;
 mod host;
+mod leftovers;
 mod namespace;
 mod netlink;
 mod port_owner;
@@ -29,6 +30,7 @@ mod probe;
 
 pub use firewall::{FirewallError, table::TableError};
 pub use host::HostError;
+pub use leftovers::Leftovers;
 pub use namespace::{NamespaceError, empty as empty_namespace, start_loopback};
 pub use netlink::NetlinkError;
 pub use ports::PublishError;
@@ -83,6 +85,13 @@ pub fn free_subnet(namespace: Option<&OwnedFd>) -> Result<Option<Subnet>, Networ
     Ok(namespace::within(namespace, host::free_subnet)??)
 }
 
+/// What of the host, or of the network `namespace`, has addresses of `subnet`: an interface's
+/// address or a route, in words for people. The bridge of `instance` is left out.
+pub fn overlap(namespace: Option<&OwnedFd>, instance: &str, subnet: Subnet) -> Result<Option<String>, NetworkError> {
+    let bridge = format!("gantry-{instance}");
+    Ok(namespace::within(namespace, || host::overlap(subnet, &bridge))??)
+}
+
 /// What passed a container's device since it was made, seen from the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Traffic {
@@ -133,6 +142,13 @@ pub enum NetworkError {
 
 const CONTAINER_DEVICE: &str = "eth0";
 
+fn check_instance(instance: &str) -> Result<(), NetworkError> {
+    if instance.len() == 6 && instance.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Ok(());
+    }
+    Err(NetworkError::Instance(instance.to_owned()))
+}
+
 impl Network {
     /// Makes bridge and table, or finds those of a former server and mends them.
     pub fn open(options: Options) -> Result<Self, NetworkError> {
@@ -141,9 +157,7 @@ impl Network {
             subnet,
             namespace,
         } = options;
-        if instance.len() != 6 || !instance.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(NetworkError::Instance(instance));
-        }
+        check_instance(&instance)?;
         let mut network = namespace::within(namespace.as_ref(), || Self::open_here(instance, subnet))??;
         if namespace.is_some() {
             network.ports().only_hold();
@@ -326,14 +340,13 @@ impl Network {
 
     /// Removes cables, bridge and table; for leaving the host as it was. Goes on
     /// after a failure and answers with the first.
-    pub fn close(self) -> Result<(), NetworkError> {
+    pub fn close(&self) -> Result<(), NetworkError> {
         let mut outcome = Ok(());
         for (device, _) in self.cables()? {
             outcome = outcome.and(self.remove_device(&device.name));
         }
         outcome = outcome.and(self.remove_device(&self.bridge));
-        let ports = self.ports.into_inner().unwrap_or_else(PoisonError::into_inner);
-        outcome.and(ports.firewall.remove().map_err(NetworkError::from))
+        outcome.and(self.ports().firewall.remove().map_err(NetworkError::from))
     }
 
     /// Makes the cable under a name that is free: seven digits of the id rarely

@@ -207,6 +207,11 @@ impl Host {
         let _ = fs::remove_dir_all(self.dir.path().join("run"));
     }
 
+    /// Of its bridge, with the prefix.
+    pub fn subnet(&self) -> &str {
+        &self.subnet
+    }
+
     pub fn cgroup_parent(&self) -> &str {
         &self.cgroup_parent
     }

@@ -131,17 +131,20 @@ impl Firewall {
     }
 
     /// Removes the table with all that is in it.
-    pub(crate) fn remove(mut self) -> Result<(), FirewallError> {
+    pub(crate) fn remove(&mut self) -> Result<(), FirewallError> {
         let mut batch = Batch::new(&mut self.netlink);
         batch.message(DELETE_TABLE, 0, |bytes| {
             attribute::write_text(bytes, TABLE_NAME, &self.table);
         });
         match batch.send() {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FirewallError::Change {
-                table: self.table,
+                table: self.table.clone(),
                 source: error,
             }),
-            _ => Ok(()),
+            _ => {
+                self.elements.clear();
+                Ok(())
+            }
         }
     }
 

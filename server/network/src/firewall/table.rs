@@ -29,6 +29,21 @@ pub(crate) fn lay(table: &str, bridge: &str, subnet: Subnet) -> Result<(), Table
     }
 }
 
+/// Whether the host has a table of this name.
+pub(crate) fn exists(table: &str) -> Result<bool, TableError> {
+    let listed = Command::new("nft")
+        .args(["list", "table", "ip", table])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(TableError::Program)?;
+    Ok(listed.status.success())
+}
+
+/// Absence is success.
+pub(crate) fn remove(table: &str) -> Result<(), TableError> {
+    run(table, &format!("add table ip {table}\ndelete table ip {table}\n"))
+}
+
 fn run(table: &str, script: &str) -> Result<(), TableError> {
     let mut nft = Command::new("nft")
         .args(["-f", "-"])
