@@ -1,6 +1,8 @@
 //! The server is killed at any moment, and nothing is lost: containers go on, and
 //! the next start finds them, their logs and how they ended.
 
+mod lost;
+
 use harness::{Api, Host, Image, Registry, wait_until};
 use reqwest::Method;
 use serde_json::json;

@@ -3,6 +3,7 @@
 use crate::addresses::Addresses;
 use crate::blocking::blocking;
 use crate::builds::Builds;
+use crate::containers::orphans;
 use crate::containers::recover::recover;
 use crate::containers::registry::Registry;
 use crate::containers::request::AndThen;
@@ -59,6 +60,8 @@ pub struct Options {
     pub snapshotter: Wish,
     /// The network that containers are bridged in; `None` is the host's own.
     pub network: Option<Arc<OwnedFd>>,
+    /// Starts although directories of containers are there and the database has none of them.
+    pub forget_everything: bool,
     pub runtime: RuntimeProgram,
 }
 
@@ -104,6 +107,13 @@ impl Engine {
     /// # Errors
     /// Another server has the directories, or the host lacks what is needed.
     pub async fn open(options: Options) -> Result<Self, EngineError> {
+        let database = options.data_dir.join("gantry.db");
+        Self::open_all(options)
+            .await
+            .map_err(|error| error.of_database(&database))
+    }
+
+    async fn open_all(options: Options) -> Result<Self, EngineError> {
         let (layout, locks, instance) = blocking("take the data directory", {
             let options = options.clone();
             move || {
@@ -114,7 +124,9 @@ impl Engine {
             }
         })
         .await?;
+        instance::claim_run_dir(&layout, &instance, options.forget_everything)?;
         let database = Database::open(&layout.database()).await?;
+        orphans::refuse_if_forgotten(&database, &layout, options.forget_everything).await?;
         let boot = instance::boot(&database).await?;
         let journal = Journal::open(database.clone()).await?;
         let wanted = instance::subnet(&database, options.subnet).await?;

@@ -142,6 +142,20 @@ impl EngineError {
         }
     }
 
+    /// Names the file where the database turned out to be damaged.
+    pub(crate) fn of_database(self, path: &Path) -> Self {
+        let Self::Host { doing, source } = self else {
+            return self;
+        };
+        match source.downcast::<store::StoreError>() {
+            Ok(error) => Self::Host {
+                doing,
+                source: Box::new(error.of_file(path)),
+            },
+            Err(source) => Self::Host { doing, source },
+        }
+    }
+
     pub(crate) fn no_container(name: &str) -> Self {
         Self::NotFound {
             what: "container",

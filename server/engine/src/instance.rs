@@ -2,17 +2,18 @@
 
 use crate::blocking::blocking;
 use crate::error::{Doing, EngineError};
-use crate::layout::{Layout, read_if_there, write_durably};
+use crate::layout::{Layout, read_if_there, write_durably, write_whole};
 use model::network::Subnet;
 use network::Network;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use store::Database;
 use sys::lock_file::Held;
 
-const SUBNET: &str = "subnet";
+pub(crate) const SUBNET: &str = "subnet";
 const BOOT: &str = "boot_id";
 
 /// Takes both directories for this server alone.
@@ -27,6 +28,30 @@ pub(crate) fn lock(layout: &Layout) -> Result<[Held; 2], EngineError> {
         })
     };
     Ok([hold(layout.lock())?, hold(layout.run.join("server.lock"))?])
+}
+
+/// What runs below a run directory belongs to one data directory. A server with another one would
+/// take those containers for leftovers and kill them.
+pub(crate) fn claim_run_dir(layout: &Layout, name: &str, forget_everything: bool) -> Result<(), EngineError> {
+    let path = layout.run.join("instance");
+    let kept = read_if_there(&path).doing(|| format!("read `{}`", path.display()))?;
+    let other = kept.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    match other {
+        Some(other) if other == name => return Ok(()),
+        Some(other) if !forget_everything && has_entries(&layout.run_containers()) => {
+            return Err(EngineError::Conflict(format!(
+                "containers of another data directory (instance {other}) run below `{}`: give this server a run \
+                 directory of its own with --run-dir, or remove them with `gantry cleanup --instance {other}`",
+                layout.run.display()
+            )));
+        }
+        Some(_) | None => {}
+    }
+    write_whole(&path, format!("{name}\n").as_bytes()).doing(|| format!("write `{}`", path.display()))
+}
+
+fn has_entries(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Six random hexadecimal digits, chosen at the first start. They name the bridge,
@@ -176,6 +201,19 @@ mod tests {
         assert!(error.to_string().contains("another server has"), "{error}");
         drop(held);
         lock(&layout(&dir)).unwrap();
+    }
+
+    #[test]
+    fn a_run_directory_with_containers_of_another_data_directory_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(&dir);
+        claim_run_dir(&layout, "aaaaaa", false).unwrap();
+        claim_run_dir(&layout, "bbbbbb", false).unwrap();
+        fs::create_dir(layout.run_containers().join("0".repeat(64))).unwrap();
+        claim_run_dir(&layout, "bbbbbb", false).unwrap();
+        let error = claim_run_dir(&layout, "aaaaaa", false).unwrap_err();
+        assert!(error.to_string().contains("instance bbbbbb"), "{error}");
+        claim_run_dir(&layout, "aaaaaa", true).unwrap();
     }
 
     #[tokio::test]

@@ -56,6 +56,11 @@ impl Layout {
         self.data.join("containers")
     }
 
+    /// Files of containers that the database did not know.
+    pub(crate) fn orphans(&self) -> PathBuf {
+        self.data.join("orphans")
+    }
+
     pub(crate) fn run_containers(&self) -> PathBuf {
         self.run.join("containers")
     }
@@ -129,6 +134,11 @@ impl ContainerDirs {
 
     pub(crate) fn exit_record(&self) -> PathBuf {
         self.dir.join(shim_protocol::ExitRecord::FILE)
+    }
+
+    /// The row as text.
+    pub(crate) fn description(&self) -> PathBuf {
+        self.dir.join("container.json")
     }
 
     pub(crate) fn health(&self) -> PathBuf {

@@ -45,6 +45,7 @@ mod journal;
 mod layout;
 mod logs;
 mod port_proxy;
+mod rebuild;
 mod registries;
 mod shim;
 mod snapshots;
@@ -81,6 +82,7 @@ pub use images::view::{Image, Layer, Removed};
 pub use journal::Events;
 pub use logs::line::{LogBatch, LogHit, LogHits, LogLine, LogQuery, LogRange, LogStream};
 pub use logs::{LogFollower, Logs};
+pub use rebuild::{Rebuilt, rebuild};
 pub use registries::{KnownRegistry, RegistrySetup, RegistryVerdict, Transport, import_registries};
 pub use spawn::RuntimeProgram;
 pub use stats::sample::{

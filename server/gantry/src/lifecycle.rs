@@ -13,7 +13,12 @@ use tokio_util::task::TaskTracker;
 /// What open connections get to end by themselves.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn serve(config: Config, rootless: Option<Rootless>, stop_containers: bool) -> anyhow::Result<()> {
+pub(crate) fn serve(
+    config: Config,
+    rootless: Option<Rootless>,
+    stop_containers: bool,
+    forget_everything: bool,
+) -> anyhow::Result<()> {
     log(&config)?;
     if let Err(error) = sys::descriptors::raise_limit() {
         tracing::warn!(%error, "cannot have more open files than {}", sys::descriptors::limit());
@@ -24,7 +29,7 @@ pub(crate) fn serve(config: Config, rootless: Option<Rootless>, stop_containers:
         .thread_keep_alive(Duration::from_secs(5))
         .enable_all()
         .build()?
-        .block_on(run(config, rootless, stop_containers))
+        .block_on(run(config, rootless, stop_containers, forget_everything))
 }
 
 /// The server's own log goes to standard error; standard output is for one line.
@@ -43,13 +48,18 @@ fn log(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run(config: Config, rootless: Option<Rootless>, stop_containers: bool) -> anyhow::Result<()> {
+async fn run(
+    config: Config,
+    rootless: Option<Rootless>,
+    stop_containers: bool,
+    forget_everything: bool,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = wire::listen(config.listen).await?;
     let address = listener.local_addr()?;
     let network = rootless.as_ref().map(Rootless::network);
-    let engine = wire::open_engine(&config, network).await?;
+    let engine = wire::open_engine(&config, network, forget_everything).await?;
     let opened = async {
         let docker = config.docker_socket.as_ref().map(wire::listen_docker).transpose()?;
         let access = Access::new(engine.database().clone());

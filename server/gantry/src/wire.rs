@@ -13,7 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 
-pub(crate) async fn open_engine(config: &Config, network: Option<Arc<OwnedFd>>) -> anyhow::Result<Engine> {
+pub(crate) async fn open_engine(
+    config: &Config,
+    network: Option<Arc<OwnedFd>>,
+    forget_everything: bool,
+) -> anyhow::Result<Engine> {
     let options = engine::Options {
         data_dir: config.data_dir.clone(),
         run_dir: config.run_dir.clone(),
@@ -23,6 +27,7 @@ pub(crate) async fn open_engine(config: &Config, network: Option<Arc<OwnedFd>>) 
         userns: config.userns.clone(),
         snapshotter: config.snapshotter,
         network,
+        forget_everything,
         runtime: embedded::runtime()?,
     };
     Ok(Engine::open(options).await?)

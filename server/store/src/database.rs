@@ -25,6 +25,10 @@ const READERS: u32 = 4;
 impl Database {
     /// Opens or makes the file and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_file(path).await.map_err(|error| error.of_file(path))
+    }
+
+    async fn open_file(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)

@@ -1,3 +1,5 @@
+use sqlx::migrate::MigrateError;
+
 /// What can go wrong between a value and its row.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -12,6 +14,11 @@ pub enum StoreError {
     },
     #[error("the database was made by a newer Gantry (migration {0}); start that version, or restore an older copy")]
     Newer(i64),
+    #[error(
+        "the database `{path}` is damaged ({why}): restore it from a backup, or move it and its `-wal` file away and \
+         make the rows of the containers again with `gantry rebuild`"
+    )]
+    Damaged { path: std::path::PathBuf, why: String },
     #[error("cannot open the database `{path}`")]
     Open {
         path: std::path::PathBuf,
@@ -23,7 +30,47 @@ pub enum StoreError {
     Statement(#[from] sqlx::Error),
 }
 
+/// Primary result codes. <https://sqlite.org/rescode.html>
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_FULL: i32 = 13;
+const SQLITE_NOTADB: i32 = 26;
+
 impl StoreError {
+    /// There is no room on the disk.
+    pub fn is_full(&self) -> bool {
+        self.sql().and_then(primary_code) == Some(SQLITE_FULL)
+    }
+
+    /// What is in the file is not, or is not any more, a database.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+            || matches!(self.sql().and_then(primary_code), Some(SQLITE_CORRUPT | SQLITE_NOTADB))
+    }
+
+    /// The same error, where it is damage with the file and what to do.
+    #[must_use]
+    pub fn of_file(self, path: &std::path::Path) -> Self {
+        if !self.is_damage() {
+            return self;
+        }
+        let why = match self.sql() {
+            Some(sqlx::Error::Database(error)) => error.message().to_owned(),
+            _ => self.to_string(),
+        };
+        Self::Damaged {
+            path: path.to_owned(),
+            why,
+        }
+    }
+
+    fn sql(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Open { source, .. } | Self::Statement(source) => Some(source),
+            Self::Migrate(MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)) => Some(source),
+            _ => None,
+        }
+    }
+
     pub(crate) fn unreadable(
         table: &'static str,
         row: &str,
@@ -48,4 +95,12 @@ impl StoreError {
             _ => Self::Statement(error),
         }
     }
+}
+
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let sqlx::Error::Database(error) = error else {
+        return None;
+    };
+    // The extended code has the primary one in its low byte.
+    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
 }

@@ -10,6 +10,7 @@ pub mod build_cache;
 pub mod builds;
 pub mod containers;
 mod database;
+pub mod description;
 mod error;
 pub mod events;
 mod form;

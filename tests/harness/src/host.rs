@@ -75,6 +75,19 @@ impl Host {
         host
     }
 
+    /// Starts the server, which is not running, on what is there, with further switches.
+    pub fn start_with_switches(&mut self, switches: &[&str]) {
+        let before = self.options.switches.clone();
+        self.options.switches.extend(switches.iter().map(ToString::to_string));
+        self.start_again();
+        self.options.switches = before;
+    }
+
+    /// The database is another one, and with it the token is.
+    pub fn sign_in_again(&mut self) {
+        self.token = self.make_token("admin");
+    }
+
     /// Starts the server, which is not running, on what is there.
     pub fn start_again(&mut self) {
         assert!(self.server.is_none(), "the server runs already");

@@ -43,7 +43,10 @@ pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Cre
     })
     .await;
     let ready = match made {
-        Ok(()) => show(engine, record).await,
+        Ok(()) => match super::description::write(engine, &record).await {
+            Ok(()) => show(engine, record).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = ready {

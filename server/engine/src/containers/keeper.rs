@@ -227,6 +227,7 @@ impl Keeper {
         events: Vec<(Action, Vec<(String, String)>)>,
     ) -> Result<(), EngineError> {
         let engine = self.engine.clone();
+        let must_describe = self.must_describe(&next);
         let mut change = engine.journal.change().await?;
         store::containers::update(change.db(), &next).await?;
         for (action, attributes) in events {
@@ -240,7 +241,11 @@ impl Keeper {
                 self.record = next;
                 self.show();
             })
-            .await
+            .await?;
+        if must_describe {
+            self.describe().await;
+        }
+        Ok(())
     }
 
     /// Tells of something that changes no column.

@@ -10,6 +10,7 @@
 
 pub(crate) mod bundle;
 pub(crate) mod create;
+pub(crate) mod description;
 mod devices;
 mod end;
 pub(crate) mod etc;
@@ -21,6 +22,7 @@ pub(crate) mod keeper;
 pub(crate) mod merge;
 pub(crate) mod new;
 mod orders;
+pub(crate) mod orphans;
 mod prober;
 pub(crate) mod recover;
 pub(crate) mod registry;

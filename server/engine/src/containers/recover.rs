@@ -15,6 +15,7 @@ use crate::blocking::blocking;
 use crate::clock;
 use crate::containers::end::End;
 use crate::containers::keeper::{Flow, Keeper};
+use crate::containers::orphans;
 use crate::engine::Inner;
 use crate::error::{Doing, EngineError};
 use crate::exec::{Exec, ExecId, ExecState};
@@ -69,7 +70,13 @@ async fn recover_one(engine: Arc<Inner>, row: ContainerRecord, same_boot: bool) 
     engine.containers.insert(id.clone(), handle);
     let flow = match phase {
         Phase::Making | Phase::Removing => keeper.finish_removal().await,
-        Phase::Ready => keeper.recover(same_boot).await,
+        Phase::Ready => {
+            // Of a version that did not keep one.
+            if !keeper.dirs().description().exists() {
+                keeper.describe().await;
+            }
+            keeper.recover(same_boot).await
+        }
     };
     if flow == Flow::Removed {
         engine.containers.remove(&id);
@@ -346,10 +353,11 @@ async fn end_foreign_shim(run_dir: &Path) {
     }
 }
 
-/// What no row owns: shims, cgroups, devices, ports, directories. Each is tried,
-/// each failure told.
-async fn remove_orphans(engine: &Arc<Inner>, known: HashSet<ContainerId>) {
-    for id in orphan_dirs(&engine.layout.run_containers(), &known) {
+/// What no row owns: shims, cgroups, devices, ports and run directories are removed, files of
+/// containers are moved aside. Each is tried, each failure logged.
+async fn remove_orphans(owner: &Arc<Inner>, known: HashSet<ContainerId>) {
+    let engine = owner.clone();
+    for id in orphans::dirs(&engine.layout.run_containers(), &known) {
         end_foreign_shim(&engine.layout.container(&id).run).await;
     }
     let running: Vec<ContainerId> = engine
@@ -359,40 +367,27 @@ async fn remove_orphans(engine: &Arc<Inner>, known: HashSet<ContainerId>) {
         .filter(|container| container.is_running())
         .map(|container| container.id.clone())
         .collect();
-    let engine = engine.clone();
-    let swept = blocking("remove what nobody owns", move || {
+    let swept = blocking("remove what no container owns", move || {
         remove_orphan_groups(&engine, &known);
         match engine.network.sweep(&running) {
             Ok(swept) if swept.devices.is_empty() && swept.ports == 0 => {}
             Ok(swept) => tracing::info!(devices = ?swept.devices, ports = swept.ports, "removed network leftovers"),
             Err(error) => tracing::error!(%error, "cannot remove network leftovers"),
         }
-        for dir in [engine.layout.run_containers(), engine.layout.containers()] {
-            for id in orphan_dirs(&dir, &known) {
-                tracing::info!(container = id.short(), dir = %dir.display(), "removing a directory that no container owns");
-                if let Err(error) = remove_dir(&dir.join(id.as_str())) {
-                    tracing::error!(container = id.short(), %error, "cannot remove a directory that no container owns");
-                }
+        let dir = engine.layout.run_containers();
+        for id in orphans::dirs(&dir, &known) {
+            tracing::info!(container = id.short(), dir = %dir.display(), "removing a run directory that no container owns");
+            if let Err(error) = remove_dir(&dir.join(id.as_str())) {
+                tracing::error!(container = id.short(), %error, "cannot remove a run directory that no container owns");
             }
         }
-        Ok(())
+        Ok(known)
     })
     .await;
-    if let Err(error) = swept {
-        tracing::error!(%error, "cannot remove what nobody owns");
+    match swept {
+        Ok(known) => orphans::set_aside(owner, &known).await,
+        Err(error) => tracing::error!(%error, "cannot remove what no container owns"),
     }
-}
-
-/// Directories named by an id that is not known. Others are not ours.
-fn orphan_dirs(dir: &Path, known: &HashSet<ContainerId>) -> Vec<ContainerId> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| ContainerId::parse(entry.file_name().to_str()?).ok())
-        .filter(|id| !known.contains(id))
-        .collect()
 }
 
 fn remove_orphan_groups(engine: &Inner, known: &HashSet<ContainerId>) {

@@ -358,7 +358,9 @@ impl Keeper {
                 self.begin_health(None);
                 self.show();
             })
-            .await
+            .await?;
+        self.describe().await;
+        Ok(())
     }
 
     async fn record_failure(&mut self, failure: NotStarted) -> Result<(), EngineError> {

@@ -52,6 +52,8 @@ impl Host {
         let options = Options {
             data_dir: dir.path().join("data"),
             run_dir: dir.path().join("run"),
+            pids_limit: None,
+            forget_everything: false,
             cgroup_parent: format!("/gantry-test-engine-{process}-{number}"),
             subnet: Subnet::parse(&format!("10.{}.{}.0/24", 200 + process % 50, number)).ok(),
             userns: model::container::UserNamespaces::Off,

@@ -1,6 +1,7 @@
 //! The commands and their switches.
 
 mod check;
+mod rebuild;
 mod registry;
 mod serve;
 mod token;
@@ -27,6 +28,12 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Says whether this host can run containers, and what it lacks
     Check(check::Check),
+    /// Makes the rows of a lost database again, of what lies beside the containers' files
+    ///
+    /// Containers, the images they were made of, and volumes come back; running containers are
+    /// found again by the next start. Users, tokens, tags and registry logins are lost. No server
+    /// may run on the directories.
+    Rebuild(rebuild::Rebuild),
     /// Makes tokens for programs
     #[command(subcommand)]
     Token(token::Token),
@@ -42,6 +49,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Check(check) => Ok(check.run()),
+            Command::Rebuild(rebuild) => rebuild.run(),
             Command::Token(token) => token.run(),
             Command::Registry(registry) => registry.run(),
             Command::Version(version) => Ok(version.run()),

@@ -53,13 +53,18 @@ pub(crate) struct Serve {
     /// Stops every container when the server ends
     #[arg(long)]
     stop_containers_on_exit: bool,
+    /// Starts although the database has lost its containers: they are moved to DATA_DIR/orphans,
+    /// and images that nothing refers to any more are removed
+    #[arg(long)]
+    forget_everything: bool,
 }
 
 impl Serve {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let forget_everything = self.forget_everything;
         let (config, stop_containers) = self.config()?;
         let rootless = crate::rootless::enter(&config.run_dir)?;
-        crate::lifecycle::serve(config, rootless, stop_containers)?;
+        crate::lifecycle::serve(config, rootless, stop_containers, forget_everything)?;
         Ok(ExitCode::SUCCESS)
     }
 
