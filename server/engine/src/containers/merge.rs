@@ -10,7 +10,7 @@ use model::image::ImageConfig;
 use model::mount::{Mount, Source};
 use model::network::NetworkMode;
 use model::{Signal, mount};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 /// What the image brings to the spec.
@@ -35,12 +35,11 @@ pub(crate) fn merge(
     });
     let targets: HashSet<String> = new.mounts.iter().map(|mount| clean(&mount.target)).collect();
     let wanted = config.volumes.iter().chain(&new.anonymous_volumes);
-    let mut without_name: Vec<String> = Vec::new();
-    for target in wanted.map(|target| clean(target)) {
-        if target != "/" && !targets.contains(&target) && !without_name.contains(&target) {
-            without_name.push(target);
-        }
-    }
+    let mut seen = HashSet::new();
+    let without_name: Vec<String> = wanted
+        .map(|target| clean(target))
+        .filter(|target| target != "/" && !targets.contains(target) && seen.insert(target.clone()))
+        .collect();
     let mut mounts = new.mounts;
     mounts.extend(without_name.into_iter().map(|target| Mount {
         source: Source::Volume { name: anonymous() },
@@ -48,8 +47,9 @@ pub(crate) fn merge(
         read_only: false,
     }));
     let mut exposed = config.exposed_ports;
+    let mut known: HashSet<String> = exposed.iter().cloned().collect();
     for port in new.network.exposed {
-        if !exposed.contains(&port) {
+        if known.insert(port.clone()) {
             exposed.push(port);
         }
     }
@@ -109,6 +109,9 @@ pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
     let mut wrong = |field: &'static str, message: String| found.push(Mistake { field, message });
     if spec.process.arguments().first().is_none_or(String::is_empty) {
         wrong("command", "neither request nor image names a command to run".to_owned());
+    }
+    for mistake in super::text::mistakes(spec) {
+        wrong(mistake.field, mistake.message);
     }
     if !spec.process.working_dir.starts_with('/') {
         wrong(
@@ -227,30 +230,37 @@ pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
 
 /// The image's, then the request's; of one name the last. `NAME` alone takes it away.
 fn merge_env(image: &[String], own: &[String]) -> Vec<String> {
-    let mut merged: Vec<String> = Vec::with_capacity(image.len() + own.len());
+    let mut merged: Vec<Option<&String>> = Vec::with_capacity(image.len() + own.len());
+    let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in image.iter().chain(own) {
-        let name = entry.split_once('=').map_or(entry.as_str(), |(name, _)| name);
-        let known = merged
-            .iter()
-            .position(|other| other.split_once('=').is_some_and(|(other, _)| other == name));
-        match (known, entry.contains('=')) {
-            (Some(place), true) => merged[place].clone_from(entry),
-            (Some(place), false) => {
-                merged.remove(place);
+        match entry.split_once('=') {
+            Some((name, _)) => {
+                let place = *places.entry(name).or_insert(merged.len());
+                if place == merged.len() {
+                    merged.push(None);
+                }
+                merged[place] = Some(entry);
             }
-            (None, true) => merged.push(entry.clone()),
-            (None, false) => {}
+            None => {
+                if let Some(place) = places.remove(entry.as_str()) {
+                    merged[place] = None;
+                }
+            }
         }
     }
-    merged
+    merged.into_iter().flatten().cloned().collect()
 }
 
 fn merge_labels(image: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut merged = image;
-    for (name, value) in own {
-        match merged.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, known)) => *known = value,
-            None => merged.push((name, value)),
+    let mut merged: Vec<(String, String)> = Vec::with_capacity(image.len() + own.len());
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for (name, value) in image.into_iter().chain(own) {
+        match places.get(&name) {
+            Some(place) => merged[*place].1 = value,
+            None => {
+                places.insert(name.clone(), merged.len());
+                merged.push((name, value));
+            }
         }
     }
     merged
@@ -342,6 +352,98 @@ pub(crate) mod tests {
     fn environment_is_overridden_by_name_and_taken_away_by_the_bare_name() {
         let spec = merged(|new| new.env = vec!["A=2".to_owned(), "B=3".to_owned(), "PATH".to_owned()]);
         assert_eq!(spec.process.env, ["A=2", "B=3"]);
+    }
+
+    #[test]
+    fn twenty_thousand_variables_labels_and_ports_are_merged_in_linear_time() {
+        let count = 20_000;
+        let begun = std::time::Instant::now();
+        let spec = merged(|new| {
+            new.env = (0..count).map(|number| format!("V{number}={number}")).collect();
+            new.labels = (0..count).map(|number| (format!("l{number}"), String::new())).collect();
+            new.network.exposed = (0..count).map(|number| format!("{number}/tcp")).collect();
+        });
+        // A quadratic merge takes several seconds even on an idle machine.
+        assert!(
+            begun.elapsed() < std::time::Duration::from_secs(2),
+            "{:?}",
+            begun.elapsed()
+        );
+        assert_eq!(spec.process.env.len(), count + 2);
+        let fields: Vec<&str> = mistakes(&spec, host()).iter().map(|mistake| mistake.field).collect();
+        assert_eq!(fields, ["env", "labels", "ports"]);
+    }
+
+    #[test]
+    fn text_that_would_end_a_line_or_an_argument_is_refused() {
+        let refused = |change: &dyn Fn(&mut NewContainer)| {
+            let found = mistakes(&merged(change), host());
+            found.into_iter().map(|mistake| mistake.field).collect::<Vec<_>>()
+        };
+        assert_eq!(refused(&|new| new.command = Some(vec!["a\0b".to_owned()])), ["command"]);
+        assert_eq!(
+            refused(&|new| new.entrypoint = Some(vec!["\0".to_owned()])),
+            ["command"]
+        );
+        assert_eq!(
+            refused(&|new| new.working_dir = Some("/a\0".to_owned())),
+            ["working_dir"]
+        );
+        assert_eq!(refused(&|new| new.user = Some("a\n".to_owned())), ["user"]);
+        assert_eq!(refused(&|new| new.domainname = Some("a\nb".to_owned())), ["domainname"]);
+        assert_eq!(
+            refused(&|new| new.network.dns_search = vec!["a\nnameserver 1".to_owned()]),
+            ["dns_search"]
+        );
+        assert_eq!(
+            refused(&|new| new.network.dns_options = vec!["ndots:1\n".to_owned()]),
+            ["dns_options"]
+        );
+        assert_eq!(
+            refused(&|new| new.network.extra_hosts = vec!["a\n1.2.3.4 b:10.0.0.1".to_owned()]),
+            ["extra_hosts"]
+        );
+        assert_eq!(
+            refused(&|new| new.labels = vec![("a".to_owned(), "b\nc".to_owned())]),
+            [""; 0]
+        );
+        assert_eq!(
+            refused(&|new| new.network.dns_search = vec![".".to_owned(), "a.example".to_owned()]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_kernel_parameter_belongs_to_a_namespace_of_the_containers_own() {
+        let refused = |name: &str, change: &dyn Fn(&mut NewContainer)| {
+            let spec = merged(|new| {
+                new.sysctls = vec![(name.to_owned(), "1".to_owned())];
+                change(new);
+            });
+            !mistakes(&spec, host()).is_empty()
+        };
+        let nothing = |_: &mut NewContainer| {};
+        for name in [
+            "net.ipv4.ip_forward",
+            "net/ipv4/ip_forward",
+            "kernel.shmmax",
+            "fs.mqueue.msg_max",
+        ] {
+            assert!(!refused(name, &nothing), "{name}");
+        }
+        for name in [
+            "vm.swappiness",
+            "kernel.core_pattern",
+            "kernel.hostname",
+            "net..x",
+            "",
+            "net/../vm/x",
+            "user.max_user_namespaces",
+        ] {
+            assert!(refused(name, &nothing), "{name}");
+        }
+        assert!(refused("net.core.somaxconn", &|new| new.network.mode = NetworkMode::Host));
+        assert!(refused("kernel.sem", &|new| new.security.ipc = NamespaceMode::Host));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod start;
 mod stop;
 mod surface;
 mod system;
+mod text;
 pub(crate) mod top;
 pub(crate) mod view;
 pub(crate) mod wait;

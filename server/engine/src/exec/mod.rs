@@ -111,6 +111,18 @@ impl Engine {
         if spec.command.first().is_none_or(String::is_empty) {
             return Err(EngineError::invalid("command", "a command is needed"));
         }
+        let texts = spec
+            .command
+            .iter()
+            .chain(&spec.env)
+            .chain(&spec.working_dir)
+            .chain(&spec.user);
+        if texts.into_iter().any(|text| text.contains('\0')) {
+            return Err(EngineError::invalid(
+                "command",
+                "no text of a command can contain a zero byte",
+            ));
+        }
         let id = ExecId::random();
         let facts = exec_facts(&id, &spec);
         self.inner.execs.insert(Exec {
