@@ -124,3 +124,19 @@ async fn nothing_is_kept_where_nothing_is_to_be_kept() {
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{why}");
     assert_eq!(host.api().log("quiet").await, "");
 }
+
+#[tokio::test]
+async fn a_log_that_is_not_followed_ends_where_it_was_when_it_was_asked_for() {
+    let Some(host) = host().await else { return };
+    let docker = host.docker();
+    docker
+        .run("chatty", &line(&host, "while :; do seq 1 10000; done"))
+        .await;
+    let path = "/containers/chatty/logs?stdout=1";
+    docker.until("chatty", |_| true).await;
+    for query in ["", "&tail=1000", "&since=1"] {
+        // The client of the tests gives up after a minute.
+        let (status, _) = docker.ask(Method::GET, &format!("{path}{query}"), None).await;
+        assert_eq!(status, StatusCode::OK, "{query}");
+    }
+}

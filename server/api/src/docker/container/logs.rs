@@ -12,6 +12,7 @@ use engine::{Container, Engine, EngineError, LogBatch, LogLine, LogStream, Logs}
 use model::Timestamp;
 use model::container::spec::LogMode;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
@@ -114,11 +115,13 @@ pub(in crate::docker) async fn logs(
     let container = engine.watch(&id)?;
     // Whatever cannot be read at all is told by the status.
     let from = beginning(&logs, &wanted).await?;
+    // A container that writes faster than the client reads must not keep the answer open.
+    let end = logs.range().await?.next;
     let body = stream::body(move |sender| async move {
         let sent = if follow {
             send_following(&logs, &wanted, from, container, &sender).await
         } else {
-            send_range(&logs, &wanted, from, &sender).await.map(drop)
+            send_range(&logs, &wanted, from..end, &sender).await.map(drop)
         };
         match sent {
             Err(Broken::Log(error)) => {
@@ -139,19 +142,28 @@ pub(super) async fn write_history(
     client: &mut (impl AsyncWrite + Unpin),
 ) -> io::Result<()> {
     let mut from = beginning(logs, wanted).await.map_err(io::Error::other)?;
-    loop {
-        let lines = logs.read(from, BLOCK).await.map_err(io::Error::other)?;
+    let end = logs.range().await.map_err(io::Error::other)?.next;
+    while from < end {
+        let lines = read_until(logs, from, end).await.map_err(io::Error::other)?;
         let Some(last) = lines.last() else { return Ok(()) };
         from = last.seq + 1;
         client.write_all(&wanted.dress(&lines)).await?;
     }
+    Ok(())
+}
+
+/// Up to [`BLOCK`] lines from number `from` on, before number `end`.
+async fn read_until(logs: &Logs, from: u64, end: u64) -> Result<Vec<LogLine>, EngineError> {
+    let mut lines = logs.read(from, BLOCK).await?;
+    lines.retain(|line| line.seq < end);
+    Ok(lines)
 }
 
 pub(super) async fn send_history(logs: &Logs, wanted: &Wanted, sender: &Sender) -> Result<(), Gone> {
-    let Ok(from) = beginning(logs, wanted).await else {
+    let (Ok(from), Ok(range)) = (beginning(logs, wanted).await, logs.range().await) else {
         return Ok(());
     };
-    match send_range(logs, wanted, from, sender).await {
+    match send_range(logs, wanted, from..range.next, sender).await {
         Err(Broken::Gone) => Err(Gone),
         _ => Ok(()),
     }
@@ -207,11 +219,12 @@ async fn beginning(logs: &Logs, wanted: &Wanted) -> Result<u64, EngineError> {
     Ok(earliest)
 }
 
-/// Sends from a number to the present end; answers with the next number.
-async fn send_range(logs: &Logs, wanted: &Wanted, mut from: u64, sender: &Sender) -> Result<u64, Broken> {
-    loop {
-        let lines = logs.read(from, BLOCK).await?;
-        let Some(last) = lines.last() else { return Ok(from) };
+/// Sends the lines of a range of numbers; returns the number after the last one sent.
+async fn send_range(logs: &Logs, wanted: &Wanted, range: Range<u64>, sender: &Sender) -> Result<u64, Broken> {
+    let mut from = range.start;
+    while from < range.end {
+        let lines = read_until(logs, from, range.end).await?;
+        let Some(last) = lines.last() else { break };
         from = last.seq + 1;
         let done = lines.iter().any(|line| wanted.is_past(line));
         let bytes = wanted.dress(&lines);
@@ -219,9 +232,10 @@ async fn send_range(logs: &Logs, wanted: &Wanted, mut from: u64, sender: &Sender
             sender.send(bytes).await?;
         }
         if done {
-            return Ok(from);
+            break;
         }
     }
+    Ok(from)
 }
 
 /// Goes on until the container ends, or the time is reached.
@@ -232,7 +246,8 @@ async fn send_following(
     mut container: watch::Receiver<Arc<Container>>,
     sender: &Sender,
 ) -> Result<(), Broken> {
-    let mut from = send_range(logs, wanted, from, sender).await?;
+    let end = logs.range().await?.next;
+    let mut from = send_range(logs, wanted, from..end, sender).await?;
     let mut follower = logs.follow(from)?;
     let deadline = until_then(wanted.until);
     tokio::pin!(deadline);
@@ -243,7 +258,8 @@ async fn send_following(
         };
         if !running {
             // Its log is complete before its end is told.
-            send_range(logs, wanted, from, sender).await?;
+            let end = logs.range().await?.next;
+            send_range(logs, wanted, from..end, sender).await?;
             return Ok(());
         }
         tokio::select! {
