@@ -54,6 +54,8 @@ pub struct Options {
     pub subnet: Option<Subnet>,
     /// Asked first for images of Docker Hub.
     pub mirrors: Vec<String>,
+    /// Processes of containers that do not say how many; `None` is no limit.
+    pub pids_limit: Option<u64>,
     /// Whose ids containers have that do not say it.
     pub userns: UserNamespaces,
     /// How containers get files of their own; chosen at the first start and kept.

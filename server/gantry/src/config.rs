@@ -26,6 +26,7 @@ pub(crate) struct Given {
     pub(crate) cgroup_parent: Option<String>,
     pub(crate) subnet: Option<String>,
     pub(crate) registry_mirror: Option<Vec<String>>,
+    pub(crate) pids_limit: Option<i64>,
     pub(crate) userns: Option<String>,
     pub(crate) snapshotter: Option<String>,
     pub(crate) log_format: Option<String>,
@@ -62,6 +63,7 @@ impl Given {
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
             subnet: self.subnet.or(other.subnet),
             registry_mirror: self.registry_mirror.or(other.registry_mirror),
+            pids_limit: self.pids_limit.or(other.pids_limit),
             userns: self.userns.or(other.userns),
             snapshotter: self.snapshotter.or(other.snapshotter),
             log_format: self.log_format.or(other.log_format),
@@ -82,6 +84,8 @@ pub(crate) struct Config {
     pub(crate) cgroup_parent: String,
     pub(crate) subnet: Option<Subnet>,
     pub(crate) mirrors: Vec<String>,
+    /// Of containers that do not say it; `None` is no limit.
+    pub(crate) pids_limit: Option<u64>,
     pub(crate) userns: UserNamespaces,
     pub(crate) snapshotter: Wish,
     pub(crate) log_as_json: bool,
@@ -126,6 +130,7 @@ impl Config {
             cgroup_parent,
             subnet,
             mirrors: given.registry_mirror.unwrap_or_default(),
+            pids_limit: pids_limit(given.pids_limit)?,
             userns: given
                 .userns
                 .as_deref()
@@ -145,6 +150,17 @@ impl Config {
             },
             log_level: given.log_level.unwrap_or_else(|| "info".to_owned()),
         })
+    }
+}
+
+/// Podman's default as well: enough for most services, and a fork bomb stops there.
+const PIDS_LIMIT: i64 = 2048;
+
+fn pids_limit(given: Option<i64>) -> anyhow::Result<Option<u64>> {
+    match given.unwrap_or(PIDS_LIMIT) {
+        -1 => Ok(None),
+        limit @ 1.. => Ok(u64::try_from(limit).ok()),
+        other => bail!("pids limit `{other}` is neither a number of processes nor -1, which is no limit"),
     }
 }
 
@@ -207,6 +223,21 @@ mod tests {
             ..Given::default()
         };
         assert!(Config::settle(given).is_err());
+    }
+
+    #[test]
+    fn containers_get_a_limit_on_processes_unless_it_is_turned_off() {
+        let limit = |given| {
+            let given = Given {
+                pids_limit: given,
+                ..Given::default()
+            };
+            Config::settle(given).map(|config| config.pids_limit)
+        };
+        assert_eq!(limit(None).expect("valid"), Some(2048));
+        assert_eq!(limit(Some(100)).expect("valid"), Some(100));
+        assert_eq!(limit(Some(-1)).expect("valid"), None);
+        assert!(limit(Some(0)).is_err() && limit(Some(-2)).is_err());
     }
 
     #[test]

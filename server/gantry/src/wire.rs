@@ -24,6 +24,7 @@ pub(crate) async fn open_engine(
         cgroup_parent: config.cgroup_parent.clone(),
         subnet: config.subnet,
         mirrors: config.mirrors.clone(),
+        pids_limit: config.pids_limit,
         userns: config.userns.clone(),
         snapshotter: config.snapshotter,
         network,

@@ -8,6 +8,8 @@ use crate::containers::new::{Created, NewContainer};
 use crate::containers::system;
 use crate::engine::Inner;
 use crate::error::{Doing, EngineError, Mistake};
+use cgroup::Controller;
+use model::container::limits::Ceiling;
 use model::container::spec::ImageChoice;
 use model::container::{ContainerId, ContainerName, Limits, Spec, State};
 use model::event::{Action, Subject};
@@ -103,10 +105,19 @@ async fn complete(
     let name = name.unwrap_or_else(|| ContainerName::suggest(rand::random()));
     let anonymous = || ContainerId::from_random(rand::random()).as_str().to_owned();
     let mut spec = merge(new, name, image, anonymous);
+    limit_processes(engine, &mut spec.limits);
     if spec.system && spec.stop_signal.is_none() {
         spec.stop_signal = Some(system::halt_signal(engine, &spec).await?);
     }
     Ok(spec)
+}
+
+/// Gives the server's limit on processes to what does not say how many it may have, on hosts
+/// that can keep it.
+pub(crate) fn limit_processes(engine: &Inner, limits: &mut Limits) {
+    if limits.pids.is_none() && engine.hierarchies.layout().version_of(Controller::Pids).is_some() {
+        limits.pids = engine.options.pids_limit.map(Ceiling::At);
+    }
 }
 
 /// Where the server was given no control groups, containers run without limits.

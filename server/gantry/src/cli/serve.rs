@@ -36,6 +36,9 @@ pub(crate) struct Serve {
     /// Asked first for images of Docker Hub; repeatable
     #[arg(long, value_name = "URL", env = "GANTRY_REGISTRY_MIRROR", value_delimiter = ',')]
     registry_mirror: Option<Vec<String>>,
+    /// Processes that a container may have unless it says how many; -1 is no limit
+    #[arg(long, value_name = "N", env = "GANTRY_PIDS_LIMIT", allow_negative_numbers = true)]
+    pids_limit: Option<i64>,
     /// Whose ids containers have: `off` the host's, `auto` a range of its own for each, or
     /// one range for all, that of a user in /etc/subuid or FIRST-LAST
     #[arg(long, value_name = "off|auto|USER|RANGE", env = "GANTRY_USERNS")]
@@ -79,6 +82,7 @@ impl Serve {
             cgroup_parent: self.cgroup_parent,
             subnet: self.subnet,
             registry_mirror: self.registry_mirror,
+            pids_limit: self.pids_limit,
             userns: self.userns,
             snapshotter: self.snapshotter,
             log_format: self.log_format,
