@@ -22,6 +22,33 @@ pub struct Task {
     pub result: Vec<String>,
     #[serde(default)]
     pub problem: Option<Problem>,
+    /// What it works on one by one; empty for most kinds of task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<TaskItem>,
+}
+
+/// One of the containers of an action on many.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TaskItem {
+    /// The full id; where there is no such container, what was given.
+    pub id: String,
+    pub name: String,
+    pub state: ItemState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    Waiting,
+    Running,
+    Done,
+    Failed,
+    /// The task was cancelled before its turn.
+    Cancelled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +62,8 @@ pub enum TaskKind {
     Push,
     Build,
     Template,
+    /// The same action on many containers.
+    Bulk,
     Other,
 }
 

@@ -1,6 +1,7 @@
 //! The native API, by the real program, a real registry and real containers.
 
 mod access;
+mod bulk;
 mod care;
 mod console;
 mod containers;

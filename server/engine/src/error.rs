@@ -51,6 +51,13 @@ pub enum EngineError {
         reason: String,
         code: Option<i32>,
     },
+    /// An action on many containers that did not succeed with each of them.
+    #[error("{failed} of {count} containers: `{action}` failed")]
+    Bulk {
+        action: &'static str,
+        failed: usize,
+        count: usize,
+    },
     #[error("{0} was cancelled")]
     Cancelled(String),
     #[error("{what} took longer than {limit_s} s")]
@@ -97,7 +104,9 @@ impl EngineError {
         match self {
             Self::NotFound { .. } | Self::ImageMissing(_) => Kind::NotFound,
             Self::Ambiguous { .. } | Self::Invalid(_) => Kind::Invalid,
-            Self::Taken { .. } | Self::Refused { .. } | Self::InUse { .. } | Self::Conflict(_) => Kind::Conflict,
+            Self::Taken { .. } | Self::Refused { .. } | Self::InUse { .. } | Self::Conflict(_) | Self::Bulk { .. } => {
+                Kind::Conflict
+            }
             Self::Image { kind, .. } | Self::Build { kind, .. } => *kind,
             Self::Cancelled(_) => Kind::Cancelled,
             Self::TimedOut { .. } => Kind::TimedOut,
@@ -127,6 +136,7 @@ impl EngineError {
             Self::ExecFailed { .. } => "exec_failed",
             Self::Image { .. } => "image_failed",
             Self::Build { .. } => "build_failed",
+            Self::Bulk { .. } => "bulk_failed",
             Self::Cancelled(_) => "cancelled",
             Self::TimedOut { .. } => "timed_out",
             Self::Ending => "ending",

@@ -30,6 +30,7 @@ mod addresses;
 mod attach;
 mod blocking;
 mod builds;
+mod bulk;
 mod clock;
 mod containers;
 mod disk_use;
@@ -61,6 +62,7 @@ pub use builds::{
     Build, BuildLine, BuildLog, BuildNetwork, BuildState, BuildStep, CacheEntry, CachePruned, FileChoice, LineStream,
     NewBuild, Secret, StepState,
 };
+pub use bulk::{BulkAction, BulkFilter, BulkTargets};
 pub use containers::new::{Created, NewContainer, RemoveOptions};
 pub use containers::view::{
     Container, ContainerList, ExitInfo, Health, HealthStatus, ProbeResult, ProcessInfo, Snapshot, WaitCondition,
@@ -90,5 +92,7 @@ pub use stats::sample::{
 };
 pub use store::runs::Run;
 pub use sys::tree::Kind as EntryKind;
-pub use tasks::{LayerProgress, LayerState, LoadedImage, Progress, Task, TaskId, TaskKind, TaskState};
+pub use tasks::{
+    ItemState, LayerProgress, LayerState, LoadedImage, Progress, Task, TaskId, TaskItem, TaskKind, TaskState,
+};
 pub use volumes::Volume;

@@ -1,5 +1,6 @@
 //! Long work that belongs to the server, not to the page that began it.
 
+use crate::bulk::BulkAction;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::{EngineError, Kind};
@@ -46,6 +47,38 @@ pub struct Task {
     pub started: Timestamp,
     pub ended: Option<Timestamp>,
     pub progress: Progress,
+    /// What it works on one by one; empty for most kinds.
+    pub items: Vec<TaskItem>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskItem {
+    pub id: String,
+    pub name: String,
+    pub state: ItemState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ItemState {
+    Waiting,
+    Running,
+    Done,
+    Failed {
+        kind: Kind,
+        code: &'static str,
+        reason: String,
+    },
+    Cancelled,
+}
+
+impl ItemState {
+    pub(crate) fn failed(error: &EngineError) -> Self {
+        Self::Failed {
+            kind: error.kind(),
+            code: error.code(),
+            reason: error.to_string(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +91,8 @@ pub enum TaskKind {
     Build,
     /// From a distribution's packages.
     Template,
+    /// The same action on many containers.
+    Bulk(BulkAction),
 }
 
 impl TaskKind {
@@ -70,6 +105,7 @@ impl TaskKind {
             Self::Push => "push",
             Self::Build => "build",
             Self::Template => "template",
+            Self::Bulk(_) => "bulk",
         }
     }
 }
@@ -220,6 +256,7 @@ impl Tasks {
             started: clock::now(),
             ended: None,
             progress: Progress::default(),
+            items: Vec::new(),
         });
         let cancel = ending.child_token();
         entries.push(Entry {
@@ -253,6 +290,31 @@ impl Running {
     pub(crate) fn show(&self, progress: Progress) {
         self.task.send_modify(|task| task.progress = progress);
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn set_items(&self, items: impl Iterator<Item = TaskItem>) {
+        self.task.send_modify(|task| task.items = items.collect());
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn set_item(&self, number: usize, state: ItemState) {
+        self.task.send_modify(|task| {
+            if let Some(item) = task.items.get_mut(number) {
+                item.state = state;
+            }
+        });
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Those that were never begun.
+    pub(crate) fn cancel_waiting_items(&self) {
+        self.task.send_modify(|task| {
+            for item in &mut task.items {
+                if item.state == ItemState::Waiting {
+                    item.state = ItemState::Cancelled;
+                }
+            }
+        });
     }
 
     pub(crate) fn end(&self, outcome: Result<Vec<LoadedImage>, EngineError>) {

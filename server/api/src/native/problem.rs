@@ -106,17 +106,7 @@ pub(super) struct Told(pub(super) Box<Problem>);
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        let status = match error.kind() {
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Kind::Conflict => StatusCode::CONFLICT,
-            // Of the registry; 401 would sign the panel's user out.
-            Kind::Unauthorized | Kind::Unreachable => StatusCode::BAD_GATEWAY,
-            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-            Kind::Cancelled => StatusCode::CONFLICT,
-            Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        let status = status_of(error.kind());
         let mut failure = Self::new(status, error.code(), error.to_string());
         failure.problem.mistakes = error
             .mistakes()
@@ -128,6 +118,21 @@ impl From<EngineError> for Failure {
             .collect();
         failure.problem.hint = hint(&error).map(str::to_owned);
         failure
+    }
+}
+
+/// Of an error of the engine.
+pub(super) fn status_of(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::Conflict => StatusCode::CONFLICT,
+        // Of the registry; 401 would sign the panel's user out.
+        Kind::Unauthorized | Kind::Unreachable => StatusCode::BAD_GATEWAY,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        Kind::Cancelled => StatusCode::CONFLICT,
+        Kind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -8,10 +8,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, HeaderValue};
-use engine::{Kind, LayerState as Layers, Task as Engines, TaskId, TaskKind as Kinds, TaskState as Doing};
+use engine::{BulkAction, Kind, LayerState as Layers, Task as Engines, TaskId, TaskKind as Kinds, TaskState as Doing};
 use shared::list::List;
 use shared::problem::Problem;
-use shared::task::{LayerProgress, LayerState, Progress, Task, TaskKind, TaskState};
+use shared::task::{ItemState, LayerProgress, LayerState, Progress, Task, TaskItem, TaskKind, TaskState};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -72,7 +72,7 @@ pub(super) fn shown(task: &Engines) -> Task {
             let ids = images.iter().map(|image| image.id.to_string()).collect();
             (TaskState::Done, ids, None)
         }
-        Doing::Failed { kind, reason } => (TaskState::Failed, Vec::new(), Some(problem(*kind, reason))),
+        Doing::Failed { kind, reason } => (TaskState::Failed, Vec::new(), Some(problem(task.kind, *kind, reason))),
         Doing::Cancelled => (TaskState::Cancelled, Vec::new(), None),
     };
     let (kind, verb) = match task.kind {
@@ -83,6 +83,7 @@ pub(super) fn shown(task: &Engines) -> Task {
         Kinds::Push => (TaskKind::Push, "Push"),
         Kinds::Build => (TaskKind::Build, "Build"),
         Kinds::Template => (TaskKind::Template, "Make"),
+        Kinds::Bulk(action) => (TaskKind::Bulk, verb_of(action)),
     };
     Task {
         id: task.id.to_string(),
@@ -95,11 +96,46 @@ pub(super) fn shown(task: &Engines) -> Task {
         progress: Some(progress(&task.progress)),
         result,
         problem,
+        items: task.items.iter().map(item).collect(),
+    }
+}
+
+fn verb_of(action: BulkAction) -> &'static str {
+    match action {
+        BulkAction::Start => "Start",
+        BulkAction::Stop { .. } => "Stop",
+        BulkAction::Restart { .. } => "Restart",
+        BulkAction::Kill(_) => "Kill",
+        BulkAction::Pause => "Pause",
+        BulkAction::Unpause => "Unpause",
+        BulkAction::Remove(_) => "Remove",
+    }
+}
+
+fn item(item: &engine::TaskItem) -> TaskItem {
+    let (state, problem) = match &item.state {
+        engine::ItemState::Waiting => (ItemState::Waiting, None),
+        engine::ItemState::Running => (ItemState::Running, None),
+        engine::ItemState::Done => (ItemState::Done, None),
+        engine::ItemState::Cancelled => (ItemState::Cancelled, None),
+        engine::ItemState::Failed { kind, code, reason } => {
+            let failure = Failure::new(super::problem::status_of(*kind), code, reason.clone());
+            (ItemState::Failed, Some(*failure.problem))
+        }
+    };
+    TaskItem {
+        id: item.id.clone(),
+        name: item.name.clone(),
+        state,
+        problem,
     }
 }
 
 /// As if the request itself had failed so.
-fn problem(kind: Kind, reason: &str) -> Problem {
+fn problem(task: Kinds, kind: Kind, reason: &str) -> Problem {
+    if let Kinds::Bulk(_) = task {
+        return *Failure::new(super::problem::status_of(kind), "bulk_failed", reason).problem;
+    }
     let error = engine::EngineError::Image {
         reference: String::new(),
         kind,

@@ -1,5 +1,6 @@
 //! Containers: their life, and what they are.
 
+mod bulk;
 mod change;
 mod create;
 mod exec;
@@ -22,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new()
         .routes(routes!(list::list, create::create))
         .routes(routes!(create::check))
+        .routes(routes!(bulk::bulk))
         .routes(routes!(list::inspect, change::change, orders::remove))
         .routes(routes!(orders::start))
         .routes(routes!(orders::stop))

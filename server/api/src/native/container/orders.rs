@@ -34,16 +34,21 @@ pub(in crate::native) struct Stop {
 
 impl Stop {
     fn read(self) -> Answer<(Option<StopTimeout>, Option<Signal>)> {
-        let timeout = self.timeout.map(|seconds| match u64::try_from(seconds) {
-            Ok(seconds) => StopTimeout::After(Duration::from_secs(seconds)),
-            Err(_) => StopTimeout::Never,
-        });
+        let timeout = self.timeout.map(stop_timeout);
         let signal = self.signal.as_deref().map(read_signal).transpose()?;
         Ok((timeout, signal))
     }
 }
 
-fn read_signal(text: &str) -> Answer<Signal> {
+/// In seconds; below 0 is without end.
+pub(super) fn stop_timeout(seconds: i64) -> StopTimeout {
+    match u64::try_from(seconds) {
+        Ok(seconds) => StopTimeout::After(Duration::from_secs(seconds)),
+        Err(_) => StopTimeout::Never,
+    }
+}
+
+pub(super) fn read_signal(text: &str) -> Answer<Signal> {
     Signal::parse(text).map_err(|error| Failure::mistake("signal", error.to_string()))
 }
 
