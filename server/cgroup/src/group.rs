@@ -4,6 +4,7 @@ use crate::control_file;
 use crate::error::CgroupError;
 use crate::hierarchy::{Controller, Mounts, Version};
 use crate::kill;
+use crate::v1;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -171,6 +172,7 @@ impl Group {
     /// Goes on past a failure; the first one is told. `EBUSY` when processes stay.
     pub fn remove(&self) -> Result<(), CgroupError> {
         let deadline = Instant::now() + REMOVE_PATIENCE;
+        self.release_realtime();
         let mut first = Ok(());
         for dir in self.dirs() {
             let removed = remove_tree(&dir, deadline);
@@ -184,6 +186,7 @@ impl Group {
     /// [`Self::remove`] of a group whose processes should have ended, at once: false when
     /// something is in it still, which then stays.
     pub fn remove_if_empty(&self) -> Result<bool, CgroupError> {
+        self.release_realtime();
         for dir in self.dirs() {
             match fs::remove_dir(&dir) {
                 Ok(()) => {}
@@ -193,6 +196,13 @@ impl Group {
             }
         }
         Ok(true)
+    }
+
+    /// A group that is removed counts among its parent's children for a moment still.
+    fn release_realtime(&self) {
+        if let Some((Version::V1, dir)) = self.place(Controller::Cpu) {
+            v1::realtime::release(&dir);
+        }
     }
 
     /// Processes killed for want of memory since the group was made.

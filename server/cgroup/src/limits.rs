@@ -180,17 +180,8 @@ impl Group {
         if version == Version::V2 {
             return Err(CgroupError::OnlyV1 { setting: SETTING });
         }
-        let mut plan = Vec::new();
-        if let Some(runtime_us) = asked.realtime_runtime_us {
-            for above in self.dirs_above(&dir) {
-                let steps = v1::cpu::realtime_steps_above(&above, runtime_us)?;
-                plan.push((above, steps));
-            }
-        }
-        let held = v1::cpu::realtime_period(&dir)?;
-        let steps = v1::cpu::realtime_steps(asked.realtime_runtime_us, asked.realtime_period_us, held);
-        plan.push((dir, steps));
-        Ok(plan)
+        let above = self.dirs_above(&dir);
+        v1::realtime::plan(&dir, &above, asked.realtime_runtime_us, asked.realtime_period_us)
     }
 
     fn need(&self, controller: Controller, setting: &'static str) -> Result<(Version, PathBuf), CgroupError> {

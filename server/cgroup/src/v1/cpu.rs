@@ -40,40 +40,6 @@ pub(crate) fn steps(asked: &Cpu, held: &Cpu) -> Vec<Step> {
     around_idle(asked, shares, around_burst(asked, held, time.collect(), BURST))
 }
 
-const REALTIME_RUNTIME: &str = "cpu.rt_runtime_us";
-const REALTIME_PERIOD: &str = "cpu.rt_period_us";
-
-/// The kernel refuses, at every moment, a runtime above the period. kernel,
-/// scheduler/sched-rt-group.rst
-pub(crate) fn realtime_steps(
-    runtime_us: Option<i64>,
-    period_us: Option<u64>,
-    held_period_us: Option<u64>,
-) -> Vec<Step> {
-    const SETTING: &str = "real-time scheduling";
-    let runtime = runtime_us.map(|runtime| Step::new(REALTIME_RUNTIME, runtime.max(-1).to_string(), SETTING));
-    let period = period_us.map(|period| Step::new(REALTIME_PERIOD, period.to_string(), SETTING));
-    if period_us > held_period_us {
-        period.into_iter().chain(runtime).collect()
-    } else {
-        runtime.into_iter().chain(period).collect()
-    }
-}
-
-/// What a group above must have for `runtime_us` below it; nothing where it has that.
-pub(crate) fn realtime_steps_above(dir: &Path, runtime_us: i64) -> Result<Vec<Step>, CgroupError> {
-    let file = dir.join(REALTIME_RUNTIME);
-    let held = control_file::read_if_there(&file)?.and_then(|text| text.trim().parse::<i64>().ok());
-    Ok(match held {
-        Some(held) if held >= 0 && held < runtime_us => realtime_steps(Some(runtime_us), None, None),
-        _ => Vec::new(),
-    })
-}
-
-pub(crate) fn realtime_period(dir: &Path) -> Result<Option<u64>, CgroupError> {
-    control_file::number(&dir.join(REALTIME_PERIOD))
-}
-
 /// A burst may never be above the quota: it goes first where it shrinks, else last.
 pub(crate) fn around_burst(asked: &Cpu, held: &Cpu, mut time: Vec<Step>, file: &str) -> Vec<Step> {
     if let Some(burst) = asked.burst_us {

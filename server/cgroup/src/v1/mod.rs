@@ -9,3 +9,4 @@ pub(crate) mod memory;
 pub(crate) mod network;
 pub(crate) mod pids;
 pub(crate) mod rdma;
+pub(crate) mod realtime;

@@ -3,6 +3,7 @@
 
 #[path = "../bundle/mod.rs"]
 mod bundle;
+mod limits;
 mod mounts;
 mod namespaces;
 mod net_devices;
