@@ -31,6 +31,7 @@ const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
 const EPERM: u32 = 1;
+const ENOSYS: u32 = 38;
 
 /// Names of calls that the architecture has not are passed over: profiles name those of
 /// all kernels.
@@ -137,6 +138,15 @@ fn strictness(answer: u32) -> i32 {
     (answer & 0xffff_0000).cast_signed()
 }
 
+/// Calls that are newer than the profile do not exist for it: the C library then falls back
+/// to the calls it used before, which it does not on any other error.
+fn answer_to_newer(default: u32) -> u32 {
+    match default & 0xffff_0000 {
+        action::ALLOW | action::LOG | action::TRACE => default,
+        _ => action::ERRNO | ENOSYS,
+    }
+}
+
 /// What is to happen at one call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Verdict {
@@ -148,6 +158,8 @@ struct Verdict {
 
 struct Rules<'a> {
     default: u32,
+    /// The answer to calls with numbers above every listed one.
+    newer: u32,
     by_name: HashMap<&'a str, Verdict>,
 }
 
@@ -166,7 +178,11 @@ impl<'a> Rules<'a> {
         for verdict in by_name.values_mut() {
             verdict.conditions.sort_by_key(|(_, answer)| strictness(*answer));
         }
-        Ok(Self { default, by_name })
+        Ok(Self {
+            default,
+            newer: answer_to_newer(default),
+            by_name,
+        })
     }
 }
 
@@ -255,7 +271,7 @@ fn write(to: &mut Assembler, rules: &Rules<'_>, architectures: &[Arch]) -> Resul
     let mut next = to.answer(action::KILL_PROCESS);
     // The native one is asked for first, so written last.
     for section in sections.iter().rev() {
-        let found = find(to, rules.default, &ranges(section));
+        let found = find(to, rules, &ranges(section));
         to.fall_into(found);
         let begin = to.load(NUMBER);
         next = to.test(Test::Equal, section.audit, begin, next);
@@ -271,14 +287,28 @@ enum Outcome<'a> {
     /// `None` is the default.
     Answer(Option<u32>),
     Arguments(&'a Verdict),
+    /// Above every listed number.
+    Newer,
     Killed,
 }
 
 /// Stretches with one outcome, each by its first number, from 0 on.
 fn ranges<'a>(section: &Section<'a>) -> Vec<(u32, Outcome<'a>)> {
+    // Of either half, when it is listed at all and has a call that is.
+    let last_below = section.calls.range(..X32_BIT).next_back().map(|(number, _)| *number);
+    let last_from = section.calls.range(X32_BIT..).next_back().map(|(number, _)| *number);
+    let is_x86_64 = section.audit == AUDIT_X86_64;
     let unlisted = |number: u32| {
-        let listed = if number < X32_BIT { section.below } else { section.from };
-        if listed { Outcome::Answer(None) } else { Outcome::Killed }
+        let (listed, last) = match (number < X32_BIT, is_x86_64) {
+            (true, _) => (section.below, last_below),
+            (false, true) => (section.from, last_from),
+            (false, false) => (section.from, last_from.or(last_below)),
+        };
+        match (listed, last) {
+            (false, _) => Outcome::Killed,
+            (true, Some(last)) if number > last => Outcome::Newer,
+            (true, _) => Outcome::Answer(None),
+        }
     };
     let mut stretches: Vec<(u32, Outcome<'a>)> = vec![(0, unlisted(0))];
     let mut put = |number: u32, outcome: Outcome<'a>| {
@@ -308,16 +338,17 @@ fn ranges<'a>(section: &Section<'a>) -> Vec<(u32, Outcome<'a>)> {
 }
 
 /// Halves the stretches until one is left.
-fn find(to: &mut Assembler, default: u32, ranges: &[(u32, Outcome<'_>)]) -> Label {
+fn find(to: &mut Assembler, rules: &Rules<'_>, ranges: &[(u32, Outcome<'_>)]) -> Label {
     match ranges {
-        [] => to.answer(default),
-        [(_, Outcome::Answer(answer))] => to.answer(answer.unwrap_or(default)),
+        [] => to.answer(rules.default),
+        [(_, Outcome::Answer(answer))] => to.answer(answer.unwrap_or(rules.default)),
+        [(_, Outcome::Newer)] => to.answer(rules.newer),
         [(_, Outcome::Killed)] => to.answer(action::KILL_PROCESS),
-        [(_, Outcome::Arguments(verdict))] => arguments(to, default, verdict),
+        [(_, Outcome::Arguments(verdict))] => arguments(to, rules.default, verdict),
         _ => {
             let (below, from) = ranges.split_at(ranges.len() / 2);
-            let high = find(to, default, from);
-            let low = find(to, default, below);
+            let high = find(to, rules, from);
+            let low = find(to, rules, below);
             to.test(Test::GreaterOrEqual, from[0].0, high, low)
         }
     }

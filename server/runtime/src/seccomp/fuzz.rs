@@ -27,8 +27,14 @@ impl Program {
     /// where that has no such call.
     pub fn answer(&self, door: Arch, name: &str, args: [u64; 6]) -> Option<u32> {
         let (_, numbers) = self.doors.iter().find(|(arch, _)| *arch == door)?;
+        Some(self.answer_to(numbers.audit, self.number(door, name)?, args))
+    }
+
+    /// The number of the call `name` by way of `door`.
+    pub fn number(&self, door: Arch, name: &str) -> Option<u32> {
+        let (_, numbers) = self.doors.iter().find(|(arch, _)| *arch == door)?;
         let (_, number) = *numbers.list.iter().find(|(known, _)| *known == name)?;
-        Some(self.answer_to(numbers.audit, number, args))
+        Some(number)
     }
 
     /// The answer to any call at all.

@@ -219,17 +219,18 @@ fn an_unknown_architecture_is_killed() {
 #[test]
 fn calls_that_nobody_knows_get_the_default() {
     let filter = standard(&[]);
-    for (audit, number) in [
-        (0xc000_003e, 335 + 64),
-        (0xc000_003e, X32_BIT + 5000),
-        (0x4000_0003, 9999),
+    for (audit, number, answer) in [
+        (0xc000_003e, 335 + 64, EPERM),
+        // Newer than the profile.
+        (0xc000_003e, X32_BIT + 5000, ENOSYS),
+        (0x4000_0003, 9999, ENOSYS),
     ] {
         let call = Call {
             audit,
             number,
             args: [0; 6],
         };
-        assert_eq!(run(&filter.program, &call).0, EPERM, "{number:#x}");
+        assert_eq!(run(&filter.program, &call).0, answer, "{number:#x}");
     }
 }
 
@@ -317,6 +318,40 @@ fn a_denial_holds_against_a_broader_permission() {
     assert_eq!(ask(&filter, door, "mkdir", &[]), action::ERRNO + 30);
     assert_eq!(ask(&filter, door, "rmdir", &[]), action::ALLOW);
     assert_eq!(ask(&filter, door, "kill", &[]), action::KILL_PROCESS);
+}
+
+#[test]
+fn calls_newer_than_the_profile_do_not_exist_for_it() {
+    let with_default = |default: &str| {
+        of(&format!(
+            r#"{{"defaultAction": "{default}", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+                "syscalls": [{{"names": ["read", "openat2"], "action": "SCMP_ACT_ALLOW"}}]}}"#
+        ))
+    };
+    // openat2 is 437 by every door; the C library falls back from ENOSYS only.
+    for door in DOORS {
+        for denies in ["SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"] {
+            let filter = with_default(denies);
+            assert_eq!(ask(&filter, door, "openat2", &[]), action::ALLOW);
+            assert_eq!(ask(&filter, door, "faccessat2", &[]), ENOSYS, "{denies} by {door}");
+            assert_ne!(ask(&filter, door, "mkdirat", &[]), ENOSYS, "{denies} by {door}");
+        }
+        for allows in ["SCMP_ACT_ALLOW", "SCMP_ACT_LOG"] {
+            assert_ne!(
+                ask(&with_default(allows), door, "faccessat2", &[]),
+                ENOSYS,
+                "{allows} by {door}"
+            );
+        }
+    }
+    // Without a listed call there is nothing to be newer than.
+    let bare = of(r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#);
+    assert_eq!(ask(&bare, Arch::ScmpArchX86_64, "faccessat2", &[]), EPERM);
+    // A way that is not listed stays closed.
+    let native =
+        of(r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["read"], "action": "SCMP_ACT_ALLOW"}]}"#);
+    assert_eq!(ask(&native, Arch::ScmpArchX86_64, "write", &[]), ENOSYS);
+    assert_eq!(ask(&native, Arch::ScmpArchX32, "write", &[]), action::KILL_PROCESS);
 }
 
 #[test]
