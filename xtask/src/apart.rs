@@ -12,6 +12,16 @@ const PREFIX: &str = "gantry-bench-";
 
 /// Runs this program again, apart, as `cargo xtask COMMAND DIR …`.
 pub(crate) fn run(command: &str, arguments: &[String]) -> Result<()> {
+    run_below(&[], command, arguments)
+}
+
+/// [`run`], below a shell: as process 1 of the namespace it reaps whatever the work leaves.
+pub(crate) fn run_below_reaper(command: &str, arguments: &[String]) -> Result<()> {
+    // Not the last command of the line, or the shell would become it.
+    run_below(&["sh", "-c", "\"$@\"; exit $?", "sh"], command, arguments)
+}
+
+fn run_below(first: &[&str], command: &str, arguments: &[String]) -> Result<()> {
     for name in leftovers() {
         clear(&name);
     }
@@ -21,6 +31,7 @@ pub(crate) fn run(command: &str, arguments: &[String]) -> Result<()> {
     let status = process::command("unshare")
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
         .args(["--propagation", "private"])
+        .args(first)
         .arg(std::env::current_exe()?)
         .arg(command)
         .arg(&dir)
@@ -127,7 +138,7 @@ fn clear(name: &str) {
 }
 
 /// Innermost first. A group whose processes have just been killed is busy for a moment.
-fn remove_groups(group: &Path) {
+pub(crate) fn remove_groups(group: &Path) {
     for entry in fs::read_dir(group).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_groups(&entry.path());

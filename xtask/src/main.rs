@@ -16,6 +16,7 @@ mod test_image_peers;
 mod test_peers;
 mod test_registry_rounds;
 mod test_rounds;
+mod test_suites;
 mod test_system;
 mod test_vm;
 mod ui;
@@ -42,6 +43,11 @@ cargo xtask COMMAND
                     is still so; --record writes it down anew. Then has dockerd, podman and
                     containerd run containers with our runtime. PART is one of recorded,
                     dockerd, podman, containerd; needs root
+  test-suites [SUITE …] [--only TEXT]
+                    runs the conformance suites of other projects against gantry-runtime, each
+                    from a checkout that is built: contest (GANTRY_CONTEST_SRC), runtime-tools
+                    (GANTRY_RUNTIME_TOOLS_SRC), runc (GANTRY_RUNC_SRC), crun (GANTRY_CRUN_SRC);
+                    fails on what docs/conformance.md does not list; needs root
   test-image-peers  images of podman, buildah, umoci and docker run here, and ours run
                     there; needs root
   test-registry-rounds [N]
@@ -98,6 +104,8 @@ fn main() -> Result<()> {
         "test-vm" => test_vm::run_vm(rest),
         "test-system-containers" => test_system::run_system_containers(),
         "test-peers-apart" => test_peers::run_apart(rest),
+        "test-suites" => test_suites::run(rest),
+        "test-suites-apart" => test_suites::run_apart(rest),
         "fuzz" => fuzz::run_fuzz(rest),
         "deny" => deny::run_deny(),
         "help" | "--help" | "-h" => {
