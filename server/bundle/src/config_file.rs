@@ -3,6 +3,7 @@
 use crate::ALL_CAPABILITIES;
 use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The version of the specification that is followed, and told.
@@ -97,16 +98,21 @@ fn drop_unknown_capabilities(config: &mut Value, warnings: &mut Vec<String>) {
     else {
         return;
     };
+    let mut unknown = BTreeSet::new();
     for names in sets.values_mut().filter_map(Value::as_array_mut) {
         names.retain(|name| {
             let plain = name.as_str().unwrap_or_default();
             let known = ALL_CAPABILITIES.contains(&plain.strip_prefix("CAP_").unwrap_or(plain));
-            let warning = format!("there is no capability `{plain}`; it is left out");
-            if !known && !warnings.contains(&warning) {
-                warnings.push(warning);
+            if !known {
+                unknown.insert(plain.to_owned());
             }
             known
         });
+    }
+    if !unknown.is_empty() {
+        let names = unknown.into_iter().collect::<Vec<_>>().join(" ");
+        // The wording is runc's, which people and test suites search for.
+        warnings.push(format!("ignoring unknown or unavailable capabilities: [{names}]"));
     }
 }
 
@@ -167,7 +173,10 @@ mod tests {
             "linux": {"devices": [{"path": "/dev/pipe", "type": "p"}]},
         });
         let read = read_value(&config).unwrap();
-        assert_eq!(read.warnings.len(), 1);
+        assert_eq!(
+            read.warnings,
+            ["ignoring unknown or unavailable capabilities: [CAP_FLY]"]
+        );
         let wrong = json!({"ociVersion": "1.2.0", "linux": {"namespaces": [{"type": "flat"}]}});
         assert!(matches!(read_value(&wrong), Err(ConfigError::Form { .. })));
     }

@@ -44,7 +44,12 @@ pub struct Create<'a> {
     pub runtime_hooks: Option<RuntimeHooks<'a>>,
     /// Called as soon as init is there, long before its command can begin.
     pub remember: Option<Remember<'a>>,
+    /// Receives debug messages, in the new process too until that has its namespaces.
+    pub trace: Option<Trace<'a>>,
 }
+
+/// Receives a debug message.
+pub type Trace<'a> = &'a dyn Fn(&str);
 
 /// Is told who init is.
 pub type Remember<'a> = &'a dyn Fn(InitProcess) -> io::Result<()>;
@@ -84,7 +89,12 @@ pub enum Stdio {
         stderr: OwnedFd,
     },
     /// A new terminal of this size.
-    Terminal { rows: u16, cols: u16 },
+    Terminal {
+        rows: u16,
+        cols: u16,
+        /// Line feeds are passed on as they are: whoever shows the output ends lines itself.
+        keeps_line_ends: bool,
+    },
 }
 
 impl Stdio {
@@ -146,17 +156,19 @@ pub struct Created {
 /// Creates a container. On failure init is gone and reaped, and so is the cgroup,
 /// unless it was somebody else's.
 pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
-    let process = request
-        .spec
-        .process()
-        .as_ref()
-        .ok_or_else(|| CreateError::Bundle("it has no process".to_owned()))?;
+    let none = no_process();
+    let process = match (request.spec.process(), &request.gate) {
+        (Some(process), _) => process,
+        // Only `start` needs one. runtime-spec, config.md, "Process"
+        (None, Gate::Fifo(_)) => &none,
+        (None, Gate::Pipe | Gate::Open) => return Err(CreateError::Bundle("it has no process".to_owned())),
+    };
     let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
     let ids = IdMaps::of(request.spec)?;
     namespaces.check(request.spec, ids.as_ref())?;
     crate::process::check(process)?;
     crate::scheduling::check(request.spec, process).map_err(CreateError::Init)?;
-    crate::labels::check(request.spec, process)?;
+    crate::labels::check(process)?;
     let plan = Plan {
         sysctls: crate::sysctl::of(request.spec, &namespaces)?,
         sources: Sources::open(request.spec, request.bundle, &request.rootfs, &namespaces, ids.as_ref())?,
@@ -182,6 +194,14 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
             })
         })
         .inspect_err(|_| crate::group::unmake(&group))
+}
+
+/// The process of a container that is created without one and can never be started.
+fn no_process() -> Process {
+    let mut process = Process::default();
+    process.set_args(None).set_capabilities(None).set_rlimits(None);
+    process.set_cwd("/".into());
+    process
 }
 
 /// What is worked out before anything of the container is there.
@@ -218,6 +238,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
     let (mut ours, mut theirs) = Channel::pair().map_err(CreateError::system("make a socket pair"))?;
     let hooks = request.runtime_hooks.take();
     let remember = request.remember.take();
+    let trace = request.trace.take().unwrap_or(&|_| {});
     let opens = matches!(request.gate, Gate::Open);
     let has_own_users = plan.namespaces.has_own_users();
     request.stdio.protect_devices();
@@ -243,6 +264,10 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
     let (pid, pidfd) = match sys::clone::clone(birth).map_err(CreateError::system("clone init"))? {
         Cloned::Child => {
             drop(ours);
+            trace(&format!(
+                "nsexec container setup; affinity: {}",
+                crate::scheduling::affinity_mask()
+            ));
             let mut tasks = entry.v1_tasks;
             let mut namespaces = plan.namespaces;
             if between {
@@ -302,7 +327,9 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
         if let Some(remember) = remember {
             remember(init).map_err(CreateError::system("write down who init is"))?;
         }
+        trace(&format!("child process in init(): {}", init.pid));
         let (terminal, begun) = go_with(&mut ours, init, hooks, opens)?;
+        trace("init: closing the pipe to signal completion");
         Ok((init, terminal, begun))
     });
     match brought {

@@ -1,6 +1,7 @@
 //! A further process in a running container.
 
 use crate::channel::{Channel, Said};
+use crate::create::Trace;
 use crate::ids::IdMaps;
 use crate::init::{self, Become};
 use crate::resctrl::Class;
@@ -25,6 +26,8 @@ pub struct Exec<'a> {
     pub stdio: Stdio,
     /// Descriptors from 3 on that the command inherits.
     pub preserve_fds: u32,
+    /// Receives debug messages, in the new process too until that enters the container.
+    pub trace: Option<Trace<'a>>,
 }
 
 /// A process that runs its program.
@@ -62,6 +65,7 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
     let entry = crate::group::entry_for_exec(&request.group, request.spec, request.init.pid)?;
     let (mut ours, mut theirs) = Channel::pair().map_err(ExecError::system("make a socket pair"))?;
     let affinity = request.process.exec_cpu_affinity().as_ref();
+    let trace = request.trace.unwrap_or(&|_| {});
     let birth = Birth {
         namespaces: 0,
         cgroup: entry.v2.as_ref().map(|dir| dir.as_fd()),
@@ -72,7 +76,9 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
             drop(ours);
             let mut tasks = entry.v1_tasks;
             let entered = scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial().as_deref()))
+                .inspect(|()| trace(&format!("nsexec: affinity: {}", scheduling::affinity_mask())))
                 .and_then(|()| init::join_cgroups(&mut tasks))
+                .map(|()| scheduling::reset_affinity())
                 .and_then(|()| scheduling::set_affinity(affinity.and_then(|it| it.cpu_affinity_final().as_deref())))
                 .and_then(|()| place.enter());
             match entered.and_then(|()| divide(&mut theirs, 0)) {
@@ -255,9 +261,13 @@ fn streams(stdio: Stdio, channel: &mut Channel) -> Result<(), Failure> {
             init::use_own_null(root.as_fd());
             None
         }
-        Stdio::Terminal { rows, cols } => {
+        Stdio::Terminal {
+            rows,
+            cols,
+            keeps_line_ends,
+        } => {
             let root = std::fs::File::open("/").map_err(failed("cannot open `/`"))?;
-            Some(init::terminal_in(root.as_fd(), rows, cols)?.0)
+            Some(init::terminal_in(root.as_fd(), (rows, cols), keeps_line_ends)?.0)
         }
     };
     channel

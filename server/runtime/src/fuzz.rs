@@ -30,7 +30,7 @@ pub fn plan(spec: &Spec) -> Result<(), CreateError> {
     let _ = sources::root_path(spec);
     seccomp::compile(spec).map_err(CreateError::Init)?;
     process::check(process)?;
-    labels::check(spec, process)?;
+    labels::check(process)?;
     let _ = process::capabilities(process, 40);
     let _ = process::rlimits(process);
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());

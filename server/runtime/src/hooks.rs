@@ -12,43 +12,88 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+/// The wording is runc's, which people and test suites search for.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} hook `{path}` failed: {why}", path = path.display())]
+#[error("error running {name} hook #{number}: `{path}`: {why}", path = path.display())]
 pub struct HookError {
     name: &'static str,
+    /// Counted from 0, as runc does.
+    number: usize,
     path: PathBuf,
     why: String,
 }
 
-/// Runs hooks one after the other; each gets the container's state on its standard
-/// input.
-pub fn run(name: &'static str, hooks: Option<&Vec<Hook>>, state: &Value) -> Result<(), HookError> {
-    for hook in hooks.into_iter().flatten() {
-        let failed = |why: String| HookError {
-            name,
-            path: hook.path().clone(),
-            why,
-        };
-        let why = one(hook, state).map_err(|error| failed(error.to_string()))?;
-        if let Some(why) = why {
-            return Err(failed(why));
-        }
+/// The environment of hooks that have no `env` of their own. An empty `env` is an empty
+/// environment.
+#[derive(Debug, Clone, Copy)]
+pub enum DefaultEnvironment<'a> {
+    /// The calling process's.
+    Inherited,
+    /// `NAME=value` each.
+    Variables(&'a [String]),
+}
+
+/// Runs hooks one after the other until one fails; each gets the container's state on its
+/// standard input.
+pub fn run(
+    name: &'static str,
+    hooks: Option<&Vec<Hook>>,
+    state: &Value,
+    default: DefaultEnvironment<'_>,
+) -> Result<(), HookError> {
+    for (number, hook) in hooks.into_iter().flatten().enumerate() {
+        run_one(name, number, hook, state, default)?;
     }
     Ok(())
 }
 
-/// Runs one hook; tells how it failed.
-fn one(hook: &Hook, state: &Value) -> io::Result<Option<String>> {
+/// Runs all hooks, those after a failed one too; returns the failures.
+pub fn run_all(
+    name: &'static str,
+    hooks: Option<&Vec<Hook>>,
+    state: &Value,
+    default: DefaultEnvironment<'_>,
+) -> Vec<HookError> {
+    let hooks = hooks.into_iter().flatten().enumerate();
+    hooks
+        .filter_map(|(number, hook)| run_one(name, number, hook, state, default).err())
+        .collect()
+}
+
+fn run_one(
+    name: &'static str,
+    number: usize,
+    hook: &Hook,
+    state: &Value,
+    default: DefaultEnvironment<'_>,
+) -> Result<(), HookError> {
+    let failed = |why: String| HookError {
+        name,
+        number,
+        path: hook.path().clone(),
+        why,
+    };
+    match execute(hook, state, default) {
+        Ok(None) => Ok(()),
+        Ok(Some(why)) => Err(failed(why)),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Runs one hook; returns how it failed.
+fn execute(hook: &Hook, state: &Value, default: DefaultEnvironment<'_>) -> io::Result<Option<String>> {
     let mut command = Command::new(hook.path());
     if let Some((name, arguments)) = hook.args().as_ref().and_then(|list| list.split_first()) {
         command.arg0(name).args(arguments);
     }
-    // A hook has its own environment only.
-    command.env_clear();
-    for variable in hook.env().iter().flatten() {
-        if let Some((name, value)) = variable.split_once('=') {
-            command.env(name, value);
-        }
+    let variables = match (hook.env(), default) {
+        (Some(own), _) => Some(own.as_slice()),
+        (None, DefaultEnvironment::Variables(variables)) => Some(variables),
+        (None, DefaultEnvironment::Inherited) => None,
+    };
+    if let Some(variables) = variables {
+        command.env_clear();
+        command.envs(variables.iter().filter_map(|variable| variable.split_once('=')));
     }
     let mut child = command.stdin(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

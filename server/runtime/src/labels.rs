@@ -3,12 +3,15 @@
 
 use crate::{CreateError, Failure};
 use oci_spec::runtime::{Process, Spec};
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use sys::{beneath, mount};
 
 /// Refuses labels that no module of this kernel would take.
-pub(crate) fn check(spec: &Spec, process: &Process) -> Result<(), CreateError> {
+pub(crate) fn check(process: &Process) -> Result<(), CreateError> {
     let refuse = |what: &str, label: &str, module: &str| {
         Err(CreateError::Bundle(format!(
             "{what} is `{label}`, but this kernel does not run {module}"
@@ -24,13 +27,31 @@ pub(crate) fn check(spec: &Spec, process: &Process) -> Result<(), CreateError> {
     {
         return refuse("process.selinuxLabel", label, "SELinux");
     }
-    let mount_label = spec.linux().as_ref().and_then(|linux| linux.mount_label().as_deref());
-    if let Some(label) = mount_label.filter(|label| !label.is_empty())
-        && !runs("selinux")
-    {
-        return refuse("linux.mountLabel", label, "SELinux");
-    }
     Ok(())
+}
+
+/// `linux.mountLabel`, where SELinux runs: elsewhere it has no meaning.
+pub(crate) fn of_mounts(spec: &Spec) -> Option<&str> {
+    let label = spec.linux().as_ref()?.mount_label().as_deref()?;
+    (!label.is_empty() && runs("selinux")).then_some(label)
+}
+
+/// The mount option that labels the files of a new file system, for the types that can be
+/// mounted with one. Options of the spec's own come before.
+pub(crate) fn mount_option(kind: &str, label: Option<&str>, options: &[String]) -> Option<String> {
+    let has_own = options.iter().any(|option| option.contains("context="));
+    let takes_one = !matches!(kind, "proc" | "sysfs" | "cgroup" | "cgroup2" | "mqueue");
+    let label = label.filter(|_| takes_one && !has_own)?;
+    Some(format!("context={label}"))
+}
+
+/// Message queues have no such option; their directory is labelled itself.
+pub(crate) fn label_queues(kind: &str, label: Option<&str>, tree: &OwnedFd) -> io::Result<()> {
+    let Some(label) = label.filter(|_| kind == "mqueue") else {
+        return Ok(());
+    };
+    let dir = beneath::open_dir(tree, Path::new("/"))?;
+    sys::xattr::set(&dir, OsStr::new("security.selinux"), label.as_bytes())
 }
 
 /// Has the next exec labelled. The kernel's file is reached through a `/proc` of our
@@ -63,4 +84,27 @@ pub(crate) fn runs(module: &str) -> bool {
     let listed = fs::read_to_string("/sys/kernel/security/lsm");
     let listed = listed.is_ok_and(|list| list.trim().split(',').any(|name| name == module));
     listed || (module == "apparmor" && Path::new("/sys/kernel/security/apparmor").exists())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABEL: &str = "system_u:object_r:container_file_t:s0:c1,c2";
+
+    #[test]
+    fn file_systems_that_take_a_label_get_the_one_of_the_spec() {
+        let option = |kind, options: &[&str]| {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            mount_option(kind, Some(LABEL), &options)
+        };
+        let expected = Some(format!("context={LABEL}"));
+        assert_eq!(option("tmpfs", &["mode=755"]), expected);
+        assert_eq!(option("devpts", &["newinstance"]), expected);
+        assert_eq!(option("tmpfs", &["rootcontext=other"]), None);
+        for without in ["proc", "sysfs", "cgroup", "mqueue"] {
+            assert_eq!(option(without, &[]), None, "{without}");
+        }
+        assert_eq!(mount_option("tmpfs", None, &[]), None);
+    }
 }

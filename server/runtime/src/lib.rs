@@ -36,8 +36,8 @@ mod sources;
 mod sysctl;
 mod user;
 
-pub use create::{Create, Created, Gate, Remember, Rootfs, RuntimeHooks, Stdio, create};
+pub use create::{Create, Created, Gate, Remember, Rootfs, RuntimeHooks, Stdio, Trace, create};
 pub use error::{CreateError, ExecError, Failure, StartError};
 pub use exec::{Exec, Execed, exec};
 pub use features::features;
-pub use process::lacking as lacking_capabilities;
+pub use process::{lacking as lacking_capabilities, never_ambient as capabilities_never_ambient};

@@ -56,6 +56,24 @@ pub fn lacking(process: &Process) -> Vec<String> {
     lacking
 }
 
+/// Capabilities that are asked for as ambient ones and are not both permitted and inheritable:
+/// the kernel makes none of them ambient. capabilities(7)
+pub fn never_ambient(process: &Process) -> Vec<String> {
+    let Some(wanted) = process.capabilities() else {
+        return Vec::new();
+    };
+    let has = |set: &Option<oci_spec::runtime::Capabilities>, name: &oci_spec::runtime::Capability| {
+        set.as_ref().is_some_and(|set| set.contains(name))
+    };
+    let ambient = wanted.ambient().iter().flatten();
+    let mut names: Vec<String> = ambient
+        .filter(|name| !has(wanted.permitted(), name) || !has(wanted.inheritable(), name))
+        .map(|name| format!("CAP_{}", name.to_string().trim_start_matches("CAP_")))
+        .collect();
+    names.sort();
+    names
+}
+
 /// The sets a process gets; without a word in the spec it keeps none.
 pub(crate) fn capabilities(process: &Process, last: u32) -> Capabilities {
     let Some(wanted) = process.capabilities() else {

@@ -120,6 +120,24 @@ pub(crate) fn set_affinity(list: Option<&str>) -> Result<(), Failure> {
     ))
 }
 
+/// Allows every processor of the cgroup's cpuset: the calling process's own restriction is
+/// not the container's. The kernel clears the bits of processors that are not in the cpuset.
+pub(crate) fn reset_affinity() {
+    let all: Vec<u32> = (0..=HIGHEST).collect();
+    // Refused to a process under a deadline policy alone, which keeps what it has.
+    let _ = scheduling::set_affinity(&all);
+}
+
+/// The calling process's processors as one hexadecimal mask, for messages.
+pub(crate) fn affinity_mask() -> String {
+    let words = scheduling::affinity().unwrap_or_default();
+    let mut words = words.iter().rev().skip_while(|word| **word == 0);
+    let first = words
+        .next()
+        .map_or_else(|| "0x0".to_owned(), |word| format!("{word:#x}"));
+    words.fold(first, |mask, word| format!("{mask}{word:016x}"))
+}
+
 fn processors_of(list: Option<&str>) -> Result<Vec<u32>, Failure> {
     numbers(list.unwrap_or_default())
         .map_err(|text| Failure::new("execCPUAffinity", format!("`{text}` is no list of processors")))

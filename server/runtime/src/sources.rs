@@ -144,7 +144,8 @@ impl Users {
                     "mount `{shown}` is to map ids, but neither it nor the container has mappings"
                 ))
             })?;
-            mount::map_ids(&tree, users, !has("idmap")).map_err(|error| {
+            // Mounts below are mapped by `ridmap` alone. runtime-spec, config.md, "Mounts"
+            mount::map_ids(&tree, users, has("ridmap")).map_err(|error| {
                 CreateError::Bundle(format!(
                     "mount `{shown}` cannot map the ids of `{}`, whose file system may not have that: {error}",
                     path.display()

@@ -75,6 +75,24 @@ pub fn set_affinity(processors: &[u32]) -> io::Result<()> {
     })
 }
 
+/// The mask of the processors that the calling thread may run on, 64 to a word.
+/// sched_getaffinity(2)
+pub fn affinity() -> io::Result<Vec<u64>> {
+    // As many processors as any kernel is built for.
+    let mut mask = vec![0u64; 8192 / 64];
+    // SAFETY: the kernel writes at most the given number of bytes, which outlive the call.
+    let written = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            0,
+            size_of_val(mask.as_slice()),
+            mask.as_mut_ptr(),
+        )
+    };
+    outcome(written)?;
+    Ok(mask)
+}
+
 /// Where memory comes from: `MPOL_…` with its flags, and the nodes it names.
 /// set_mempolicy(2)
 pub fn set_memory_policy(mode: i32, nodes: &[u32]) -> io::Result<()> {

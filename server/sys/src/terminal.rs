@@ -32,7 +32,20 @@ pub fn size(terminal: impl AsFd) -> io::Result<(u16, u16)> {
     Ok((size.ws_row, size.ws_col))
 }
 
-/// The standard input's terminal in raw mode, until dropped.
+/// Has the terminal pass a line feed on as it is, without a carriage return before it. Clears
+/// `ONLCR`, termios(3)
+pub fn keep_line_ends(terminal: impl AsFd) -> io::Result<()> {
+    let mut settings = rustix::termios::tcgetattr(&terminal)?;
+    settings.output_modes.remove(rustix::termios::OutputModes::ONLCR);
+    Ok(rustix::termios::tcsetattr(
+        &terminal,
+        rustix::termios::OptionalActions::Now,
+        &settings,
+    )?)
+}
+
+/// The standard input's terminal in raw mode, until dropped. Output is processed still: the
+/// terminal adds the carriage returns that a container's terminal leaves out.
 #[derive(Debug)]
 pub struct Raw(rustix::termios::Termios);
 
@@ -43,6 +56,8 @@ impl Raw {
         let before = rustix::termios::tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
+        let output = rustix::termios::OutputModes::OPOST | rustix::termios::OutputModes::ONLCR;
+        raw.output_modes.insert(output & before.output_modes);
         rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, &raw)?;
         Ok(Self(before))
     }

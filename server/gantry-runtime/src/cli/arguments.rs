@@ -9,16 +9,31 @@ use std::path::PathBuf;
 pub(super) struct Global {
     /// Where state is kept.
     pub(super) root: PathBuf,
+    /// The caller named it, so it should be there.
+    pub(super) root_is_given: bool,
     pub(super) log: Option<PathBuf>,
     pub(super) log_json: bool,
     /// The caller wants cgroups made by systemd.
     pub(super) systemd_cgroup: bool,
+    pub(super) debug: bool,
     pub(super) command: Option<String>,
 }
 
 const ROOT: &str = "/run/gantry-runtime";
 
 pub(super) struct Arguments(Parser);
+
+/// `--help` or `-h` among the arguments: not an error, but the end of reading them.
+#[derive(Debug)]
+pub(super) struct HelpRequested;
+
+impl std::fmt::Display for HelpRequested {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("help was requested")
+    }
+}
+
+impl std::error::Error for HelpRequested {}
 
 /// One switch, short or long by the same name, or an operand.
 pub(super) enum Argument {
@@ -34,6 +49,7 @@ impl Arguments {
     pub(super) fn next(&mut self) -> Result<Option<Argument>> {
         Ok(match self.0.next()? {
             None => None,
+            Some(Arg::Short('h') | Arg::Long("help")) => return Err(HelpRequested.into()),
             Some(Arg::Short(letter)) => Some(Argument::Switch(letter.to_string())),
             Some(Arg::Long(name)) => Some(Argument::Switch(name.to_owned())),
             Some(Arg::Value(text)) => Some(Argument::Operand(text.string()?)),
@@ -53,6 +69,15 @@ impl Arguments {
                 .parse()
                 .ok()
                 .with_context(|| format!("`{value}` is neither `true` nor `false`")),
+        }
+    }
+
+    /// The value of `--format`.
+    pub(super) fn is_json_format(&mut self) -> Result<bool> {
+        match self.value()?.as_str() {
+            "json" => Ok(true),
+            "table" => Ok(false),
+            other => bail!("invalid format option `{other}`: it is neither `table` nor `json`"),
         }
     }
 
@@ -101,9 +126,11 @@ impl Global {
     pub(super) fn parse(arguments: &mut Arguments) -> Result<Self> {
         let mut global = Self {
             root: ROOT.into(),
+            root_is_given: false,
             log: None,
             log_json: false,
             systemd_cgroup: false,
+            debug: false,
             command: None,
         };
         while let Some(argument) = arguments.next()? {
@@ -113,7 +140,10 @@ impl Global {
                     break;
                 }
                 Argument::Switch(name) => match name.as_str() {
-                    "root" => global.root = arguments.value()?.into(),
+                    "root" => {
+                        global.root = arguments.value()?.into();
+                        global.root_is_given = true;
+                    }
                     "log" => global.log = Some(arguments.value()?.into()),
                     "log-format" => {
                         global.log_json = match arguments.value()?.as_str() {
@@ -123,14 +153,17 @@ impl Global {
                         }
                     }
                     "systemd-cgroup" => global.systemd_cgroup = arguments.flag()?,
+                    "cgroup-manager" => {
+                        global.systemd_cgroup = match arguments.value()?.as_str() {
+                            "systemd" => true,
+                            "cgroupfs" => false,
+                            other => bail!("cgroup manager `{other}` is neither `cgroupfs` nor `systemd`"),
+                        }
+                    }
                     "rootless" | "criu" => drop(arguments.value()?),
-                    "debug" => drop(arguments.flag()?),
+                    "debug" => global.debug = arguments.flag()?,
                     "version" | "v" => {
                         global.command = Some("version".to_owned());
-                        break;
-                    }
-                    "help" | "h" => {
-                        global.command = None;
                         break;
                     }
                     _ => return unknown(&name),

@@ -3,7 +3,7 @@
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::{self, StateFile};
 use super::systemd::Scope;
-use super::{console, delete, hooks};
+use super::{console, delete, hooks, log, pidfd};
 use anyhow::{Context as _, Result, bail};
 use bundle::config_file::Config;
 use cgroup::{Group, Hierarchies};
@@ -22,6 +22,9 @@ pub(super) struct Wish {
     pub(super) bundle: PathBuf,
     pub(super) console_socket: Option<PathBuf>,
     pub(super) pid_file: Option<PathBuf>,
+    pub(super) pidfd_socket: Option<PathBuf>,
+    /// The configuration, seen from the bundle.
+    pub(super) config: PathBuf,
     pub(super) preserve_fds: u32,
     pub(super) no_pivot: bool,
     pub(super) no_new_keyring: bool,
@@ -37,6 +40,8 @@ impl Wish {
             bundle: PathBuf::from("."),
             console_socket: None,
             pid_file: None,
+            pidfd_socket: None,
+            config: PathBuf::from("config.json"),
             preserve_fds: 0,
             no_pivot: false,
             no_new_keyring: false,
@@ -51,6 +56,8 @@ impl Wish {
                     "b" | "bundle" => wish.bundle = arguments.value()?.into(),
                     "console-socket" => wish.console_socket = Some(arguments.value()?.into()),
                     "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
+                    "pidfd-socket" => wish.pidfd_socket = Some(arguments.value()?.into()),
+                    "config" | "f" => wish.config = arguments.value()?.into(),
                     "preserve-fds" => wish.preserve_fds = arguments.number()?,
                     "no-pivot" => wish.no_pivot = arguments.flag()?,
                     "no-new-keyring" => wish.no_new_keyring = arguments.flag()?,
@@ -104,14 +111,15 @@ pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
     // What the caller left open is nothing to the container (CVE-2024-21626).
     sys::reaper::close_from(wish.preserve_fds.saturating_add(3));
     let dir = state_file::dir(global, &wish.id)?;
-    let path = wish.bundle.join("config.json");
+    let path = wish.bundle.join(&wish.config);
     let config = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let Config { spec, warnings } = bundle::config_file::parse(&path, &config)?;
     for warning in warnings {
-        super::log::warning(global, &warning);
+        log::warning(global, &warning);
     }
+    log::debug(global, &format!("read `{}`", path.display()));
     if let Some(process) = spec.process() {
-        warn_of_what_is_lacking(global, process);
+        warn_of_capabilities(global, process);
     }
     let terminal = spec
         .process()
@@ -160,8 +168,9 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
     };
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     for ignored in resources.map_or_else(Vec::new, |resources| group.ignored(&bundle::limits(resources).0)) {
-        super::log::warning(global, ignored);
+        log::warning(global, ignored);
     }
+    log::debug(global, &format!("cgroup `{}`", group.path()));
     let root = spec.root().as_ref().map_or(Path::new("rootfs"), |root| root.path());
     let state = StateFile {
         id: wish.id.clone(),
@@ -184,7 +193,7 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         spec: &spec,
         bundle: &wish.bundle,
         rootfs: Rootfs::Directory,
-        stdio: stdio(spec.process().as_ref())?,
+        stdio: stdio(spec.process().as_ref(), wish.console_socket.is_none())?,
         network_namespace: None,
         group: group.clone(),
         group_is_there: scope.is_some(),
@@ -194,6 +203,7 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         preserve_fds: wish.preserve_fds,
         runtime_hooks: runtime_hooks.as_ref().map(|hooks| hooks as RuntimeHooks<'_>),
         remember: Some(&|init| state.with_init(init).save(dir)),
+        trace: Some(&|message| log::debug(global, message)),
     })?;
     let made = Made {
         state: state.with_init(created.init),
@@ -204,6 +214,9 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
     let finish = || {
         if let Some(scope) = scope {
             scope.keep()?;
+        }
+        if let Some(socket) = &wish.pidfd_socket {
+            pidfd::hand_over(socket, "standard", &made.created.pidfd)?;
         }
         match &wish.pid_file {
             Some(path) => write_pid(path, made.created.init.pid),
@@ -217,11 +230,20 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
 }
 
 /// A host may be a container itself, with less than it is asked for.
-pub(super) fn warn_of_what_is_lacking(global: &Global, process: &Process) {
-    for name in runtime::lacking_capabilities(process) {
-        super::log::warning(
+pub(super) fn warn_of_capabilities(global: &Global, process: &Process) {
+    let lacking = runtime::lacking_capabilities(process);
+    if !lacking.is_empty() {
+        // The wording is runc's, which people and test suites search for.
+        let names = lacking.join(" ");
+        log::warning(
             global,
-            &format!("{name} is left out: this runtime does not have it itself"),
+            &format!("ignoring unknown or unavailable capabilities: [{names}]"),
+        );
+    }
+    for name in runtime::capabilities_never_ambient(process) {
+        log::warning(
+            global,
+            &format!("can't raise ambient capability {name}: it is not both permitted and inheritable"),
         );
     }
 }
@@ -238,14 +260,17 @@ fn cgroup_path(spec: &Spec, id: &str) -> String {
     }
 }
 
-/// The standard streams of a process: the caller's own, or a terminal.
-pub(super) fn stdio(process: Option<&Process>) -> Result<Stdio> {
+/// The standard streams of a process: the caller's own, or a terminal. One that is `shown` by
+/// this command leaves the ends of lines to the caller's terminal, and writes them to a pipe
+/// or a file as they are.
+pub(super) fn stdio(process: Option<&Process>, shown: bool) -> Result<Stdio> {
     if process.and_then(Process::terminal).unwrap_or(false) {
         let size = process.and_then(Process::console_size);
         let part = |number: u64| u16::try_from(number).unwrap_or(0);
         return Ok(Stdio::Terminal {
             rows: size.map_or(0, |size| part(size.height())),
             cols: size.map_or(0, |size| part(size.width())),
+            keeps_line_ends: shown,
         });
     }
     inherited()

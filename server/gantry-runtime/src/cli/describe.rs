@@ -25,8 +25,12 @@ pub(super) fn version() -> Result<()> {
 }
 
 /// runtime-spec, features.md
-#[expect(clippy::unnecessary_wraps, reason = "as every command")]
-pub(super) fn features() -> Result<()> {
+pub(super) fn features(mut arguments: Arguments) -> Result<()> {
+    match arguments.next()? {
+        None => {}
+        Some(Argument::Switch(name)) => return unknown(&name),
+        Some(Argument::Operand(text)) => bail!("`{text}` is one operand too many"),
+    }
     let features = runtime::features(OCI_VERSION, &bundle::ALL_CAPABILITIES);
     println!("{features:#}");
     Ok(())
@@ -73,7 +77,7 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
         "mounts": mounts,
         "linux": {
             "namespaces": [
-                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "cgroup"},
+                {"type": "pid"}, {"type": "network"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"},
             ],
             // The usual ones are allowed all the same.
             "resources": {"devices": [{"allow": false, "access": "rwm"}]},
@@ -81,10 +85,21 @@ pub(super) fn spec(mut arguments: Arguments) -> Result<()> {
             "readonlyPaths": bundle::defaults::READONLY_PATHS,
         },
     });
+    if is_unified()
+        && let Some(namespaces) = config["linux"]["namespaces"].as_array_mut()
+    {
+        namespaces.push(json!({"type": "cgroup"}));
+    }
     if rootless {
         make_rootless(&mut config);
     }
     fs::write(&path, format!("{config:#}\n")).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+/// Whether the host has the unified hierarchy alone: on v1 other runtimes' `spec` asks for no
+/// cgroup namespace, and tools that change the file expect none.
+fn is_unified() -> bool {
+    std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
 /// For users who have nothing but their own id: it is the container's root, and what

@@ -27,6 +27,7 @@ struct Wish {
     ignore_paused: bool,
     console_socket: Option<PathBuf>,
     pid_file: Option<PathBuf>,
+    pidfd_socket: Option<PathBuf>,
     preserve_fds: u32,
     apparmor: Option<String>,
     label: Option<String>,
@@ -58,6 +59,7 @@ impl Wish {
                     "ignore-paused" => wish.ignore_paused = arguments.flag()?,
                     "console-socket" => wish.console_socket = Some(arguments.value()?.into()),
                     "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
+                    "pidfd-socket" => wish.pidfd_socket = Some(arguments.value()?.into()),
                     "preserve-fds" => wish.preserve_fds = arguments.number()?,
                     "apparmor" => wish.apparmor = Some(arguments.value()?),
                     "process-label" => wish.label = Some(arguments.value()?),
@@ -94,7 +96,10 @@ impl Wish {
             },
         )?;
         if let Some(user) = &self.user {
-            let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+            let (uid, gid) = match user.split_once(':') {
+                Some((uid, gid)) => (uid, Some(gid)),
+                None => (user.as_str(), None),
+            };
             let number = |text: &str| {
                 let digits = text.bytes().all(|byte| byte.is_ascii_digit());
                 text.parse::<u32>()
@@ -102,18 +107,16 @@ impl Wish {
                     .filter(|_| digits)
                     .with_context(|| format!("`{user}` is not UID[:GID]"))
             };
-            process["user"] = json!({"uid": number(uid)?, "gid": number(gid)?});
+            let umask = process["user"]["umask"].take();
+            process["user"] = json!({"uid": number(uid)?, "gid": gid.map_or(Ok(0), number)?});
+            if !umask.is_null() {
+                process["user"]["umask"] = umask;
+            }
         }
         if !self.groups.is_empty() {
             process["user"]["additionalGids"] = json!(self.groups);
         }
-        for capability in &self.capabilities {
-            for set in ["bounding", "effective", "permitted"] {
-                if let Some(list) = process["capabilities"][set].as_array_mut() {
-                    list.push(json!(capability));
-                }
-            }
-        }
+        add_capabilities(&mut process, &self.capabilities);
         for (field, value) in [("apparmorProfile", &self.apparmor), ("selinuxLabel", &self.label)] {
             if let Some(value) = value {
                 process[field] = value.as_str().into();
@@ -124,6 +127,21 @@ impl Wish {
         }
         let process = serde_json::from_value(process).context("the process cannot be described")?;
         Ok((process, Vec::new()))
+    }
+}
+
+/// Into the sets of the configuration, made where it has none. Never inheritable, and so
+/// ambient only where the configuration has an inheritable set, which must have it.
+fn add_capabilities(process: &mut Value, added: &[String]) {
+    let inherits = process["capabilities"]["inheritable"].is_array();
+    let sets = ["bounding", "effective", "permitted"].into_iter();
+    for set in sets.chain(inherits.then_some("ambient")) {
+        for capability in added {
+            match process["capabilities"][set].as_array_mut() {
+                Some(list) => list.push(json!(capability)),
+                None => process["capabilities"][set] = json!([capability]),
+            }
+        }
     }
 }
 
@@ -160,7 +178,7 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
     for warning in warnings {
         super::log::warning(global, &warning);
     }
-    super::create::warn_of_what_is_lacking(global, &process);
+    super::create::warn_of_capabilities(global, &process);
     let terminal = process.terminal().unwrap_or(false);
     if terminal && wish.detach && wish.console_socket.is_none() {
         bail!("a detached exec with a terminal needs --console-socket");
@@ -172,10 +190,14 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
         process: &process,
         spec: &spec,
         group: group(&state, wish.cgroup.as_deref())?,
-        stdio: stdio(Some(&process))?,
+        stdio: stdio(Some(&process), wish.console_socket.is_none())?,
         preserve_fds: wish.preserve_fds,
+        trace: Some(&|message| super::log::debug(global, message)),
     });
     let mut begun = begun.context("exec failed")?;
+    if let Some(socket) = &wish.pidfd_socket {
+        super::pidfd::hand_over(socket, "setns", &begun.pidfd)?;
+    }
     if let Some(path) = &wish.pid_file {
         write_pid(path, begun.pid)?;
     }

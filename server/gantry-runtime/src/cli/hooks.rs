@@ -5,21 +5,27 @@ use super::state_file::{StateFile, Status};
 use anyhow::{Context as _, Result};
 use model::container::InitProcess;
 use oci_spec::runtime::{Hooks, Spec};
-use runtime::hooks::{HookError, run};
+use runtime::hooks::{DefaultEnvironment, HookError, run, run_all};
 
 /// `prestart` and `createRuntime`: an error undoes the creation.
 pub(super) fn before_pivot(hooks: &Hooks, state: &StateFile, init: InitProcess) -> Result<(), HookError> {
     let mut shown = state.with_init(init).to_oci(Status::Created);
     shown["status"] = "creating".into();
-    run("prestart", hooks.prestart().as_ref(), &shown)?;
-    run("createRuntime", hooks.create_runtime().as_ref(), &shown)
+    let default = DefaultEnvironment::Inherited;
+    run("prestart", hooks.prestart().as_ref(), &shown, default)?;
+    run("createRuntime", hooks.create_runtime().as_ref(), &shown, default)
 }
 
 /// `poststart`: when one fails the container is stopped. runtime-spec, runtime.md,
 /// "Lifecycle", 10
 pub(super) fn after_start(global: &Global, state: &StateFile, spec: &Spec) -> Result<()> {
     let Some(hooks) = spec.hooks() else { return Ok(()) };
-    let ran = run("poststart", hooks.poststart().as_ref(), &state.to_oci(Status::Running));
+    let ran = run(
+        "poststart",
+        hooks.poststart().as_ref(),
+        &state.to_oci(Status::Running),
+        DefaultEnvironment::Inherited,
+    );
     ran.inspect_err(|_| {
         if let Err(error) = state.group().and_then(|group| Ok(group.kill_all()?)) {
             super::log::error(global, &error);
@@ -31,10 +37,13 @@ pub(super) fn after_start(global: &Global, state: &StateFile, spec: &Spec) -> Re
 /// `poststop`: a failure is told and changes nothing.
 pub(super) fn after_end(global: &Global, state: &StateFile, spec: &Spec) {
     let Some(hooks) = spec.hooks() else { return };
-    for hook in hooks.poststop().iter().flatten() {
-        let one = vec![hook.clone()];
-        if let Err(error) = run("poststop", Some(&one), &state.to_oci(Status::Stopped)) {
-            super::log::warning(global, &error.to_string());
-        }
+    let shown = state.to_oci(Status::Stopped);
+    for error in run_all(
+        "poststop",
+        hooks.poststop().as_ref(),
+        &shown,
+        DefaultEnvironment::Inherited,
+    ) {
+        super::log::warning(global, &error.to_string());
     }
 }

@@ -2,9 +2,10 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
 pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
@@ -12,12 +13,19 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Argument::Switch(name) if matches!(name.as_str(), "q" | "quiet") => quiet = true,
-            Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => as_json = arguments.value()? == "json",
+            Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => {
+                as_json = arguments.is_json_format()?
+            }
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(_) => {}
         }
     }
-    let mut ids: Vec<String> = fs::read_dir(&global.root)
+    let entries = match fs::read_dir(&global.root) {
+        // The default place is made with the first container.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !global.root_is_given => None,
+        outcome => Some(outcome.with_context(|| format!("cannot list `{}`", global.root.display()))?),
+    };
+    let mut ids: Vec<String> = entries
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())

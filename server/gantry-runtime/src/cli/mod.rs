@@ -10,10 +10,12 @@ mod create;
 mod delete;
 mod describe;
 mod exec;
+mod help;
 mod hooks;
 mod kill;
 mod list;
 mod log;
+mod pidfd;
 mod ps;
 mod run;
 mod sealed;
@@ -22,69 +24,75 @@ mod state_file;
 mod systemd;
 mod update;
 
-use anyhow::{Result, bail};
-use arguments::{Arguments, Global};
+use anyhow::{Context as _, Result, bail};
+use arguments::{Argument, Arguments, Global, HelpRequested};
 use std::process::ExitCode;
-
-const HELP: &str = "\
-gantry-runtime: runs containers from OCI bundles
-
-usage: gantry-runtime [--root DIR] [--log FILE] [--log-format text|json] [--systemd-cgroup] COMMAND …
-
-  create [-b BUNDLE] [--console-socket PATH] [--pid-file FILE] [--preserve-fds N] [--no-pivot] [--no-new-keyring] ID
-  start ID                  let a created container's command begin
-  run [-d] (as create) ID   create, start, wait, delete
-  state ID                  the container's state as JSON
-  kill [--all] ID [SIGNAL]  send a signal (TERM)
-  delete [--force] ID       remove what a stopped container left
-  exec [-t] [-d] [-u UID[:GID]] [-e NAME=VALUE] [--cwd DIR] [-p FILE] [--pid-file FILE] ID COMMAND …
-  pause ID, resume ID       freeze, thaw
-  ps [-f json|table] ID     processes
-  update [-r FILE] [--memory N] [--cpus …] … ID
-  events [--stats] [--interval SECONDS] ID
-  list [-q] [-f json|table]
-  spec [-b DIR], features
-";
 
 /// Runs the command of the process's arguments.
 pub(crate) fn run() -> ExitCode {
     let mut arguments = Arguments::from_env();
     let global = match Global::parse(&mut arguments) {
         Ok(global) => global,
+        Err(error) if error.is::<HelpRequested>() => {
+            print!("{}", help::all());
+            return ExitCode::SUCCESS;
+        }
         Err(error) => {
-            eprintln!("gantry-runtime: {error:#}");
+            eprintln!("error: {}", log::text(&error));
             return ExitCode::FAILURE;
         }
     };
-    match dispatch(&global, arguments) {
+    match log::check(&global).and_then(|()| dispatch(&global, arguments)) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if error.is::<HelpRequested>() => print_help(&global),
         Err(error) => {
             log::error(&global, &error);
-            code_of(&error)
+            code_of(&error, global.command.as_deref())
         }
     }
 }
 
-/// 126 and 127 where the command could not be run, as a shell has it; else 1.
-fn code_of(error: &anyhow::Error) -> ExitCode {
+/// Of the command that was given.
+fn print_help(global: &Global) -> ExitCode {
+    let name = global.command.as_deref().unwrap_or_default();
+    if let Some(text) = help::of(name) {
+        print!("{text}");
+        return ExitCode::SUCCESS;
+    }
+    log::error(global, &anyhow::anyhow!("No help topic for '{name}'"));
+    ExitCode::FAILURE
+}
+
+/// What `exec` exits with when the process could not be run, as with runc. A lower code may
+/// be the process's own.
+const EXEC_FAILED: u8 = 255;
+
+/// 126 and 127 where the command of a new container could not be run, as a shell has it;
+/// else 1.
+fn code_of(error: &anyhow::Error, command: Option<&str>) -> ExitCode {
+    if command == Some("exec") {
+        return ExitCode::from(EXEC_FAILED);
+    }
     let codes = error.chain().filter_map(|cause| {
         let create = cause
             .downcast_ref::<runtime::CreateError>()
             .map(runtime::CreateError::code);
-        let start = cause.downcast_ref::<runtime::StartError>().map(|error| error.code);
-        let exec = cause.downcast_ref::<runtime::ExecError>().map(runtime::ExecError::code);
-        create.or(start).or(exec)
+        create.or_else(|| cause.downcast_ref::<runtime::StartError>().map(|error| error.code))
     });
     let code = codes.into_iter().find(|code| matches!(code, 126 | 127));
     code.and_then(|code| u8::try_from(code).ok())
         .map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn dispatch(global: &Global, arguments: Arguments) -> Result<u8> {
+fn dispatch(global: &Global, mut arguments: Arguments) -> Result<u8> {
     let Some(command) = global.command.as_deref() else {
-        print!("{HELP}");
+        print!("{}", help::all());
         return Ok(0);
     };
+    log::debug(
+        global,
+        &format!("{command}: containers below `{}`", global.root.display()),
+    );
     if matches!(command, "create" | "run" | "exec") {
         sealed::ensure()?;
     }
@@ -103,16 +111,27 @@ fn dispatch(global: &Global, arguments: Arguments) -> Result<u8> {
         "update" => done(update::update(global, arguments)),
         "events" => done(ps::events(global, arguments)),
         "list" => done(list::list(global, arguments)),
-        "features" => done(describe::features()),
+        "features" => done(describe::features(arguments)),
         "spec" => done(describe::spec(arguments)),
         "checkpoint" | "restore" => {
+            while arguments.next()?.is_some() {}
             bail!("feature unavailable: CRIU >= 4.1 needed to {command} a container, which this runtime does not drive")
         }
         "help" => {
-            print!("{HELP}");
+            let topic = arguments.next()?;
+            let text = match &topic {
+                Some(Argument::Operand(name)) => {
+                    help::of(name).with_context(|| format!("No help topic for '{name}'"))?
+                }
+                _ => help::all(),
+            };
+            print!("{text}");
             Ok(0)
         }
         "version" => done(describe::version()),
-        _ => bail!("there is no command `{command}`; `gantry-runtime help` lists them"),
+        _ => {
+            while arguments.next()?.is_some() {}
+            bail!("there is no command `{command}`; `gantry-runtime help` lists them")
+        }
     }
 }

@@ -12,7 +12,9 @@ pub(super) fn ps(global: &Global, mut arguments: Arguments) -> Result<()> {
     let (mut id, mut as_json) = (None, false);
     while let Some(argument) = arguments.next()? {
         match argument {
-            Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => as_json = arguments.value()? == "json",
+            Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => {
+                as_json = arguments.is_json_format()?
+            }
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(text) if id.is_none() => id = Some(text),
             // Options for ps(1), which is not called.

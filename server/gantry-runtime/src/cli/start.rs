@@ -18,6 +18,10 @@ pub(super) fn start(global: &Global, mut arguments: Arguments) -> Result<()> {
             status.word()
         ),
     }
+    let spec = state.spec(global)?;
+    if spec.process().is_none() {
+        bail!("cannot start container `{id}`: its config.json has no process");
+    }
     let fifo = state_file::fifo(&state_file::dir(global, &id)?);
     // While init sleeps at it the byte waits; whoever is too late finds no FIFO.
     File::options()
@@ -26,5 +30,5 @@ pub(super) fn start(global: &Global, mut arguments: Arguments) -> Result<()> {
         .and_then(|mut fifo| fifo.write_all(b"0"))
         .with_context(|| format!("cannot open the gate of container `{id}`"))?;
     std::fs::remove_file(fifo).with_context(|| format!("container `{id}` was started by somebody else"))?;
-    hooks::after_start(global, &state, &state.spec(global)?)
+    hooks::after_start(global, &state, &spec)
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use runtime::resctrl::Class;
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -55,9 +55,8 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
                 schemata.push(arguments.value()?);
                 continue;
             }
-            "cpu-rt-period" | "cpu-rt-runtime" => {
-                bail!("--{name} cannot be changed while a container runs")
-            }
+            "cpu-rt-period" => ("cpu", "realtimePeriod"),
+            "cpu-rt-runtime" => ("cpu", "realtimeRuntime"),
             "pids-limit" => ("pids", "limit"),
             "blkio-weight" => ("blockIO", "weight"),
             _ => return unknown(&name),

@@ -103,6 +103,7 @@ impl Container {
             preserve_fds: 0,
             runtime_hooks: None,
             remember: None,
+            trace: None,
         })?;
         let pidfd = created.pidfd.try_clone().context("cannot hold init");
         let begun = Begun {
@@ -152,6 +153,7 @@ impl Container {
             group: self.group.clone(),
             stdio: stdio_of((!terminal).then_some(stdio), size.rows, size.cols),
             preserve_fds: 0,
+            trace: None,
         });
         let begun = begun
             .map(|execed| Begun {
@@ -213,7 +215,11 @@ impl Container {
 fn stdio_of(given: Option<Theirs>, rows: u16, cols: u16) -> Stdio {
     match given {
         Some(Theirs { stdin, stdout, stderr }) => Stdio::Given { stdin, stdout, stderr },
-        None => Stdio::Terminal { rows, cols },
+        None => Stdio::Terminal {
+            rows,
+            cols,
+            keeps_line_ends: false,
+        },
     }
 }
 

@@ -54,6 +54,9 @@ impl Bundle {
             config["process"]["terminal"] = false.into();
             config["process"]["args"] = json!(["/bin/sh", "-c", script]);
             config["root"]["readonly"] = false.into();
+            let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+            namespaces.retain(|namespace| namespace["type"] != "cgroup");
+            namespaces.push(json!({"type": "cgroup"}));
             config["linux"]["cgroupsPath"] = format!("{PARENT}/{}", bundle.id).into();
         });
         Some(bundle)

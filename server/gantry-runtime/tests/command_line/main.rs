@@ -1,5 +1,7 @@
 //! The OCI command line as other engines call it.
 
+mod options;
+
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -425,18 +427,19 @@ fn engines_find_the_words_they_look_for() {
 }
 
 #[test]
-fn an_exec_is_told_what_it_lacks_by_its_exit_code() {
+fn an_exec_that_cannot_be_run_exits_with_255() {
     let Some(bundle) = Bundle::new("exec sleep 600") else {
         return;
     };
     assert!(bundle.create().status.success());
     assert!(bundle.on_it("start", &[]).status.success());
-    for (arguments, code, why) in [
-        (&["nothing"][..], 127, "executable file not found in $PATH"),
-        (&["/bin"], 126, "permission denied"),
+    // Lower codes may be the process's own.
+    for (arguments, why) in [
+        (&["nothing"][..], "executable file not found in $PATH"),
+        (&["/bin"], "permission denied"),
     ] {
         let (found, said) = failure(&bundle.on_it("exec", arguments));
-        assert_eq!(found, Some(code), "{said}");
+        assert_eq!(found, Some(255), "{said}");
         assert!(said.contains(why), "{said}");
     }
     let exec = bundle
@@ -444,7 +447,7 @@ fn an_exec_is_told_what_it_lacks_by_its_exit_code() {
         .output()
         .unwrap();
     let (code, said) = failure(&exec);
-    assert_eq!(code, Some(127), "{said}");
+    assert_eq!(code, Some(255), "{said}");
     assert!(
         !bundle.path().join("rootfs/not").exists(),
         "an exec makes no directories"
@@ -497,7 +500,6 @@ fn sizes_may_have_units_and_zero_is_no_limit() {
     };
     assert!(update(&["--memory", "64m", "--memory-swap=-1"]));
     assert!(!update(&["--memory", "much"]));
-    assert!(!update(&["--cpu-rt-runtime", "5"]));
     assert!(!update(&["--l3-cache-schema", "L3:0=1"]), "it has no class of service");
     let limits = bundle.group().read_limits().unwrap();
     assert_eq!(

@@ -90,6 +90,30 @@ fn users_of_another_container_can_be_joined() {
 }
 
 #[test]
+fn the_loopback_device_of_a_new_network_namespace_is_up() {
+    let script = "ping -c 1 -W 5 127.0.0.1 > /dev/null && echo answered";
+    let Some(bundle) = Bundle::new(script) else { return };
+    bundle.edit(|config| {
+        let raw = json!(["CAP_NET_RAW"]);
+        config["process"]["capabilities"] = json!({"bounding": raw, "permitted": raw, "effective": raw});
+    });
+    bundle.run().expect("answered");
+    let Some(mapped) = Bundle::new("cat /sys/class/net/lo/flags") else {
+        return;
+    };
+    mapped.edit(|config| {
+        let list = config["linux"]["namespaces"].as_array_mut().unwrap();
+        list.push(json!({"type": "user"}));
+        let map = json!([{"containerID": 0, "hostID": 700_000, "size": 65536}]);
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+    });
+    mapped.give_rootfs_to(700_000);
+    // IFF_UP and IFF_LOOPBACK
+    mapped.run().expect("0x9");
+}
+
+#[test]
 fn a_path_to_another_kind_of_namespace_is_refused() {
     let Some(bundle) = Bundle::new("echo ran") else { return };
     set(&bundle, "ipc", "/proc/self/ns/uts");

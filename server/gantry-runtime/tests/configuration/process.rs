@@ -1,7 +1,7 @@
 //! The process: limits, priorities, capabilities, hooks.
 
 use crate::bundle::{Bundle, Ran};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
 
 #[test]
@@ -93,6 +93,12 @@ fn labels_that_no_module_would_take_are_refused() {
         config["process"]["selinuxLabel"] = "system_u:system_r:x".into();
     });
     bundle.run().refused("does not run SELinux");
+    // A label of mounts has no meaning there.
+    bundle.edit(|config| {
+        config["process"]["selinuxLabel"] = "".into();
+        config["linux"]["mountLabel"] = "system_u:object_r:x".into();
+    });
+    bundle.run().expect("ran");
 }
 
 #[test]
@@ -112,6 +118,71 @@ fn all_five_capability_sets_are_as_asked() {
     bundle
         .run()
         .expect(&[one, one, one, "0000000000000021", one].join("\n"));
+}
+
+#[test]
+fn an_exec_gets_capabilities_that_the_container_has_no_sets_for() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    let sets = |arguments: &[&str]| {
+        let mut command = bundle.command(&["exec"]);
+        command.args(arguments).arg(&bundle.id);
+        let ran = Ran::from(command.args(["grep", "Cap", "/proc/self/status"]).output().unwrap());
+        let values = ran.out.lines().filter_map(|line| line.split_whitespace().nth(1));
+        values
+            .map(|value| u64::from_str_radix(value, 16).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (chown, kill, syslog) = (1, 1 << 5, 1 << 34);
+    bundle.edit(|config| drop(config["process"].as_object_mut().unwrap().remove("capabilities")));
+    bundle.run_detached();
+    // Inheritable, permitted, effective, bounding, ambient.
+    assert_eq!(sets(&[]), [0; 5]);
+    assert_eq!(sets(&["--cap", "CAP_KILL"]), [0, kill, kill, kill, 0]);
+    assert!(bundle.on_it("delete", &["--force"]).status.success());
+    bundle.edit(|config| {
+        config["process"]["capabilities"] = json!({
+            "inheritable": ["CAP_CHOWN", "CAP_SYSLOG"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
+            "effective": ["CAP_KILL"], "bounding": ["CAP_KILL", "CAP_CHOWN", "CAP_SYSLOG"], "ambient": ["CAP_CHOWN"],
+        });
+    });
+    bundle.run_detached();
+    let all = chown | kill | syslog;
+    let inherited = chown | syslog;
+    assert_eq!(sets(&[]), [inherited, chown | kill, chown | kill, all, chown]);
+    assert_eq!(sets(&["--cap", "CAP_SYSLOG"]), [inherited, all, all, all, inherited]);
+}
+
+#[test]
+fn the_callers_processors_are_not_the_containers() {
+    let Some(bundle) = Bundle::new("grep Cpus_allowed: /proc/self/status | cut -f2; exec sleep 600") else {
+        return;
+    };
+    let allowed = fs::read_to_string("/proc/self/status").unwrap();
+    let own = allowed
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed:"))
+        .unwrap()
+        .trim();
+    let on_first = |command: &std::process::Command| {
+        let mut first = std::process::Command::new("taskset");
+        first
+            .args(["-c", "0"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        first
+    };
+    let mut run = bundle.command(&["run", "-d", "-b"]);
+    run.arg(bundle.path()).arg(&bundle.id);
+    let log = fs::File::create(bundle.beside("output")).unwrap();
+    let status = on_first(&run).stdout(log).stderr(std::process::Stdio::null()).status();
+    assert!(status.unwrap().success());
+    bundle.until("its processors are told", |bundle| bundle.output().contains('\n'));
+    assert_eq!(bundle.output().trim(), own);
+    let exec = bundle.command(&["exec", &bundle.id, "grep", "Cpus_allowed:", "/proc/self/status"]);
+    let ran = Ran::from(on_first(&exec).output().unwrap());
+    assert_eq!(ran.out.split_whitespace().nth(1), Some(own), "{}", ran.err);
 }
 
 #[test]
@@ -162,6 +233,43 @@ fn hooks_run_at_their_places_with_the_state_and_their_own_environment() {
     assert!(
         record.contains("createContainer creating") && record.contains("poststop stopped"),
         "{record}"
+    );
+}
+
+#[test]
+fn hooks_without_an_environment_have_the_runtimes_or_the_processs() {
+    let Some(bundle) = Bundle::new("cat /seen") else { return };
+    let record = bundle.beside("record");
+    let hook = |name: &str, place: &std::path::Path, variables: Value| {
+        let script = format!("/bin/busybox echo {name} $WHOSE >> {}", place.display());
+        let mut hook = json!({"path": "/bin/busybox", "args": ["sh", "-c", script]});
+        if !variables.is_null() {
+            hook["env"] = variables;
+        }
+        hook
+    };
+    let seen = std::path::Path::new("/seen");
+    bundle.edit(|config| {
+        config["process"]["env"] = json!(["PATH=/bin", "WHOSE=process"]);
+        let mut hooks = json!({});
+        for name in ["prestart", "createRuntime", "createContainer", "poststart", "poststop"] {
+            hooks[name] = json!([hook(name, &record, Value::Null)]);
+        }
+        hooks["poststop"]
+            .as_array_mut()
+            .unwrap()
+            .push(hook("empty", &record, json!([])));
+        hooks["startContainer"] = json!([
+            hook("startContainer", seen, Value::Null),
+            hook("empty", seen, json!([]))
+        ]);
+        config["hooks"] = hooks;
+    });
+    let ran = Ran::from(bundle.run_command().env("WHOSE", "runtime").output().unwrap());
+    ran.expect("startContainer process\nempty");
+    assert_eq!(
+        fs::read_to_string(record).unwrap(),
+        "prestart runtime\ncreateRuntime runtime\ncreateContainer runtime\npoststart runtime\npoststop runtime\nempty\n"
     );
 }
 
@@ -250,7 +358,12 @@ fn a_capability_that_the_host_lacks_is_left_out_with_a_warning() {
         config["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 500}]);
     });
     let ran = run_with_less(&bundle);
-    assert!(ran.err.contains("CAP_NET_RAW is left out"), "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("ignoring unknown or unavailable capabilities: [CAP_NET_RAW]"),
+        "{}",
+        ran.err
+    );
     ran.expect("0000000000000020\n0000000000000020");
     bundle.run().expect("0000000000002020\n0000000000002020");
 }

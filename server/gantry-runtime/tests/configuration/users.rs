@@ -111,6 +111,48 @@ fn a_mount_may_have_mappings_of_its_own() {
 }
 
 #[test]
+fn mappings_reach_mounts_below_by_ridmap_alone() {
+    let Some(bundle) = Bundle::new("stat -c %u /data/file /data/below/file") else {
+        return;
+    };
+    let data = bundle.beside("data");
+    let below = data.join("below");
+    fs::create_dir_all(&below).unwrap();
+    fs::write(data.join("file"), "x").unwrap();
+    let mount = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("mount");
+        assert!(command.args(arguments).arg(&below).status().unwrap().success());
+    };
+    // Of a file system that can be mapped where the temporary files lie.
+    let source = bundle.beside("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "x").unwrap();
+    mount(&["--bind", source.to_str().unwrap()]);
+    let mapping = json!([{"containerID": 0, "hostID": 42, "size": 1}]);
+    let ran = [
+        (json!(["rbind"]), "42\n0"),
+        (json!(["rbind", "idmap"]), "42\n0"),
+        (json!(["rbind", "ridmap"]), "42\n42"),
+    ]
+    .map(|(options, expected)| {
+        bundle.edit(|config| {
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            mounts.retain(|mount| mount["destination"] != "/data");
+            mounts.push(json!({
+                "destination": "/data", "type": "bind", "source": data, "options": options,
+                "uidMappings": mapping, "gidMappings": mapping,
+            }));
+        });
+        (bundle.run(), expected)
+    });
+    let unmounted = std::process::Command::new("umount").arg(&below).status();
+    assert!(unmounted.unwrap().success());
+    for (ran, expected) in ran {
+        ran.expect(expected);
+    }
+}
+
+#[test]
 fn mistakes_are_told_before_anything_is_made() {
     let Some(bundle) = bundle("echo ran") else { return };
     bundle.edit(|config| config["linux"]["gidMappings"] = json!([]));

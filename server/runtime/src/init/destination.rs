@@ -60,7 +60,10 @@ pub(super) fn make_dir(root: BorrowedFd<'_>, destination: &Path) -> io::Result<O
     if ["/proc", "/sys", "/dev"].iter().any(|path| plain == Path::new(path)) {
         return beneath::find_without_links(root, destination).map_err(|error| {
             if error.raw_os_error() == Some(sys::errno::ELOOP) {
-                return io::Error::other("the image has a symbolic link there");
+                // The wording is runc's, which people and test suites search for.
+                return io::Error::other(
+                    "it must be mounted on ordinary directory, and the image has a symbolic link there",
+                );
             }
             error
         });

@@ -19,6 +19,7 @@ mod rootfs;
 pub(crate) use privileges::{Become, begin_program};
 
 use crate::channel::Channel;
+use crate::hooks::DefaultEnvironment;
 use crate::ids::IdMaps;
 use crate::namespaces::{self, Namespaces};
 use crate::sources::Sources;
@@ -90,6 +91,7 @@ pub(crate) fn run(mut init: Init<'_>) -> ! {
 
 fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     join_cgroups(&mut init.tasks)?;
+    crate::scheduling::reset_affinity();
     become_root_inside(init)?;
     let _ = sys::credentials::hide();
     sys::session::leave().map_err(Failure::io("session", "cannot begin a session"))?;
@@ -108,6 +110,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         has_cgroup_namespace: init.namespaces.has_new(namespace::CGROUP),
         ids: init.ids.as_ref(),
         is_system: crate::group::is_system(spec),
+        label: crate::labels::of_mounts(spec),
     };
     mounts::make_all(root.as_fd(), spec, &mut init.sources, &surroundings)?;
     let only_binds = init.has_own_users || init.caller_has_own_users;
@@ -126,8 +129,8 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         })
     };
     let hooks = spec.hooks().as_ref();
-    let run_hooks = |name, list, state| {
-        crate::hooks::run(name, list, &state).map_err(|error| Failure::new("hook", error.to_string()))
+    let run_hooks = |name, list, state, environment| {
+        crate::hooks::run(name, list, &state, environment).map_err(|error| Failure::new("hook", error.to_string()))
     };
     if init.waits_for_hooks {
         let channel = channel(init)?;
@@ -140,6 +143,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         "createContainer",
         hooks.and_then(|hooks| hooks.create_container().as_ref()),
         state("creating"),
+        DefaultEnvironment::Inherited,
     )?;
     let created = state("created");
     let listener = init.listener.take().map(|socket| {
@@ -173,10 +177,15 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         .map_err(Failure::io("start", "cannot report"))?;
     drop(terminal);
     wait_at_gate(init)?;
+    if spec.process().is_none() {
+        return Err(Failure::new("start", "the configuration has no process"));
+    }
     run_hooks(
         "startContainer",
         hooks.and_then(|hooks| hooks.start_container().as_ref()),
         created,
+        // It stands for the command, so it sees what the command will.
+        DefaultEnvironment::Variables(init.process.env().as_deref().unwrap_or_default()),
     )?;
     Ok(wanted)
 }
@@ -233,6 +242,9 @@ fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
     if !offsets.is_empty() {
         set_clocks(&offsets)?;
     }
+    if init.namespaces.has_new(namespace::NETWORK) {
+        crate::net_devices::raise_loopback().map_err(Failure::io("network", "cannot set up the loopback device"))?;
+    }
     if init.namespaces.has_new(namespace::CGROUP) {
         namespace::unshare_cgroup().map_err(Failure::io("namespace", "cannot make a cgroup namespace"))?;
     }
@@ -251,7 +263,11 @@ fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
 /// Puts the standard streams in place; gives a terminal's near side for the caller.
 fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
     let failed = |what: &'static str| Failure::io("terminal", what);
-    let placeholder = Stdio::Terminal { rows: 0, cols: 0 };
+    let placeholder = Stdio::Terminal {
+        rows: 0,
+        cols: 0,
+        keeps_line_ends: false,
+    };
     match std::mem::replace(&mut init.stdio, placeholder) {
         Stdio::Given { stdin, stdout, stderr } => {
             sys::standard_streams::replace(&stdin, &stdout, &stderr)
@@ -259,8 +275,12 @@ fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Resul
             use_own_null(root);
             Ok(None)
         }
-        Stdio::Terminal { rows, cols } => {
-            let (master, peer) = terminal_in(root, rows, cols)?;
+        Stdio::Terminal {
+            rows,
+            cols,
+            keeps_line_ends,
+        } => {
+            let (master, peer) = terminal_in(root, (rows, cols), keeps_line_ends)?;
             devices::make_console(root, &peer)?;
             Ok(Some(master))
         }
@@ -280,14 +300,17 @@ pub(crate) fn use_own_null(root: std::os::fd::BorrowedFd<'_>) {
 /// Opens a terminal of the devpts below `root` and makes it this session's.
 pub(crate) fn terminal_in(
     root: std::os::fd::BorrowedFd<'_>,
-    rows: u16,
-    cols: u16,
+    (rows, cols): (u16, u16),
+    keeps_line_ends: bool,
 ) -> Result<(OwnedFd, OwnedFd), Failure> {
     let failed = |what: &'static str| Failure::io("terminal", what);
     let dir = sys::beneath::open_dir(root, Path::new("/dev/pts")).map_err(failed("cannot open `/dev/pts`"))?;
     let (master, peer) = sys::pty::open(&dir).map_err(failed("cannot open a terminal"))?;
     if rows > 0 && cols > 0 {
         sys::terminal::resize(&master, rows, cols).map_err(failed("cannot set the terminal's size"))?;
+    }
+    if keeps_line_ends {
+        sys::terminal::keep_line_ends(&peer).map_err(failed("cannot set the terminal's output mode"))?;
     }
     sys::pty::control(&peer).map_err(failed("cannot take the terminal"))?;
     sys::standard_streams::replace(&peer, &peer, &peer).map_err(failed("cannot set the standard streams"))?;

@@ -4,6 +4,7 @@ use super::destination;
 use super::options::Options;
 use crate::Failure;
 use crate::ids::IdMaps;
+use crate::labels;
 use crate::sources::{self, Sources};
 use oci_spec::runtime::{Mount, Spec};
 use std::fs::{self, File};
@@ -20,6 +21,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) ids: Option<&'a IdMaps>,
     /// Whether the command is the init of a whole system.
     pub(super) is_system: bool,
+    /// Of new file systems.
+    pub(super) label: Option<&'a str>,
 }
 
 pub(super) fn make_all(
@@ -70,7 +73,8 @@ fn make(
     if kind == "cgroup" || kind == "cgroup2" {
         return cgroups(root, destination, &target, &options, surroundings);
     }
-    let tree = new_file_system(wanted, kind, &options, covers.then_some(&target), surroundings.ids)?;
+    let tree = new_file_system(wanted, kind, &options, covers.then_some(&target), surroundings)?;
+    labels::label_queues(kind, surroundings.label, &tree).map_err(failed("label"))?;
     apply(&tree, &options).map_err(failed("set the options of"))?;
     if options.copy_up {
         let inside = beneath::open_dir(&tree, Path::new("/")).map_err(failed("open"))?;
@@ -84,7 +88,7 @@ fn new_file_system(
     kind: &str,
     options: &Options,
     covered: Option<&OwnedFd>,
-    ids: Option<&IdMaps>,
+    surroundings: &Surroundings<'_>,
 ) -> Result<OwnedFd, Failure> {
     let destination = wanted.destination().display();
     let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{destination}`"));
@@ -107,10 +111,12 @@ fn new_file_system(
         // A group that the container's users do not have cannot own terminals.
         let has = |group: &str| {
             let group = group.parse().ok();
+            let ids = surroundings.ids;
             ids.is_none_or(|ids| group.is_some_and(|group| ids.outside_group(group).is_some()))
         };
         data.retain(|option| option.strip_prefix("gid=").is_none_or(has));
     }
+    data.extend(labels::mount_option(kind, surroundings.label, &data));
     match mount::new_detached(kind, &source, &data, options.set) {
         Err(error) if kind == "sysfs" && error.kind() == io::ErrorKind::PermissionDenied => {
             // Whose network the host's users own may not be shown anew; what is there
@@ -219,7 +225,8 @@ pub(super) fn guard(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
             // One empty directory, shared: each file system more costs at the end.
             mount::copy_detached(first, Path::new(""), false).map_err(failed)?
         } else {
-            let data = ["mode=755".to_owned(), "size=0".to_owned(), "nr_inodes=1".to_owned()];
+            let mut data = ["mode=755", "size=0", "nr_inodes=1"].map(str::to_owned).to_vec();
+            data.extend(labels::mount_option("tmpfs", labels::of_mounts(spec), &data));
             mount::new_detached("tmpfs", "tmpfs", &data, mount::READ_ONLY).map_err(failed)?
         };
         mount::attach(&tree, &place).map_err(failed)?;

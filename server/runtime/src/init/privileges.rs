@@ -37,7 +37,9 @@ pub(crate) struct Become<'a> {
 impl Become<'_> {
     /// Checks early what can be checked, so that it fails at creation.
     pub(crate) fn prepared(self) -> Result<Self, Failure> {
-        if self.process.args().as_ref().is_none_or(Vec::is_empty) {
+        // A container without a process is created all the same.
+        let has_process = self.spec.process().is_some();
+        if has_process && self.process.args().as_ref().is_none_or(Vec::is_empty) {
             return Err(Failure::new("exec", "there is no command; give one"));
         }
         raise_limits(self.process)?;

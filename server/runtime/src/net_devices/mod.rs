@@ -107,6 +107,19 @@ pub(crate) fn namespace_of(namespaces: &Namespaces, pid: i32) -> io::Result<Owne
     }
 }
 
+/// In every network namespace the first device is `lo`.
+const LOOPBACK: u32 = 1;
+
+/// Sets up the loopback device of the calling process's network namespace, which is down in
+/// a new one.
+pub(crate) fn raise_loopback() -> io::Result<()> {
+    match Connection::open().and_then(|mut connection| connection.set_up(LOOPBACK)) {
+        // Without CAP_NET_ADMIN the namespace stays as the kernel made it.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// Moves each device into `namespace`, all or none.
 ///
 /// # Errors
