@@ -286,6 +286,11 @@ impl Network {
     }
 
     /// Gives back all ports of a container. One without is no failure.
+    /// Why a port could not be published now.
+    pub fn check_port(&self, mapping: &PortMapping) -> Result<(), PublishError> {
+        self.ports().check(mapping)
+    }
+
     pub fn unpublish(&self, id: &ContainerId) -> Result<(), FirewallError> {
         self.ports().unpublish(id)
     }

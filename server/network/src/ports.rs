@@ -121,6 +121,11 @@ impl Ports {
         Ok(mappings)
     }
 
+    /// Why a port could not be published now. It is held for a moment, and given back.
+    pub(crate) fn check(&self, mapping: &PortMapping) -> Result<(), PublishError> {
+        self.hold(mapping, &[]).map(drop)
+    }
+
     pub(crate) fn unpublish(&mut self, id: &ContainerId) -> Result<(), FirewallError> {
         let keys = self.keys_of(id);
         self.firewall.change(&keys, &HashMap::new())?;

@@ -15,6 +15,8 @@ use model::Signal;
 use model::container::spec::StopTimeout;
 use model::container::{ContainerId, ContainerName, Limits, Refusal, RestartPolicy};
 use model::event::Event;
+use model::network::PortMapping;
+use network::PublishError;
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
@@ -28,6 +30,30 @@ impl Engine {
     /// The mistakes [`Engine::create`] would refuse this for.
     pub async fn dry_run(&self, new: NewContainer) -> Result<Vec<Mistake>, EngineError> {
         create::dry_run(&self.inner, new).await
+    }
+
+    /// Why each of these ports cannot be published now; `None` for those that can. Where
+    /// a port is free only a start tells: it may be taken until then.
+    pub async fn check_ports(&self, ports: Vec<PortMapping>) -> Result<Vec<Option<String>>, EngineError> {
+        let engine = self.inner.clone();
+        blocking("look for ports in use", move || {
+            let why = |mapping: &PortMapping| match engine.network.check_port(mapping).err()? {
+                PublishError::InUse { port, protocol, owner } => {
+                    let name = engine
+                        .containers
+                        .view(&owner)
+                        .map(|view| view.spec.name.as_str().to_owned());
+                    let name = name.unwrap_or_else(|_| owner.short().to_owned());
+                    let protocol = protocol.word();
+                    Some(format!(
+                        "port {port}/{protocol} of the host is in use by container `{name}`"
+                    ))
+                }
+                error => Some(error.to_string()),
+            };
+            Ok(ports.iter().map(why).collect())
+        })
+        .await
     }
 
     /// By full id, exact name, or the beginning of one id alone.

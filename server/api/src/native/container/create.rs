@@ -8,7 +8,8 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use engine::{EngineError, RemoveOptions};
-use shared::create::{Created, NewContainer};
+use model::network::PortMapping;
+use shared::create::{Created, NetworkMode, NewContainer};
 use shared::problem::{Mistake, Mistakes};
 
 /// Makes a container, and starts it where `start` asks for that.
@@ -29,6 +30,7 @@ pub(super) async fn create(
 
 async fn make(front: &Front, caller: &Caller, new: NewContainer) -> Answer<Created> {
     let start = new.start;
+    let ports = published(&new);
     let asked = read::new_container(new, front.engine.host_stats().cpus).map_err(Failure::mistakes)?;
     read::require_rights(caller, &asked)?;
     let created = front.engine.create(asked).await?;
@@ -41,7 +43,9 @@ async fn make(front: &Front, caller: &Caller, new: NewContainer) -> Answer<Creat
         if let Err(error) = front.engine.remove(&created.id, all).await {
             tracing::warn!(%error, container = name, "a container that could not be started stays");
         }
-        return Err(error.into());
+        let mut failure = Failure::from(error);
+        failure.problem.mistakes = port_mistakes(front, &ports).await;
+        return Err(failure);
     }
     Ok(Created {
         id: created.id.to_string(),
@@ -59,7 +63,8 @@ pub(super) async fn check(
 ) -> Answer<Json<Mistakes>> {
     caller.require(Permission::Operate)?;
     let mut warnings = Vec::new();
-    let mistakes = match read::new_container(new, front.engine.host_stats().cpus) {
+    let ports = published(&new);
+    let mut mistakes: Vec<Mistake> = match read::new_container(new, front.engine.host_stats().cpus) {
         Err(mistakes) => mistakes,
         // What depends on the image is judged once it is here.
         Ok(asked) if is_missing(&front, &asked.image).await => {
@@ -83,7 +88,43 @@ pub(super) async fn check(
             found.chain(refused).collect()
         }
     };
+    mistakes.extend(port_mistakes(&front, &ports).await);
     Ok(Json(Mistakes { mistakes, warnings }))
+}
+
+/// Ports are published on the bridge network alone.
+fn published(new: &NewContainer) -> Vec<String> {
+    match new.network {
+        NetworkMode::Bridge => new.ports.clone(),
+        NetworkMode::None | NetworkMode::Host => Vec::new(),
+    }
+}
+
+/// The ports of the request that cannot be published now, each at its field. What is no
+/// port is told by who reads the request.
+async fn port_mistakes(front: &Front, ports: &[String]) -> Vec<Mistake> {
+    let parsed = ports.iter().enumerate().filter_map(|(at, text)| {
+        let mappings = PortMapping::parse(text).ok()?;
+        Some(mappings.into_iter().map(move |mapping| (at, mapping)))
+    });
+    let (places, mappings): (Vec<usize>, Vec<PortMapping>) =
+        parsed.flatten().filter(|(_, mapping)| mapping.host_port != 0).unzip();
+    match front.engine.check_ports(mappings).await {
+        Ok(found) => {
+            let found = places.into_iter().zip(found);
+            let at = |(at, message): (usize, Option<String>)| {
+                Some(Mistake {
+                    field: format!("ports[{at}]"),
+                    message: message?,
+                })
+            };
+            found.filter_map(at).collect()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot check whether ports are in use");
+            Vec::new()
+        }
+    }
 }
 
 async fn is_missing(front: &Front, image: &str) -> bool {
