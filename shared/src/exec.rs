@@ -25,6 +25,23 @@ pub struct ExecCreated {
     pub id: String,
 }
 
+/// An exec with a terminal that a console channel opened. It goes on when its clients
+/// leave, and ends half an hour after the last one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Console {
+    /// Of the exec: a console channel with it joins.
+    pub id: String,
+    pub command: Vec<String>,
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Who opened it; empty where that is not known any more.
+    pub owner: String,
+    pub started: String,
+    /// How many clients are joined now.
+    pub clients: u32,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Exec {

@@ -81,7 +81,8 @@ pub enum Topic {
         rows: u16,
         cols: u16,
     },
-    /// Starts an exec that was made, and joins it.
+    /// Joins an exec, which is started by the first to join. One with a terminal goes on
+    /// when its clients leave, and sends its screen again to who joins it later.
     Exec {
         exec: String,
         rows: u16,

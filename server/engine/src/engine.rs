@@ -9,7 +9,7 @@ use crate::containers::registry::Registry;
 use crate::containers::request::AndThen;
 use crate::containers::view::Container;
 use crate::error::{Doing, EngineError};
-use crate::exec::Execs;
+use crate::exec::{Consoles, Execs};
 use crate::ids::Ids;
 use crate::images::Leases;
 use crate::journal::Journal;
@@ -91,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) program: Program,
     pub(crate) containers: Registry,
     pub(crate) execs: Execs,
+    pub(crate) consoles: Consoles,
     pub(crate) tasks: Tasks,
     pub(crate) builds: Builds,
     pub(crate) stats: Hub,
@@ -174,6 +175,7 @@ impl Engine {
             program,
             containers: Registry::default(),
             execs: Execs::default(),
+            consoles: Consoles::default(),
             tasks: Tasks::default(),
             builds: Builds::default(),
             stats: Hub::default(),

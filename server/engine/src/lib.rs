@@ -70,7 +70,7 @@ pub use containers::view::{
 pub use containers::wait::Waiting;
 pub use engine::{Engine, Options};
 pub use error::{EngineError, Kind, Mistake};
-pub use exec::{Exec, ExecId, ExecSpec, ExecState};
+pub use exec::{Console, ConsoleClient, ConsoleInput, Exec, ExecId, ExecSpec, ExecState};
 pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
 pub use image::document::ContainerConfig;

@@ -69,11 +69,18 @@ fn process(pid: i32, users: &str, ids: Option<HostIds>, boot: Timestamp) -> Opti
     })
 }
 
+/// The session that a process belongs to: field 6 of /proc/PID/stat, proc(5).
+pub(crate) fn session(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Stat::parse(&stat).map(|stat| stat.session)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     name: String,
     state: char,
     parent: i32,
+    session: i32,
     terminal: i32,
     cpu_ticks: u64,
     threads: u32,
@@ -93,6 +100,7 @@ impl Stat {
             name: name.to_owned(),
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
             terminal: fields.get(4)?.parse().ok()?,
             cpu_ticks: number(14)? + number(15)?,
             threads: u32::try_from(number(20)?).ok()?,

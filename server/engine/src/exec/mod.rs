@@ -1,9 +1,12 @@
 //! Execs: further processes in a running container.
 
+mod console;
 mod kept;
 mod known;
 mod probe;
 
+pub(crate) use console::Consoles;
+pub use console::{Console, ConsoleClient, ConsoleInput};
 pub(crate) use known::Execs;
 pub(crate) use probe::Probed;
 

@@ -2,12 +2,16 @@
 
 use crate::native::body::{Json as Body, Path};
 use crate::native::front::Front;
+use crate::native::guard::Caller;
 use crate::native::problem::{Answer, Failure};
+use crate::native::words;
+use access::Permission;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use engine::{ExecId, ExecSpec, ExecState};
-use shared::exec::{Exec, ExecCreated, NewExec};
+use shared::exec::{Console, Exec, ExecCreated, NewExec};
+use shared::list::List;
 
 /// Makes an exec; the console channel with its id starts it.
 #[utoipa::path(post, path = "/containers/{id}/execs", tag = "containers", params(("id" = String, Path)), request_body = NewExec, responses((status = 201, body = ExecCreated)))]
@@ -30,6 +34,43 @@ pub(super) async fn create(
     };
     let id = front.engine.exec_create(&front.engine.find(&id)?, spec).await?;
     Ok((StatusCode::CREATED, Json(ExecCreated { id: id.to_string() })))
+}
+
+/// Lists the consoles of a container: execs with a terminal that a console channel opened.
+#[utoipa::path(get, path = "/containers/{id}/consoles", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = List<Console>)))]
+pub(super) async fn consoles(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<List<Console>>> {
+    let id = front.engine.find(&id)?;
+    let consoles = front.engine.consoles(&id).into_iter().map(|console| Console {
+        id: console.exec.to_string(),
+        command: console.command,
+        user: console.user,
+        owner: console.owner,
+        started: console.started.to_string(),
+        clients: u32::try_from(console.clients).unwrap_or(u32::MAX),
+    });
+    Ok(Json(words::whole_list(consoles.collect(), front.engine.last_seq())))
+}
+
+/// Ends an exec with every process of its session, such as the children of a shell.
+#[utoipa::path(delete, path = "/execs/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn end(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<StatusCode> {
+    let id = ExecId::parse(&id).ok_or_else(|| Failure::not_found("exec", &id))?;
+    require_owner(&front, &caller, &id)?;
+    front.engine.end_console(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A console is its owner's: what was typed into it may be secret. Administrators may join
+/// every one.
+pub(in crate::native) fn require_owner(front: &Front, caller: &Caller, id: &ExecId) -> Answer<()> {
+    match front.engine.console_owner(id) {
+        Some(owner) if !owner.is_empty() && owner != caller.owner() => caller.require(Permission::Administer),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// How an exec is doing.

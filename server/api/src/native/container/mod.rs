@@ -17,6 +17,7 @@ use super::front::Front;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(super) use exec::require_owner;
 pub(super) use logs::line;
 
 pub(super) fn routes() -> OpenApiRouter<Front> {
@@ -46,5 +47,6 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(files::changes))
         .routes(routes!(files::commit))
         .routes(routes!(exec::create))
-        .routes(routes!(exec::inspect))
+        .routes(routes!(exec::consoles))
+        .routes(routes!(exec::inspect, exec::end))
 }

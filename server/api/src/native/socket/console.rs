@@ -1,6 +1,7 @@
 //! Consoles: bytes both ways between a client and a process.
 
 use super::channel::{Channel, Input, Stop};
+use crate::native::container;
 use crate::native::front::Front;
 use crate::native::guard::Caller;
 use crate::native::problem::Failure;
@@ -69,8 +70,11 @@ pub(super) async fn run(front: &Front, caller: &Caller, mut channel: Channel, to
         }
         Topic::Exec { exec, rows, cols } => {
             let id = ExecId::parse(&exec).ok_or_else(|| Failure::not_found("exec", &exec))?;
-            let size = engine.exec_inspect(&id)?.spec.terminal.then_some((rows, cols));
-            let attached = engine.exec_start(&id, false, size).await?;
+            if engine.exec_inspect(&id)?.spec.terminal {
+                container::require_owner(front, caller, &id)?;
+                return terminal(front, caller, channel, id, (rows, cols)).await;
+            }
+            let attached = engine.exec_start(&id, false, None).await?;
             channel.opened().await?;
             let process = Process::Exec(id);
             match attached {
@@ -84,6 +88,50 @@ pub(super) async fn run(front: &Front, caller: &Caller, mut channel: Channel, to
     let input = std::mem::replace(&mut channel.input, nothing);
     join(engine, &process, &channel, input, attached).await?;
     Ok(process.ending(engine).await)
+}
+
+/// Joins the console of an exec, until it ends. A client that leaves leaves it running.
+async fn terminal(
+    front: &Front,
+    caller: &Caller,
+    mut channel: Channel,
+    id: ExecId,
+    size: (u16, u16),
+) -> Result<String, Stop> {
+    let engine = &front.engine;
+    let mut client = engine.join_console(&id, &caller.owner(), size).await?;
+    channel.opened().await?;
+    let (_, nothing) = mpsc::channel(1);
+    let mut given = std::mem::replace(&mut channel.input, nothing);
+    let input = client.input();
+    let typing = async {
+        while let Some(given) = given.recv().await {
+            match given {
+                Input::Bytes(bytes) => {
+                    if input.write(&bytes).await.is_err() {
+                        break;
+                    }
+                }
+                // One that has just ended has no size.
+                Input::Message(Message::Resize { rows, cols }) => drop(engine.exec_resize(&id, rows, cols).await),
+                // A terminal has no end of input: that is a key.
+                Input::Message(Message::EndOfInput) => {}
+            }
+        }
+        // The end of input is not the end of output.
+        std::future::pending::<()>().await;
+    };
+    let showing = async {
+        while let Some(bytes) = client.read().await {
+            channel.bytes(&bytes).await?;
+        }
+        Ok::<(), Stop>(())
+    };
+    tokio::select! {
+        shown = showing => shown?,
+        () = typing => {}
+    }
+    Ok(Process::Exec(id).ending(engine).await)
 }
 
 async fn join(
