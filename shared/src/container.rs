@@ -55,11 +55,38 @@ pub struct State {
     /// When the run that ended had begun.
     #[serde(default)]
     pub started: Option<String>,
+    /// Who asked for the end of the last run; absent where it ended by itself. What
+    /// somebody stopped has not failed, whatever its exit code is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<StoppedBy>,
     /// A restart waits for its moment.
     #[serde(default)]
     pub restarting: bool,
     #[serde(default)]
     pub health: Option<Health>,
+}
+
+/// Who asked for the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct StoppedBy {
+    pub kind: StoppedByKind,
+    /// Of a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedByKind {
+    User,
+    /// A client of the Docker socket, which has no users.
+    DockerClient,
+    /// The server, at its own end.
+    Server,
+    /// It was not recorded.
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

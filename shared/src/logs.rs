@@ -54,6 +54,9 @@ pub struct Run {
     pub exit_code: Option<i32>,
     #[serde(default)]
     pub oom_killed: bool,
+    /// Who asked for its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<crate::container::StoppedBy>,
 }
 
 /// What a search found.

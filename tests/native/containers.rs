@@ -2,10 +2,13 @@ use crate::{host, sh, started};
 use harness::wait_until;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use shared::container::{Container, Status};
+use shared::container::{Container, Status, StoppedBy, StoppedByKind};
 use shared::create::{Created, NewContainer};
+use shared::event::Event;
 use shared::limits::Limits;
 use shared::list::List;
+use shared::logs::Page;
+use shared::problem::Mistakes;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
@@ -59,6 +62,74 @@ async fn a_container_lives_from_creation_to_removal() {
         .expect("it is removed");
     let gone = api.act(Method::GET, &format!("/containers/{}", created.id)).await;
     assert_eq!(gone.expect_err("it is gone").status, StatusCode::NOT_FOUND);
+}
+
+/// A run that somebody stopped has not failed: who it was is told of the container, of its
+/// run and by the events.
+#[tokio::test]
+async fn who_stopped_a_container_is_told() {
+    let Some((host, api)) = host().await else { return };
+    api.create(&started("web", "sleep 1000")).await.expect("it runs");
+    let told = async || api.inspect("web").await.container.state.stopped_by;
+    assert_eq!(told().await, None);
+    api.act(Method::POST, "/containers/web/stop?timeout=0")
+        .await
+        .expect("it stops");
+    let admin = StoppedBy {
+        kind: StoppedByKind::User,
+        name: Some("admin".to_owned()),
+    };
+    assert_eq!(told().await, Some(admin.clone()));
+    let page: Page = api.get("/containers/web/logs").await.expect("it is read");
+    assert_eq!(page.runs[0].stopped_by, Some(admin));
+    let events: List<Event> = api.get("/events?limit=50").await.expect("they are listed");
+    let by = |action: &str, name: &str| {
+        let mut all = events.items.iter().rev();
+        let event = all.find(|event| event.action == action).expect("it is told");
+        event.attributes.get(name).cloned()
+    };
+    assert_eq!(by("stop", "by").as_deref(), Some("admin"));
+    assert_eq!(by("die", "stopped_by").as_deref(), Some("admin"));
+
+    // The Docker socket has no users; a start forgets; what ends by itself was stopped by nobody.
+    api.act(Method::POST, "/containers/web/start").await.expect("it starts");
+    assert_eq!(told().await, None);
+    let (status, why) = host.docker().post("/containers/web/kill").await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{why}");
+    api.wait("web").await;
+    assert_eq!(told().await.map(|by| by.kind), Some(StoppedByKind::DockerClient));
+    api.create(&started("job", "exit 143")).await.expect("it runs");
+    api.wait("job").await;
+    assert_eq!(api.inspect("job").await.container.state.stopped_by, None);
+}
+
+/// A port that is taken is told while the form is filled in, and at its field.
+#[tokio::test]
+async fn ports_in_use_are_told_at_their_fields() {
+    let Some((_host, api)) = host().await else { return };
+    let (taken, other) = (free_port(), TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let new = |name: &str, ports: Vec<String>| NewContainer {
+        ports,
+        ..started(name, "sleep 1000")
+    };
+    let web = new("web", vec![format!("127.0.0.1:{taken}:80")]);
+    api.create(&web).await.expect("it runs");
+    let foreign = other.local_addr().expect("an address").port();
+    let ports = vec![
+        "8081".to_owned(),
+        format!("{taken}:80"),
+        format!("127.0.0.1:{foreign}:81"),
+    ];
+    let found: Mistakes = api
+        .send(Method::POST, "/containers/check", &new("second", ports.clone()))
+        .await
+        .expect("it is checked");
+    let fields: Vec<&str> = found.mistakes.iter().map(|mistake| mistake.field.as_str()).collect();
+    assert_eq!(fields, ["ports[1]", "ports[2]"]);
+    assert!(found.mistakes[0].message.contains("`web`"), "{found:?}");
+    let refused = api.create(&new("second", ports)).await.expect_err("the port is taken");
+    let fields = refused.problem.mistakes.iter().map(|mistake| mistake.field.as_str());
+    assert_eq!(fields.collect::<Vec<_>>(), ["ports[1]", "ports[2]"]);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::tasks::{ItemState, Progress, Running, TaskId, TaskItem, TaskKind};
 use model::Signal;
-use model::container::ContainerId;
 use model::container::spec::StopTimeout;
+use model::container::{ContainerId, StoppedBy};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -110,6 +110,7 @@ impl Engine {
         let subject = format!("{count} container{}", if count == 1 { "" } else { "s" });
         let inner = &self.inner;
         let kind = TaskKind::Bulk(action);
+        let by = owner.clone().map_or(StoppedBy::Unknown, StoppedBy::User);
         let (id, running) = inner.tasks.join_or_begin(kind, subject, owner, &inner.ending, false);
         if let Some(running) = running {
             running.show(Progress {
@@ -129,7 +130,7 @@ impl Engine {
             let engine = self.clone();
             inner
                 .tracker
-                .spawn(async move { engine.run_bulk(action, targets, running).await });
+                .spawn(async move { engine.run_bulk(action, by, targets, running).await });
         }
         Ok(id)
     }
@@ -169,7 +170,7 @@ impl Engine {
         }
     }
 
-    async fn run_bulk(&self, action: BulkAction, targets: Vec<Target>, running: Running) {
+    async fn run_bulk(&self, action: BulkAction, by: StoppedBy, targets: Vec<Target>, running: Running) {
         let (places, mut work) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
         let count = targets.len();
         for (number, target) in targets.into_iter().enumerate() {
@@ -178,11 +179,11 @@ impl Engine {
                 () = running.cancel.cancelled() => break,
                 place = places.clone().acquire_owned() => place,
             };
-            let (engine, running) = (self.clone(), running.clone());
+            let (engine, running, by) = (self.clone(), running.clone(), by.clone());
             work.spawn(async move {
                 running.set_item(number, ItemState::Running);
                 let outcome = match target.id {
-                    Ok(id) => engine.act(&id, action).await,
+                    Ok(id) => engine.act(&id, action, by).await,
                     Err(error) => Err(error),
                 };
                 let is_ok = outcome.is_ok();
@@ -209,12 +210,12 @@ impl Engine {
         });
     }
 
-    async fn act(&self, id: &ContainerId, action: BulkAction) -> Result<(), EngineError> {
+    async fn act(&self, id: &ContainerId, action: BulkAction, by: StoppedBy) -> Result<(), EngineError> {
         match action {
             BulkAction::Start => self.start(id).await,
-            BulkAction::Stop { timeout, signal } => self.stop(id, timeout, signal).await,
-            BulkAction::Restart { timeout, signal } => self.restart(id, timeout, signal).await,
-            BulkAction::Kill(signal) => self.kill(id, signal).await,
+            BulkAction::Stop { timeout, signal } => self.stop(id, timeout, signal, by).await,
+            BulkAction::Restart { timeout, signal } => self.restart(id, timeout, signal, by).await,
+            BulkAction::Kill(signal) => self.kill(id, signal, by).await,
             BulkAction::Pause => self.pause(id).await,
             BulkAction::Unpause => self.unpause(id).await,
             BulkAction::Remove(options) => self.remove(id, options).await,

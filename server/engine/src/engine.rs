@@ -24,7 +24,7 @@ use crate::{instance, stats};
 use model::Snapshotter;
 use model::container::limits::HostSize;
 use model::container::spec::StopTimeout;
-use model::container::{ContainerId, UserNamespaces};
+use model::container::{ContainerId, StoppedBy, UserNamespaces};
 use model::network::Subnet;
 use model::snapshotter::Wish;
 use network::Network;
@@ -256,7 +256,7 @@ impl Engine {
                     .or(Some(StopTimeout::After(STOP_ALL_PATIENCE / 2)));
                 stops.spawn(async move {
                     let stopped = engine
-                        .stop_for(&container.id, patience, None, AndThen::ServerEnds)
+                        .stop_for(&container.id, patience, None, AndThen::ServerEnds, StoppedBy::Server)
                         .await;
                     if let Err(error) = stopped {
                         tracing::error!(container = container.id.short(), %error, "cannot stop a container");

@@ -1,8 +1,8 @@
 //! Containers: what is wanted of each, and what is known of its last run.
 
 use crate::StoreError;
-use crate::form::{endpoint, ports, spec};
-use model::container::{ContainerId, ContainerName, ExitStatus, HostIds, InitProcess, Loss, Spec, State};
+use crate::form::{endpoint, ports, spec, stopped_by};
+use model::container::{ContainerId, ContainerName, ExitStatus, HostIds, InitProcess, Loss, Spec, State, StoppedBy};
 use model::image::Digest;
 use model::network::{Endpoint, PortMapping};
 use model::{Signal, Timestamp};
@@ -23,6 +23,8 @@ pub struct ContainerRecord {
     /// The wait before the last restart by policy, or the one that goes on.
     pub restart_delay: Option<Duration>,
     pub stopped_by_hand: bool,
+    /// Who asked for the end of the present or last run.
+    pub stopped_by: Option<StoppedBy>,
     /// Of its own user namespace, from its creation on; `None` where it has the host's.
     pub ids: Option<HostIds>,
     pub endpoint: Option<Endpoint>,
@@ -138,7 +140,7 @@ pub async fn update(db: &mut SqliteConnection, record: &ContainerRecord) -> Resu
     let state = StateColumns::of(&record.state);
     sqlx::query(
         "UPDATE containers SET name = ?, spec = ?, phase = ?, state = ?, run = ?, init_pid = ?, init_ticks = ?, started_ns = ?, ended_ns = ?,
-         exit_code = ?, exit_signal = ?, oom_killed = ?, reason = ?, restart_count = ?, restart_delay_ms = ?, stopped_by_hand = ?, endpoint = ?, ports = ? WHERE id = ?",
+         exit_code = ?, exit_signal = ?, oom_killed = ?, reason = ?, restart_count = ?, restart_delay_ms = ?, stopped_by_hand = ?, stopped_by = ?, endpoint = ?, ports = ? WHERE id = ?",
     )
     .bind(record.spec.name.as_str())
     .bind(spec::write(&record.spec))
@@ -156,6 +158,7 @@ pub async fn update(db: &mut SqliteConnection, record: &ContainerRecord) -> Resu
     .bind(record.restart_count)
     .bind(record.restart_delay.map(|delay| i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)))
     .bind(record.stopped_by_hand)
+    .bind(record.stopped_by.as_ref().map(stopped_by::write))
     .bind(record.endpoint.as_ref().map(endpoint::write))
     .bind(ports::write(&record.ports))
     .bind(record.id.as_str())
@@ -271,6 +274,11 @@ fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
             .get::<Option<i64>, _>("restart_delay_ms")
             .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
         stopped_by_hand: row.get("stopped_by_hand"),
+        stopped_by: row
+            .get::<Option<&str>, _>("stopped_by")
+            .map(stopped_by::read)
+            .transpose()
+            .map_err(|why| unreadable("stopped_by", why))?,
         ids: ids(row)?,
         endpoint,
         ports: ports::read(row.get("ports")).map_err(|why| unreadable("ports", why))?,
@@ -352,6 +360,7 @@ pub(crate) mod tests {
             restart_count: 0,
             restart_delay: None,
             stopped_by_hand: false,
+            stopped_by: None,
             ids: None,
             endpoint: None,
             ports: vec![],
@@ -415,6 +424,7 @@ pub(crate) mod tests {
         ] {
             record.state = state;
             record.phase = Phase::Ready;
+            record.stopped_by = Some(StoppedBy::User("ann".to_owned()));
             record.run += 1;
             record.restart_delay = Some(Duration::from_millis(record.run * 100));
             record.endpoint = Some(Endpoint {

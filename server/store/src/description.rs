@@ -127,6 +127,7 @@ pub fn read(text: &str) -> Result<Description, String> {
         restart_count: 0,
         restart_delay: None,
         stopped_by_hand: form.stopped_by_hand,
+        stopped_by: None,
         ids: form.ids.map(|ids| HostIds {
             first_user: ids.first_user,
             first_group: ids.first_group,
@@ -206,6 +207,7 @@ mod tests {
             restart_count: 0,
             restart_delay: None,
             stopped_by_hand: true,
+            stopped_by: None,
             ids: None,
             endpoint: None,
             ports: Vec::new(),

@@ -7,3 +7,4 @@ pub(crate) mod limits;
 pub(crate) mod mount;
 pub(crate) mod ports;
 pub(crate) mod spec;
+pub(crate) mod stopped_by;

@@ -1,8 +1,9 @@
 //! Small values of the engine in the words of the API.
 
 use engine::Engine;
-use model::container::ContainerId;
 use model::container::limits::Ceiling;
+use model::container::{ContainerId, StoppedBy as Actor};
+use shared::container::{StoppedBy, StoppedByKind};
 use shared::image::UsedBy;
 use shared::list::List;
 use shared::session::Role;
@@ -21,6 +22,16 @@ pub(super) fn role_asked(role: Role) -> access::Role {
         Role::Operator => access::Role::Operator,
         Role::Admin => access::Role::Admin,
     }
+}
+
+pub(super) fn stopped_by(by: &Actor) -> StoppedBy {
+    let (kind, name) = match by {
+        Actor::User(name) => (StoppedByKind::User, Some(name.clone())),
+        Actor::DockerClient => (StoppedByKind::DockerClient, None),
+        Actor::Server => (StoppedByKind::Server, None),
+        Actor::Unknown => (StoppedByKind::Unknown, None),
+    };
+    StoppedBy { kind, name }
 }
 
 /// A list that is answered in one part.

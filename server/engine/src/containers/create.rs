@@ -207,6 +207,7 @@ async fn insert(
         restart_count: 0,
         restart_delay: None,
         stopped_by_hand: false,
+        stopped_by: None,
         ids: None,
         endpoint: None,
         ports: Vec::new(),

@@ -100,6 +100,10 @@ impl Keeper {
         let mut next = self.record.clone();
         next.state = end_state(end, since);
         next.ports = Vec::new();
+        if self.stopping.is_none() && !self.kill_is_recent() {
+            // A signal that was sent long ago and was survived did not end this run.
+            next.stopped_by = next.stopped_by.filter(|_| self.killed_at.is_none());
+        }
         let (code, oom_killed, error, at) = told(&next.state);
         next.restart_delay = delay_after(&next, code, since.map(|since| at.since(since)).unwrap_or_default());
         // A stop for another reason than rest says itself what comes next.
@@ -116,17 +120,30 @@ impl Keeper {
         if oom_killed {
             facts.push(("oom_killed".to_owned(), "true".to_owned()));
         }
+        if let Some(by) = &next.stopped_by {
+            facts.push(("stopped_by".to_owned(), by.name().to_owned()));
+        }
         if let Some(since) = since {
             facts.push(("execution_ms".to_owned(), at.since(since).as_millis().to_string()));
         }
         events.push((Action::Die, facts));
         if self.stopping.is_some() {
-            events.push((Action::Stop, Vec::new()));
+            let by = next.stopped_by.iter().map(|by| ("by".to_owned(), by.name().to_owned()));
+            events.push((Action::Stop, by.collect()));
         }
         let mut change = engine.journal.change().await?;
         store::containers::update(change.db(), &next).await?;
         let known = !matches!(next.state, State::Lost { .. });
-        store::runs::record_end(change.db(), &next.id, next.run, at, known.then_some(code), oom_killed).await?;
+        store::runs::record_end(
+            change.db(),
+            &next.id,
+            next.run,
+            at,
+            known.then_some(code),
+            oom_killed,
+            next.stopped_by.as_ref(),
+        )
+        .await?;
         for (action, attributes) in events {
             let subject = Subject::Container(next.id.as_str().to_owned());
             change
@@ -143,6 +160,7 @@ impl Keeper {
                     at,
                 });
                 self.record = next;
+                self.killed_at = None;
                 self.end_health();
                 if plans {
                     self.plan_restart(Occasion::Exited { code });

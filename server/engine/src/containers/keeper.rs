@@ -6,7 +6,7 @@ use crate::containers::end::{End, Unrecorded};
 use crate::containers::hold::Holds;
 use crate::containers::registry::Handle;
 use crate::containers::request::{Reply, Request};
-use crate::containers::stop::Stopping;
+use crate::containers::stop::{StopHow, Stopping};
 use crate::containers::view::{Container, ExitInfo, Health};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -41,6 +41,8 @@ pub(crate) struct Keeper {
     /// While it runs: the shim tells how it ends.
     pub(super) shim: Option<Shim>,
     pub(super) stopping: Option<Stopping>,
+    /// When somebody last sent a signal that is meant to end the run.
+    pub(super) killed_at: Option<Instant>,
     pub(super) restart: Option<PlannedRestart>,
     /// An end that the database would not take yet.
     pub(super) unrecorded: Option<Unrecorded>,
@@ -77,6 +79,7 @@ impl Keeper {
             record,
             shim: None,
             stopping: None,
+            killed_at: None,
             restart: None,
             unrecorded: None,
             last_exit,
@@ -130,10 +133,14 @@ impl Keeper {
                 timeout,
                 signal,
                 and_then,
+                by,
                 reply,
-            } => return self.stop(timeout, signal, and_then, reply).await,
-            Request::Kill { signal, reply } => {
-                let _ = reply.send(self.kill(signal).await);
+            } => {
+                let how = StopHow { timeout, signal };
+                return self.stop(how, and_then, by, reply).await;
+            }
+            Request::Kill { signal, by, reply } => {
+                let _ = reply.send(self.kill(signal, by).await);
             }
             Request::Pause(reply) => {
                 let _ = reply.send(self.pause().await);
@@ -318,6 +325,7 @@ fn show(
         run: record.run,
         restart_count: record.restart_count,
         stopped_by_hand: record.stopped_by_hand,
+        stopped_by: record.stopped_by.clone(),
         restart_at: restart.map(|restart| restart.shown),
         ids: record.ids,
         endpoint: record.endpoint.clone().filter(|_| record.state.init().is_some()),

@@ -314,6 +314,7 @@ impl Keeper {
             ended: None,
             exit_code: None,
             oom_killed: false,
+            stopped_by: None,
         };
         let mut change = self.engine.journal.change().await?;
         store::runs::insert(change.db(), &self.record.id, &run).await?;

@@ -8,7 +8,7 @@ use crate::error::EngineError;
 use crate::files::root::ContainerRoot;
 use model::Signal;
 use model::container::spec::StopTimeout;
-use model::container::{ContainerName, Limits, RestartPolicy};
+use model::container::{ContainerName, Limits, RestartPolicy, StoppedBy};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -32,10 +32,12 @@ pub(crate) enum Request {
         timeout: Option<StopTimeout>,
         signal: Option<Signal>,
         and_then: AndThen,
+        by: StoppedBy,
         reply: Reply<()>,
     },
     Kill {
         signal: Signal,
+        by: StoppedBy,
         reply: Reply<()>,
     },
     Pause(Reply<()>),

@@ -87,6 +87,7 @@ impl Keeper {
             next.restart_delay = None;
         }
         next.stopped_by_hand = false;
+        next.stopped_by = None;
         self.save(next, Vec::new()).await?;
         let mut undo = Undo::default();
         match self.bring_up(&mut undo).await {
@@ -345,6 +346,7 @@ impl Keeper {
             ended: None,
             exit_code: None,
             oom_killed: false,
+            stopped_by: None,
         };
         store::runs::insert(change.db(), &next.id, &run).await?;
         store::images::mark_used(change.db(), &next.spec.image.id, up.since).await?;

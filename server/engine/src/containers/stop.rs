@@ -6,7 +6,7 @@ use crate::error::{Doing, EngineError};
 use crate::shim::ShimError;
 use model::Signal;
 use model::container::spec::StopTimeout;
-use model::container::{State, Verdict};
+use model::container::{State, StoppedBy, Verdict};
 use model::event::Action;
 use shim_protocol::{Command, Target};
 use std::time::Duration;
@@ -17,6 +17,17 @@ const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 const AFTER_FAILED_SIGNAL: Duration = Duration::from_secs(2);
 /// What KILL may take: the processes may be in the middle of writing to a slow disk.
 const AFTER_KILL: Duration = Duration::from_secs(10);
+
+/// A run that ends later than this after a signal ended for another reason.
+const KILL_EFFECT_LIMIT: Duration = Duration::from_mins(1);
+
+/// How a run is to be stopped; `None` takes what the container or its image says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StopHow {
+    /// Until it is killed.
+    pub(super) timeout: Option<StopTimeout>,
+    pub(super) signal: Option<Signal>,
+}
 
 /// A stop that was asked for and is not over.
 #[derive(Debug)]
@@ -29,20 +40,14 @@ pub(super) struct Stopping {
 }
 
 impl Keeper {
-    pub(super) async fn stop(
-        &mut self,
-        timeout: Option<StopTimeout>,
-        signal: Option<Signal>,
-        and_then: AndThen,
-        reply: Reply<()>,
-    ) -> Flow {
+    pub(super) async fn stop(&mut self, how: StopHow, and_then: AndThen, by: StoppedBy, reply: Reply<()>) -> Flow {
         match self.record.state.on_stop() {
             Verdict::Go => {}
             Verdict::AlreadySo | Verdict::Refuse(_) => {
                 return self.stop_what_rests(and_then, reply).await;
             }
         }
-        if let Err(error) = self.begin_stop(timeout, signal, and_then).await {
+        if let Err(error) = self.begin_stop(how, and_then, by).await {
             let _ = reply.send(Err(error));
             return Flow::GoOn;
         }
@@ -70,12 +75,8 @@ impl Keeper {
         flow
     }
 
-    async fn begin_stop(
-        &mut self,
-        timeout: Option<StopTimeout>,
-        signal: Option<Signal>,
-        and_then: AndThen,
-    ) -> Result<(), EngineError> {
+    async fn begin_stop(&mut self, how: StopHow, and_then: AndThen, by: StoppedBy) -> Result<(), EngineError> {
+        let StopHow { timeout, signal } = how;
         let signal = signal.or(self.record.spec.stop_signal).unwrap_or(Signal::TERM);
         let patience = match timeout.or(self.record.spec.stop_timeout) {
             None => Some(DEFAULT_PATIENCE),
@@ -86,8 +87,12 @@ impl Keeper {
         // container is not started again.
         let mut next = self.record.clone();
         next.stopped_by_hand = and_then == AndThen::Rest;
-        let told = ("signal".to_owned(), signal.number().to_string());
-        self.save(next, vec![(Action::Kill, vec![told])]).await?;
+        let told = vec![
+            ("signal".to_owned(), signal.number().to_string()),
+            ("by".to_owned(), by.name().to_owned()),
+        ];
+        next.stopped_by = Some(by);
+        self.save(next, vec![(Action::Kill, told)]).await?;
         // A frozen process takes no signal.
         if matches!(self.record.state, State::Paused { .. }) {
             self.thaw().await?;
@@ -145,7 +150,7 @@ impl Keeper {
         Flow::GoOn
     }
 
-    pub(super) async fn kill(&mut self, signal: Signal) -> Result<(), EngineError> {
+    pub(super) async fn kill(&mut self, signal: Signal, by: StoppedBy) -> Result<(), EngineError> {
         if let Verdict::Refuse(refusal) = self.record.state.on_kill() {
             return Err(EngineError::Refused {
                 name: self.name(),
@@ -155,8 +160,17 @@ impl Keeper {
         let ends = signal == Signal::KILL || signal == self.record.spec.stop_signal.unwrap_or(Signal::TERM);
         let mut next = self.record.clone();
         next.stopped_by_hand |= ends;
-        let told = ("signal".to_owned(), signal.number().to_string());
-        self.save(next, vec![(Action::Kill, vec![told])]).await?;
+        let told = vec![
+            ("signal".to_owned(), signal.number().to_string()),
+            ("by".to_owned(), by.name().to_owned()),
+        ];
+        if ends {
+            next.stopped_by = Some(by);
+        }
+        self.save(next, vec![(Action::Kill, told)]).await?;
+        if ends {
+            self.killed_at = Some(Instant::now());
+        }
         self.signal(signal)
             .await
             .doing(|| format!("send {signal} to container `{}`", self.name()))?;
@@ -165,6 +179,11 @@ impl Keeper {
             self.thaw().await?;
         }
         Ok(())
+    }
+
+    /// Whether a signal that ends was sent so lately that an end now is its work.
+    pub(super) fn kill_is_recent(&self) -> bool {
+        self.killed_at.is_some_and(|at| at.elapsed() < KILL_EFFECT_LIMIT)
     }
 
     pub(super) async fn signal(&mut self, signal: Signal) -> Result<(), ShimError> {

@@ -13,7 +13,7 @@ use crate::error::{Doing, EngineError, Mistake};
 use crate::journal::Events;
 use model::Signal;
 use model::container::spec::StopTimeout;
-use model::container::{ContainerId, ContainerName, Limits, Refusal, RestartPolicy};
+use model::container::{ContainerId, ContainerName, Limits, Refusal, RestartPolicy, StoppedBy};
 use model::event::Event;
 use model::network::PortMapping;
 use network::PublishError;
@@ -80,14 +80,16 @@ impl Engine {
         self.ask(id, Request::Start).await
     }
 
-    /// Done when it rests. `None` takes what the container or its image says.
+    /// Done when it rests. `None` takes what the container or its image says. `by` is
+    /// kept with the end: what somebody stopped has not failed.
     pub async fn stop(
         &self,
         id: &ContainerId,
         timeout: Option<StopTimeout>,
         signal: Option<Signal>,
+        by: StoppedBy,
     ) -> Result<(), EngineError> {
-        self.stop_for(id, timeout, signal, AndThen::Rest).await
+        self.stop_for(id, timeout, signal, AndThen::Rest, by).await
     }
 
     pub async fn restart(
@@ -95,8 +97,9 @@ impl Engine {
         id: &ContainerId,
         timeout: Option<StopTimeout>,
         signal: Option<Signal>,
+        by: StoppedBy,
     ) -> Result<(), EngineError> {
-        self.stop_for(id, timeout, signal, AndThen::Start).await
+        self.stop_for(id, timeout, signal, AndThen::Start, by).await
     }
 
     pub(crate) async fn stop_for(
@@ -105,18 +108,20 @@ impl Engine {
         timeout: Option<StopTimeout>,
         signal: Option<Signal>,
         and_then: AndThen,
+        by: StoppedBy,
     ) -> Result<(), EngineError> {
         self.ask(id, |reply| Request::Stop {
             timeout,
             signal,
             and_then,
+            by,
             reply,
         })
         .await
     }
 
-    pub async fn kill(&self, id: &ContainerId, signal: Signal) -> Result<(), EngineError> {
-        self.ask(id, |reply| Request::Kill { signal, reply }).await
+    pub async fn kill(&self, id: &ContainerId, signal: Signal, by: StoppedBy) -> Result<(), EngineError> {
+        self.ask(id, |reply| Request::Kill { signal, by, reply }).await
     }
 
     pub async fn pause(&self, id: &ContainerId) -> Result<(), EngineError> {

@@ -1,5 +1,5 @@
 use model::Timestamp;
-use model::container::{ContainerId, HostIds, Spec, State};
+use model::container::{ContainerId, HostIds, Spec, State, StoppedBy};
 use model::network::{Endpoint, PortMapping};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub struct Container {
     /// Restarts by policy since the last start by hand.
     pub restart_count: u32,
     pub stopped_by_hand: bool,
+    /// Who asked for the end of the present or last run.
+    pub stopped_by: Option<StoppedBy>,
     /// When the policy starts it again, while that is awaited.
     pub restart_at: Option<Timestamp>,
     /// Of its own user namespace; `None` where it has the host's.

@@ -4,7 +4,7 @@
 use engine::{
     Container, Engine, EngineError, LogLine, NewContainer, Options, RemoveOptions, RuntimeProgram, TaskState,
 };
-use model::container::ContainerId;
+use model::container::{ContainerId, StoppedBy};
 use model::network::Subnet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,11 @@ pub(crate) fn sh(line: &str) -> NewContainer {
         command: Some(["sh", "-c", line].map(str::to_owned).to_vec()),
         ..NewContainer::of_image("busybox")
     }
+}
+
+/// Who stops containers here.
+pub(crate) fn by() -> StoppedBy {
+    StoppedBy::User("test".to_owned())
 }
 
 pub(crate) fn text_of(line: &LogLine) -> String {

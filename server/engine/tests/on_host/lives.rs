@@ -1,6 +1,6 @@
 //! Lives of containers: start, stop, restart, removal.
 
-use crate::host::{Host, sh, text_of};
+use crate::host::{Host, by, sh, text_of};
 use engine::{EngineError, Kind, NewContainer, RemoveOptions, WaitCondition};
 use model::container::limits::{Ceiling, Limits, Memory};
 use model::container::spec::StopTimeout;
@@ -78,10 +78,13 @@ async fn a_stubborn_command_is_killed_when_patience_ends() {
     host.engine.start(&id).await.unwrap();
     host.line(&id, "up").await;
     let patience = Some(StopTimeout::After(Duration::from_millis(300)));
-    host.engine.stop(&id, patience, None).await.unwrap();
+    host.engine.stop(&id, patience, None, by()).await.unwrap();
     let exit = host.engine.inspect(&id).unwrap().last_exit.clone().unwrap();
     assert_eq!(exit.code, 137);
     assert!(host.engine.inspect(&id).unwrap().stopped_by_hand);
+    assert_eq!(host.engine.inspect(&id).unwrap().stopped_by, Some(by()));
+    let runs = host.engine.runs(&id).await.unwrap();
+    assert_eq!(runs.last().unwrap().stopped_by, Some(by()));
     host.close().await;
 }
 
@@ -133,7 +136,7 @@ async fn a_paused_container_stands_still_and_goes_on() {
     host.engine.unpause(&id).await.unwrap();
     host.engine.pause(&id).await.unwrap();
     let patience = Some(StopTimeout::After(Duration::ZERO));
-    host.engine.stop(&id, patience, None).await.unwrap();
+    host.engine.stop(&id, patience, None, by()).await.unwrap();
     assert!(!host.engine.inspect(&id).unwrap().is_running());
     host.close().await;
 }
@@ -271,7 +274,7 @@ async fn a_restart_runs_the_command_again() {
     let id = host.create(sh("echo run; exec sleep 600")).await;
     host.engine.start(&id).await.unwrap();
     let patience = Some(StopTimeout::After(Duration::ZERO));
-    host.engine.restart(&id, patience, None).await.unwrap();
+    host.engine.restart(&id, patience, None, by()).await.unwrap();
     let container = host.engine.inspect(&id).unwrap();
     assert!(container.is_running());
     assert_eq!((container.run, container.stopped_by_hand), (2, false));

@@ -1,6 +1,6 @@
 //! What a returning server finds.
 
-use crate::host::{Host, sh};
+use crate::host::{Host, by, sh};
 use engine::{Kind, NewContainer};
 use model::Signal;
 use model::container::spec::StopTimeout;
@@ -28,7 +28,7 @@ async fn a_container_outlives_its_server_and_is_found_again() {
         7
     );
     assert_eq!(host.engine.inspect(&resting).unwrap().state, State::Created);
-    host.engine.kill(&running, Signal::KILL).await.unwrap();
+    host.engine.kill(&running, Signal::KILL, by()).await.unwrap();
     host.until(&running, |container| !container.is_running()).await;
     host.close().await;
 }
@@ -46,7 +46,7 @@ async fn policies_decide_what_a_returning_server_starts() {
     let now = Some(StopTimeout::After(Duration::ZERO));
     for id in [&always, &unless] {
         host.engine.start(id).await.unwrap();
-        host.engine.stop(id, now, None).await.unwrap();
+        host.engine.stop(id, now, None, by()).await.unwrap();
     }
     let host = host.crash().await.open().await;
     host.until(&always, |container| container.is_running()).await;

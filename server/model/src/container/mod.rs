@@ -11,6 +11,7 @@ pub mod name;
 pub mod restart;
 pub mod spec;
 pub mod state;
+pub mod stopped_by;
 pub mod system;
 
 pub use exit::ExitStatus;
@@ -21,3 +22,4 @@ pub use name::ContainerName;
 pub use restart::RestartPolicy;
 pub use spec::Spec;
 pub use state::{InitProcess, Loss, Refusal, State, Verdict};
+pub use stopped_by::StoppedBy;

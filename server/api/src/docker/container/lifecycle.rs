@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use engine::Engine;
 use model::Signal;
 use model::container::spec::StopTimeout;
-use model::container::{ContainerId, ContainerName, State as ContainerState, Verdict};
+use model::container::{ContainerId, ContainerName, State as ContainerState, StoppedBy, Verdict};
 
 type Answer = Result<StatusCode, Failure>;
 
@@ -39,14 +39,14 @@ pub(in crate::docker) async fn stop(State(engine): State<Engine>, Path(name): Pa
     if container.state.on_stop() == Verdict::AlreadySo && container.restart_at.is_none() {
         return Ok(StatusCode::NOT_MODIFIED);
     }
-    engine.stop(&id, timeout, signal).await?;
+    engine.stop(&id, timeout, signal, StoppedBy::DockerClient).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(in crate::docker) async fn restart(State(engine): State<Engine>, Path(name): Path<String>, query: Query) -> Answer {
     let id = engine.find(&name)?;
     let (timeout, signal) = how_to_stop(&query)?;
-    engine.restart(&id, timeout, signal).await?;
+    engine.restart(&id, timeout, signal, StoppedBy::DockerClient).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -68,7 +68,7 @@ pub(in crate::docker) async fn kill(State(engine): State<Engine>, Path(name): Pa
             "cannot kill container: {name}: container {id} is not running"
         )));
     }
-    engine.kill(&id, signal).await?;
+    engine.kill(&id, signal, StoppedBy::DockerClient).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

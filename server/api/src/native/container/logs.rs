@@ -4,6 +4,7 @@ use crate::native::body::{Path, Query};
 use crate::native::front::Front;
 use crate::native::problem::{Answer, Failure};
 use crate::native::stream;
+use crate::native::words::stopped_by;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -110,6 +111,7 @@ async fn runs(front: &Front, id: &model::container::ContainerId, first: u64) -> 
             ended: run.ended.map(|at| at.to_string()),
             exit_code: run.exit_code,
             oom_killed: run.oom_killed,
+            stopped_by: run.stopped_by.as_ref().map(stopped_by),
         })
         .collect())
 }

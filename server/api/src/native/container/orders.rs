@@ -2,12 +2,14 @@
 
 use crate::native::body::{Path, Query};
 use crate::native::front::Front;
+use crate::native::guard::Caller;
 use crate::native::problem::{Answer, Failure};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use engine::{RemoveOptions, WaitCondition};
 use model::Signal;
+use model::container::StoppedBy;
 use model::container::spec::StopTimeout;
 use serde::Deserialize;
 use shared::container::Ended;
@@ -40,6 +42,10 @@ impl Stop {
     }
 }
 
+fn stopped_by(caller: &Caller) -> StoppedBy {
+    StoppedBy::User(caller.owner())
+}
+
 /// In seconds; below 0 is without end.
 pub(super) fn stop_timeout(seconds: i64) -> StopTimeout {
     match u64::try_from(seconds) {
@@ -56,11 +62,13 @@ pub(super) fn read_signal(text: &str) -> Answer<Signal> {
 #[utoipa::path(post, path = "/containers/{id}/stop", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
 pub(super) async fn stop(
     State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(stop): Query<Stop>,
 ) -> Answer<StatusCode> {
     let (timeout, signal) = stop.read()?;
-    front.engine.stop(&front.engine.find(&id)?, timeout, signal).await?;
+    let id = front.engine.find(&id)?;
+    front.engine.stop(&id, timeout, signal, stopped_by(&caller)).await?;
     Ok(DONE)
 }
 
@@ -68,11 +76,13 @@ pub(super) async fn stop(
 #[utoipa::path(post, path = "/containers/{id}/restart", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
 pub(super) async fn restart(
     State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(stop): Query<Stop>,
 ) -> Answer<StatusCode> {
     let (timeout, signal) = stop.read()?;
-    front.engine.restart(&front.engine.find(&id)?, timeout, signal).await?;
+    let id = front.engine.find(&id)?;
+    front.engine.restart(&id, timeout, signal, stopped_by(&caller)).await?;
     Ok(DONE)
 }
 
@@ -88,11 +98,13 @@ pub(in crate::native) struct Kill {
 #[utoipa::path(post, path = "/containers/{id}/kill", tag = "containers", params(("id" = String, Path), Kill), responses((status = 204)))]
 pub(super) async fn kill(
     State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(kill): Query<Kill>,
 ) -> Answer<StatusCode> {
     let signal = kill.signal.as_deref().map_or(Ok(Signal::KILL), read_signal)?;
-    front.engine.kill(&front.engine.find(&id)?, signal).await?;
+    let id = front.engine.find(&id)?;
+    front.engine.kill(&id, signal, stopped_by(&caller)).await?;
     Ok(DONE)
 }
 

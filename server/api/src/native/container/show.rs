@@ -61,6 +61,7 @@ fn state(container: &Engines) -> State {
         oom_killed: false,
         reason: None,
         started: None,
+        stopped_by: None,
         restarting: container.restart_at.is_some(),
         health: None,
     };
@@ -90,6 +91,7 @@ fn state(container: &Engines) -> State {
                 ExitStatus::Code(_) => None,
             };
             state.oom_killed = *oom_killed;
+            state.stopped_by = container.stopped_by.as_ref().map(words::stopped_by);
             state.started = Some(started.to_string());
             state.reason = container.last_exit.as_ref().and_then(|exit| exit.error.clone());
         }
