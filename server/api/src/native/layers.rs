@@ -3,13 +3,16 @@
 
 use super::problem::{Failure, REQUEST_ID, Told};
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::http::{Extensions, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{Predicate, SizeAbove};
 use tracing::Instrument as _;
 
 /// Styles are set inline by the charts and the terminal; scripts never are, and
@@ -17,6 +20,27 @@ use tracing::Instrument as _;
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
                       img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Smaller bodies do not become smaller on the way.
+const COMPRESS_FROM_BYTES: u64 = 1024;
+/// Of brotli and gzip alike: more costs more time than it saves bytes.
+const COMPRESSION_LEVEL: i32 = 5;
+
+/// Compresses JSON documents and pages for clients that take it. Streams of lines and
+/// archives are passed on as they come, and the panel's files are compressed already.
+pub(super) fn compress_documents() -> CompressionLayer<impl Predicate> {
+    let is_document = |_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions| {
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.and_then(|value| value.split(';').next());
+        matches!(
+            media_type,
+            Some("application/json" | "application/problem+json" | "text/html")
+        )
+    };
+    CompressionLayer::new()
+        .quality(CompressionLevel::Precise(COMPRESSION_LEVEL))
+        .compress_when(SizeAbove::new(COMPRESS_FROM_BYTES).and(is_document))
+}
 
 pub(super) async fn name_requests(request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().simple().to_string();

@@ -84,6 +84,8 @@ fn router(front: Front) -> Router {
         .layer(from_fn(layers::secure_answers))
         .layer(from_fn(layers::name_requests))
         .layer(map_request(unread_body::discard))
+        // Outermost: the layer before it writes bodies anew.
+        .layer(layers::compress_documents())
         .with_state(front)
 }
 
