@@ -20,6 +20,11 @@ pub enum CgroupError {
     Make { dir: PathBuf, source: io::Error },
     #[error("cannot open cgroup `{dir}`: {source}", dir = dir.display())]
     Open { dir: PathBuf, source: io::Error },
+    #[error("unknown controller `{name}`: the host has no v1 hierarchy of that name")]
+    UnknownController { name: String },
+    // The wording is runc's, which people and test suites search for.
+    #[error("error adding pid to cgroups: open {dir}/cgroup.procs: no such file or directory", dir = dir.display())]
+    NoSuchGroup { dir: PathBuf },
     #[error("cannot give `{path}` to the container: {source}", path = path.display())]
     Give { path: PathBuf, source: io::Error },
     #[error("cannot remove cgroup `{dir}`: {source}", dir = dir.display())]

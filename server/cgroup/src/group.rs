@@ -233,6 +233,18 @@ impl Group {
         above
     }
 
+    /// Controllers of each v1 hierarchy, none of one that has but a name, and the group's
+    /// directory in it.
+    pub(crate) fn v1_dirs(&self) -> impl Iterator<Item = (&[String], PathBuf)> {
+        let v1 = self.mounts.v1.iter();
+        v1.map(|v1| (v1.controllers.as_slice(), v1.dir.join(&self.path)))
+    }
+
+    pub(crate) fn has_v1(&self, controller: &str) -> bool {
+        self.v1_dirs()
+            .any(|(controllers, _)| controllers.iter().any(|name| name == controller))
+    }
+
     /// The group's directory in the v2 tree.
     pub(crate) fn v2_dir(&self) -> Option<PathBuf> {
         self.mounts.v2.as_ref().map(|v2| v2.dir.join(&self.path))

@@ -10,6 +10,7 @@
 //! there, what is written is decided by functions of values; only `change` writes.
 //! This crate knows nothing of containers, images or processes beyond their numbers.
 
+mod below;
 mod change;
 mod control_file;
 mod delegation;
@@ -28,6 +29,7 @@ mod usage;
 mod v1;
 mod v2;
 
+pub use below::Below;
 pub use devices::{DeviceKind, DeviceRule};
 pub use error::CgroupError;
 pub use group::{Entry, Group};

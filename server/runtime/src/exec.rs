@@ -23,6 +23,8 @@ pub struct Exec<'a> {
     /// The container's, for its filter of system calls.
     pub spec: &'a Spec,
     pub group: Group,
+    /// Groups below it that the process joins instead, where any is named.
+    pub below: &'a [cgroup::Below],
     pub stdio: Stdio,
     /// Descriptors from 3 on that the command inherits.
     pub preserve_fds: u32,
@@ -62,7 +64,11 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
     let place = Place::of(&request, handle)?;
     let listener = listener(&request).map_err(ExecError::Process)?;
     let class = Class::of(request.spec, request.id)?;
-    let entry = crate::group::entry_for_exec(&request.group, request.spec, request.init.pid)?;
+    let entry = if request.below.is_empty() {
+        crate::group::entry_for_exec(&request.group, request.spec, request.init.pid)?
+    } else {
+        request.group.entry_below(request.below)?
+    };
     let (mut ours, mut theirs) = Channel::pair().map_err(ExecError::system("make a socket pair"))?;
     let affinity = request.process.exec_cpu_affinity().as_ref();
     let trace = request.trace.unwrap_or(&|_| {});

@@ -101,7 +101,7 @@ const CREATE: &str = "[-b DIR] [--config FILE] [--console-socket PATH] [--pid-fi
 
 const EXEC: &str = "[-t] [-d] [-u UID[:GID]] [-g GID] [-e NAME=VALUE] [--cwd DIR] [-c|--cap CAPABILITY] [-p FILE] \
                     [--console-socket PATH] [--pid-file FILE] [--pidfd-socket PATH] [--preserve-fds N] \
-                    [--cgroup PATH] [--no-new-privs] [--ignore-paused] [--apparmor PROFILE] [--process-label LABEL] \
+                    [--cgroup [CONTROLLERS:]PATH] [--no-new-privs] [--ignore-paused] [--apparmor PROFILE] [--process-label LABEL] \
                     ID COMMAND [ARGUMENT …]";
 
 const UPDATE: &str = "[-r FILE|-] [--memory BYTES] [--memory-reservation BYTES] [--memory-swap BYTES] \

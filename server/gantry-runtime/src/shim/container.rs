@@ -151,6 +151,7 @@ impl Container {
             process: &process,
             spec: &spec,
             group: self.group.clone(),
+            below: &[],
             stdio: stdio_of((!terminal).then_some(stdio), size.rows, size.cols),
             preserve_fds: 0,
             trace: None,
