@@ -109,6 +109,8 @@ fn make(dir: &OwnedFd, name: &str, node: Node) -> io::Result<()> {
 /// Shows the host's device at `path`.
 fn bind(dir: &OwnedFd, name: &str, path: &Path, node: Node) -> io::Result<()> {
     let tree = mount::copy_path_detached(path, false)?;
+    // A device node needs neither set-user-ID nor execution.
+    mount::change(&tree, mount::NO_SUID | mount::NO_EXEC, 0, false)?;
     expect(&tree, node)?;
     // Nothing that the host mounts there later is to come along.
     mount::set_propagation(&tree, mount::Propagation::Private, false)?;
