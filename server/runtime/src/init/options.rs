@@ -96,7 +96,8 @@ const ATTRIBUTES: [(&str, u64, u64); 18] = [
     ("relatime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
     ("atime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
     ("nostrictatime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
-    ("norelatime", mount::STRICT_ATIME, mount::ATIME_FIELD),
+    // Relative is also the kernel's default, where no other setting is asked for. mount(2)
+    ("norelatime", mount::RELATIVE_ATIME, mount::ATIME_FIELD),
 ];
 
 fn attribute(option: &str) -> Option<(u64, u64)> {
