@@ -15,10 +15,18 @@ pub(crate) fn run(command: &str, arguments: &[String]) -> Result<()> {
     run_below(&[], command, arguments)
 }
 
+/// Closes what the caller left open, runs the rest of its arguments and waits. Not as the last
+/// command, or the shell would become it.
+const REAPER: &str = "for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    if [ \"$fd\" -gt 2 ]; then eval \"exec $fd>&-\"; fi
+done
+\"$@\"
+exit $?";
+
 /// [`run`], below a shell: as process 1 of the namespace it reaps whatever the work leaves.
 pub(crate) fn run_below_reaper(command: &str, arguments: &[String]) -> Result<()> {
-    // Not the last command of the line, or the shell would become it.
-    run_below(&["sh", "-c", "\"$@\"; exit $?", "sh"], command, arguments)
+    run_below(&["bash", "-c", REAPER, "bash"], command, arguments)
 }
 
 fn run_below(first: &[&str], command: &str, arguments: &[String]) -> Result<()> {
