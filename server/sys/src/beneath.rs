@@ -1,7 +1,7 @@
 //! Paths that are not ours to trust, resolved below a directory that they cannot
 //! leave: `..` and symbolic links are as in a changed root. openat2(2)
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2, readlinkat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, readlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::io;
@@ -35,43 +35,91 @@ pub fn make_dirs(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd>
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         outcome => return outcome,
     }
-    let mut links = MOST_LINKS;
-    make_dirs_through(root.as_fd(), path, mode, &mut links)
+    let mut walk = Walk::from(&root)?;
+    walk.enter(path, mode)?;
+    walk.finish()
 }
 
-fn make_dirs_through(root: BorrowedFd<'_>, path: &Path, mode: u32, links: &mut u32) -> io::Result<OwnedFd> {
-    let mut reached = PathBuf::new();
-    let mut dir = open_dir(root, Path::new("/"))?;
-    for component in path.components() {
-        let Component::Normal(name) = component else {
-            if component == Component::ParentDir {
-                reached.pop();
-                dir = open_dir(root, &reached)?;
-            }
-            continue;
-        };
-        let parent = reached.clone();
-        reached.push(name);
-        dir = match open_dir(root, &reached) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match mkdirat(&dir, name, Mode::from_raw_mode(mode)) {
-                    Ok(()) => open_dir(root, &reached)?,
-                    // A link to nothing, or somebody was quicker.
-                    Err(Errno::EXIST) => match readlinkat(&dir, name, Vec::new()) {
-                        Ok(target) => {
-                            *links = links.checked_sub(1).ok_or(Errno::LOOP)?;
-                            let target = parent.join(Path::new(OsStr::from_bytes(target.as_bytes())));
-                            make_dirs_through(root, &target, mode, links)?
-                        }
-                        Err(_) => open_dir(root, &reached)?,
-                    },
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            outcome => outcome?,
-        };
+/// The way from a root directory to a place inside it that may not be there yet. Each
+/// directory is held open, so `..` goes back to one of them and never above the root.
+struct Walk {
+    /// The root, then each directory on the way.
+    dirs: Vec<OwnedFd>,
+    links: u32,
+}
+
+impl Walk {
+    fn from(root: impl AsFd) -> io::Result<Self> {
+        Ok(Self {
+            dirs: vec![open_dir(root, Path::new("/"))?],
+            links: MOST_LINKS,
+        })
     }
-    Ok(dir)
+
+    fn last(&self) -> io::Result<BorrowedFd<'_>> {
+        let last = self.dirs.last().ok_or(io::ErrorKind::NotFound)?;
+        Ok(last.as_fd())
+    }
+
+    fn finish(mut self) -> io::Result<OwnedFd> {
+        Ok(self.dirs.pop().ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// Goes to `path`, from the root if it is absolute, and makes what is missing.
+    fn enter(&mut self, path: &Path, mode: u32) -> io::Result<()> {
+        for component in path.components() {
+            match component {
+                Component::RootDir => self.dirs.truncate(1),
+                Component::ParentDir if self.dirs.len() > 1 => drop(self.dirs.pop()),
+                Component::Normal(name) => self.step(name, mode)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, name: &OsStr, mode: u32) -> io::Result<()> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NOFOLLOW;
+        loop {
+            match openat(self.last()?, name, flags, Mode::empty()) {
+                Ok(dir) => {
+                    self.dirs.push(dir);
+                    return Ok(());
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::NOENT) => {
+                    // Removed again by somebody else, as often as that may be.
+                    self.count()?;
+                    match mkdirat(self.last()?, name, Mode::from_raw_mode(mode)) {
+                        Ok(()) | Err(Errno::EXIST) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(Errno::LOOP | Errno::NOTDIR) => match self.read_link(name)? {
+                    Some(target) => return self.enter(&target, mode),
+                    None => return Err(Errno::NOTDIR.into()),
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Where the link `name` points; `None` when it is something else. The kernel's own
+    /// links in `/proc` are no paths, and are refused.
+    fn read_link(&mut self, name: &OsStr) -> io::Result<Option<PathBuf>> {
+        self.count()?;
+        match readlinkat(self.last()?, name, Vec::new()) {
+            Ok(_) if crate::mount::is_proc(self.last()?)? => Err(Errno::LOOP.into()),
+            Ok(target) => Ok(Some(PathBuf::from(OsStr::from_bytes(target.as_bytes())))),
+            Err(Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn count(&mut self) -> io::Result<()> {
+        self.links = self.links.checked_sub(1).ok_or(Errno::LOOP)?;
+        Ok(())
+    }
 }
 
 /// The root directory of this process.
@@ -161,23 +209,31 @@ pub fn write(root: impl AsFd, path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes an empty file `path` inside `root` with its parents, unless something is
-/// there, and gives a handle of what is.
+/// there, and gives a handle of what is. Links are followed, also to where nothing is yet.
 pub fn make_file(root: impl AsFd, path: &Path, mode: u32) -> io::Result<OwnedFd> {
     let root = root.as_fd();
     match find(root, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         outcome => return outcome,
     }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let parent = make_dirs(root, parent, 0o755)?;
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
-    match rustix::fs::openat(&parent, name, flags, Mode::from_raw_mode(mode)) {
-        Ok(_) | Err(Errno::EXIST) => {}
-        Err(error) => return Err(error.into()),
+    let mut walk = Walk::from(root)?;
+    let mut path = path.to_owned();
+    loop {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        walk.enter(parent, 0o755)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::WRONLY;
+        match openat(walk.last()?, name, flags, Mode::from_raw_mode(mode)) {
+            Ok(_) => return find_without_links(walk.last()?, Path::new(name)),
+            Err(Errno::EXIST) => match walk.read_link(name)? {
+                Some(target) => path = target,
+                None => return find_without_links(walk.last()?, Path::new(name)),
+            },
+            Err(Errno::INTR) => walk.count()?,
+            Err(error) => return Err(error.into()),
+        }
     }
-    find(parent, Path::new(name))
 }
 
 #[cfg(test)]
@@ -214,6 +270,70 @@ mod tests {
         assert!(root.join("run/a").is_dir() && root.join("lib/x/b").is_dir());
         assert!(make_dirs(&handle, Path::new("/round/c"), 0o755).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn files_are_made_where_links_to_nothing_point() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        for name in ["etc", "usr/lib", "real/deep"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        let links = [
+            ("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
+            ("etc/absolute", "/made/absolute"),
+            ("etc/up", "../../../../../../../above"),
+            ("etc/first", "second"),
+            ("etc/second", "/usr/lib/third"),
+            ("usr/lib/third", "../fourth"),
+            ("short", "real/deep"),
+            ("beside", "short/../of-real"),
+        ];
+        for (place, target) in links {
+            symlink(target, root.join(place)).unwrap();
+        }
+        let handle = File::open(&root).unwrap();
+        for (place, made) in [
+            ("/etc/resolv.conf", "run/systemd/resolve/stub-resolv.conf"),
+            ("etc/absolute", "made/absolute"),
+            ("/etc/up", "above"),
+            ("/etc/first", "usr/fourth"),
+            // As the kernel has it: above what the link means.
+            ("/beside", "real/of-real"),
+            ("/short/../new", "real/new"),
+        ] {
+            let found = make_file(&handle, Path::new(place), 0o644).unwrap();
+            assert!(!is_dir(&found).unwrap());
+            assert!(root.join(made).is_file(), "{place}");
+        }
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "something was made outside"
+        );
+    }
+
+    #[test]
+    fn links_that_lead_to_no_place_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        fs::write(root.join("file"), "").unwrap();
+        for (place, target) in [
+            ("loop", "loop"),
+            ("one", "two"),
+            ("two", "one"),
+            ("through", "file/x"),
+            ("dots", ".."),
+        ] {
+            symlink(target, root.join(place)).unwrap();
+        }
+        let handle = File::open(root).unwrap();
+        for place in ["loop", "one", "through", "loop/x"] {
+            assert!(make_file(&handle, Path::new(place), 0o644).is_err(), "{place}");
+            assert!(make_dirs(&handle, Path::new(place), 0o755).is_err(), "{place}");
+        }
+        // A link to the root is what it means.
+        assert!(is_dir(make_file(&handle, Path::new("dots"), 0o644).unwrap()).unwrap());
     }
 
     #[test]
