@@ -22,6 +22,9 @@ const IPC: [&str; 12] = [
     "kernel/shm_rmid_forced",
 ];
 
+/// The NIS domain name of a UTS namespace. uts_namespaces(7)
+const DOMAIN_NAME: &str = "kernel/domainname";
+
 /// The path below `/proc/sys` and value of each.
 pub(crate) fn of(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<(String, String)>, CreateError> {
     let given = spec.linux().as_ref().and_then(|linux| linux.sysctl().as_ref());
@@ -30,6 +33,12 @@ pub(crate) fn of(spec: &Spec, namespaces: &Namespaces) -> Result<Vec<(String, St
         .flatten()
         .map(|(name, value)| Ok((checked(name, namespaces)?, value.clone())))
         .collect::<Result<Vec<_>, CreateError>>()?;
+    let named = spec.domainname().as_ref().is_some_and(|name| !name.is_empty());
+    if named && all.iter().any(|(path, _)| path == DOMAIN_NAME) {
+        return Err(CreateError::Bundle(
+            "sysctl `kernel.domainname` and the field `domainname` set the same; give one of them".to_owned(),
+        ));
+    }
     all.sort();
     Ok(all)
 }
@@ -46,6 +55,8 @@ fn checked(name: &str, namespaces: &Namespaces) -> Result<String, CreateError> {
         Some(("ipc", namespace::IPC))
     } else if path.starts_with("user/") {
         Some(("user", namespace::USER))
+    } else if path == DOMAIN_NAME {
+        Some(("uts", namespace::UTS))
     } else {
         None
     };
@@ -54,8 +65,8 @@ fn checked(name: &str, namespaces: &Namespaces) -> Result<String, CreateError> {
         Some((kind, _)) => Err(CreateError::Bundle(format!(
             "sysctl `{name}` would change the host: the container has no {kind} namespace of its own"
         ))),
-        None if matches!(path.as_str(), "kernel/hostname" | "kernel/domainname") => Err(CreateError::Bundle(format!(
-            "sysctl `{name}` is set by the field of that name"
+        None if path == "kernel/hostname" => Err(CreateError::Bundle(format!(
+            "sysctl `{name}` is set by the field `hostname`"
         ))),
         None => Err(CreateError::Bundle(format!(
             "sysctl `{name}` belongs to no namespace: it would change the host"
@@ -117,5 +128,22 @@ mod tests {
         assert!(checked("net.ipv4.ip_forward", &own(namespace::IPC)).is_err());
         assert!(checked("kernel.shmmax", &own(namespace::NETWORK)).is_err());
         assert!(checked("kernel.shmmax", &own(namespace::IPC)).is_ok());
+    }
+
+    #[test]
+    fn a_domain_name_needs_a_uts_namespace_and_one_place_that_sets_it() {
+        assert!(checked("kernel.domainname", &own(namespace::UTS)).is_ok());
+        assert!(checked("kernel/domainname", &own(namespace::NETWORK)).is_err());
+        let spec = |domain_name: &str| -> Spec {
+            let sysctl = serde_json::json!({"kernel.domainname": "example"});
+            let json = serde_json::json!({
+                "ociVersion": "1.0.0", "domainname": domain_name, "linux": {"sysctl": sysctl},
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let uts = own(namespace::UTS);
+        let set = of(&spec(""), &uts).unwrap();
+        assert_eq!(set, [("kernel/domainname".to_owned(), "example".to_owned())]);
+        assert!(of(&spec("example"), &uts).is_err());
     }
 }
