@@ -126,6 +126,22 @@ impl Group {
         Ok(Entry { v2, v1_tasks })
     }
 
+    /// The group's directory in each hierarchy of a host that has v1 ones, with the name by
+    /// which hosts mount that: `memory`, `cpu,cpuacct`, `unified` for v2.
+    pub fn dirs_by_hierarchy(&self) -> Vec<(String, PathBuf)> {
+        if self.mounts.v1.is_empty() {
+            return Vec::new();
+        }
+        let name = |dir: &Path| dir.file_name().map(|name| name.to_string_lossy().into_owned());
+        let v1 = self.mounts.v1.iter().filter_map(|v1| {
+            let named = (!v1.controllers.is_empty()).then(|| v1.controllers.join(","));
+            Some((named.or_else(|| name(&v1.dir))?, v1.dir.join(&self.path)))
+        });
+        let v2 = self.mounts.v2.iter();
+        v1.chain(v2.map(|v2| ("unified".to_owned(), v2.dir.join(&self.path))))
+            .collect()
+    }
+
     /// Moves the calling process, which has one thread, into the group.
     pub fn join(&self) -> Result<(), CgroupError> {
         for v1 in &self.mounts.v1 {

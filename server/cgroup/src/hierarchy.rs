@@ -260,6 +260,7 @@ const NOT_CONTROLLERS: [&str; 8] = [
 /// A hierarchy mounted twice counts once, where it was mounted first. proc_pid_mountinfo(5)
 fn parse_mountinfo(text: &str) -> Mounts {
     let mut mounts = Mounts::default();
+    let mut devices = Vec::new();
     for line in text.lines() {
         let Some((before, after)) = line.split_once(" - ") else {
             continue;
@@ -276,6 +277,13 @@ fn parse_mountinfo(text: &str) -> Mounts {
                 });
             }
             Some("cgroup") => {
+                // One hierarchy is one device, however its name is written and wherever a
+                // container without a mount namespace of its own has it mounted as well.
+                let device = before.split(' ').nth(2);
+                if devices.contains(&device) {
+                    continue;
+                }
+                devices.push(device);
                 let options: Vec<&str> = after.nth(1).unwrap_or_default().split(',').collect();
                 let controllers: Vec<String> = options
                     .iter()
@@ -330,6 +338,7 @@ mod tests {
 40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw,nsdelegate
 42 31 0:32 / /mnt/memory rw,relatime - cgroup cgroup rw,memory
+43 31 0:37 /a /mnt/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
 ";
 
     #[test]
