@@ -1,11 +1,14 @@
 //! The stream between a caller and the process it cloned.
 //!
 //! From the process: a letter, then for a failure its code, step and message. A
-//! terminal's near side comes with the letter. From the caller: one byte.
+//! terminal's near side, or a mount, comes with its letter. From the caller: one byte.
+//!
+//! What may be sent and received while a filter of system calls is in force is written by
+//! write(2) and read by read(2) alone.
 
 use crate::Failure;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 const READY: u8 = b'R';
@@ -13,6 +16,8 @@ const FAILED: u8 = b'E';
 const GO: u8 = b'G';
 const PID: u8 = b'P';
 const PREPARED: u8 = b'H';
+const TERMINAL: u8 = b'T';
+const ROOT: u8 = b'M';
 
 #[derive(Debug)]
 pub(crate) struct Channel(UnixStream);
@@ -20,7 +25,12 @@ pub(crate) struct Channel(UnixStream);
 /// What the new process says.
 #[derive(Debug)]
 pub(crate) enum Said {
-    Ready(Option<OwnedFd>),
+    /// It waits for its start.
+    Ready,
+    /// The near side of its terminal.
+    Terminal(OwnedFd),
+    /// A mount: of the root filesystem.
+    Root(OwnedFd),
     /// The namespaces and mounts are there; it waits for the caller's hooks.
     Prepared,
     Pid(i32),
@@ -45,8 +55,15 @@ impl Channel {
         if length == 0 {
             return Ok(Said::Nothing);
         }
+        let mut passed = || {
+            descriptors
+                .pop()
+                .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+        };
         match letter[0] {
-            READY => Ok(Said::Ready(descriptors.pop())),
+            READY => Ok(Said::Ready),
+            TERMINAL => Ok(Said::Terminal(passed()?)),
+            ROOT => Ok(Said::Root(passed()?)),
             PREPARED => Ok(Said::Prepared),
             PID => {
                 let mut pid = [0; 4];
@@ -59,15 +76,7 @@ impl Channel {
                     Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error),
                     _ => {}
                 }
-                let text = String::from_utf8_lossy(&text);
-                let mut parts = text.splitn(3, '\0');
-                let mut part = || parts.next().unwrap_or_default().to_owned();
-                let (code, step, message) = (part(), part(), part());
-                Ok(Said::Failed(Failure {
-                    step,
-                    message,
-                    code: code.parse().unwrap_or(crate::error::NOT_STARTED),
-                }))
+                Ok(Said::Failed(Failure::from_bytes(&text)))
             }
         }
     }
@@ -78,14 +87,19 @@ impl Channel {
 
     /// Waits for the caller's word; false when the caller is gone.
     pub(crate) fn wait(&mut self) -> bool {
-        let mut word = [0];
-        self.0.read_exact(&mut word).is_ok() && word[0] == GO
+        sys::pipe::read_byte(&self.0).is_ok_and(|word| word == Some(GO))
     }
 
-    pub(crate) fn say_ready(&mut self, terminal: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let descriptors: Vec<BorrowedFd<'_>> = terminal.into_iter().collect();
-        sys::fd_passing::send(self.0.as_fd(), &[READY], &descriptors)?;
-        Ok(())
+    pub(crate) fn say_ready(&mut self) -> io::Result<()> {
+        sys::pipe::write_all(&self.0, &[READY])
+    }
+
+    pub(crate) fn send_terminal(&mut self, terminal: BorrowedFd<'_>) -> io::Result<()> {
+        sys::fd_passing::send(self.0.as_fd(), &[TERMINAL], &[terminal]).map(drop)
+    }
+
+    pub(crate) fn send_root(&mut self, root: BorrowedFd<'_>) -> io::Result<()> {
+        sys::fd_passing::send(self.0.as_fd(), &[ROOT], &[root]).map(drop)
     }
 
     pub(crate) fn say_prepared(&mut self) -> io::Result<()> {
@@ -99,10 +113,15 @@ impl Channel {
     }
 
     pub(crate) fn say_failed(&mut self, failure: &Failure) {
-        let Failure { step, message, code } = failure;
         let mut bytes = vec![FAILED];
-        bytes.extend(format!("{code}\0{step}\0{message}").bytes());
+        bytes.extend(failure.to_bytes());
         // If nobody listens any more there is nobody to tell.
-        let _ = self.0.write_all(&bytes);
+        let _ = sys::pipe::write_all(&self.0, &bytes);
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -3,11 +3,12 @@
 use crate::channel::{Channel, Said};
 use crate::hooks::HookError;
 use crate::ids::IdMaps;
-use crate::init::{self, Init};
+use crate::init::{self, GateFiles, Init};
 use crate::namespaces::Namespaces;
 use crate::net_devices::{self, Moved, Wanted};
 use crate::resctrl::Class;
 use crate::seccomp::Filter;
+use crate::shared_mounts::SharedRoot;
 use crate::sources::Sources;
 use crate::{CreateError, Failure, StartError};
 use cgroup::Group;
@@ -15,7 +16,7 @@ use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use sys::clone::{Birth, Cloned};
@@ -98,6 +99,13 @@ pub enum Stdio {
 }
 
 impl Stdio {
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match self {
+            Self::Given { stdin, stdout, stderr } => vec![stdin.as_fd(), stdout.as_fd(), stderr.as_fd()],
+            Self::Terminal { .. } => Vec::new(),
+        }
+    }
+
     /// Replaces devices of the host that every program may use, such as `/dev/null`, by
     /// descriptors through which their nodes cannot be changed: root of the container has
     /// the same number as the owner of the node.
@@ -135,8 +143,13 @@ impl Stdio {
 pub enum Gate {
     /// [`Created::start`], by the process that created it.
     Pipe,
-    /// A byte that somebody writes into this FIFO.
-    Fifo(PathBuf),
+    /// [`start`], by another process.
+    Fifos {
+        /// The byte that lets it begin comes through this one.
+        start: PathBuf,
+        /// Why it did not begin comes through this one.
+        outcome: PathBuf,
+    },
     /// For nothing: it goes on when it is ready. [`Created::start`] tells how it went.
     Open,
 }
@@ -148,7 +161,11 @@ pub struct Created {
     pub pidfd: OwnedFd,
     /// The near side of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// The mount of its root filesystem in a mount namespace that is not its own, where it
+    /// stays until [`SharedRoot::detach`].
+    pub root_mount: Option<u64>,
     channel: Channel,
+    has_reaper: bool,
     /// Whether init was told to begin.
     begun: bool,
 }
@@ -160,7 +177,7 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
     let process = match (request.spec.process(), &request.gate) {
         (Some(process), _) => process,
         // Only `start` needs one. runtime-spec, config.md, "Process"
-        (None, Gate::Fifo(_)) => &none,
+        (None, Gate::Fifos { .. }) => &none,
         (None, Gate::Pipe | Gate::Open) => return Err(CreateError::Bundle("it has no process".to_owned())),
     };
     let namespaces = Namespaces::of(request.spec, request.network_namespace.take())?;
@@ -175,6 +192,7 @@ pub fn create(mut request: Create<'_>) -> Result<Created, CreateError> {
         filter: crate::seccomp::compile(request.spec).map_err(CreateError::Init)?,
         listener: crate::seccomp::connect(request.spec).map_err(CreateError::Init)?,
         gate: open_gate(&request.gate)?,
+        shared_mounts: SharedRoot::of(request.spec, request.bundle),
         devices: crate::net_devices::of(request.spec, &namespaces)?,
         class: Class::of(request.spec, request.id)?,
         namespaces,
@@ -212,24 +230,25 @@ struct Plan {
     sources: Sources,
     filter: Option<Filter>,
     listener: Option<UnixStream>,
-    gate: Option<File>,
+    gate: Option<GateFiles>,
+    /// The mount namespace, where it is not the container's own.
+    shared_mounts: Option<SharedRoot>,
     /// Network devices that are moved in.
     devices: Vec<Wanted>,
     class: Option<Class>,
 }
 
-/// Opens the gate's FIFO, which init may not be able to reach. Open for writing too,
-/// it neither waits for the other side nor ever ends.
-fn open_gate(gate: &Gate) -> Result<Option<File>, CreateError> {
-    match gate {
-        Gate::Pipe | Gate::Open => Ok(None),
-        Gate::Fifo(path) => File::options()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map(Some)
-            .map_err(CreateError::system("open the FIFO that the start goes through")),
-    }
+/// Opens the gate's FIFOs, which init may not be able to reach. Open for writing too,
+/// the first neither waits for the other side nor ever ends.
+fn open_gate(gate: &Gate) -> Result<Option<GateFiles>, CreateError> {
+    let Gate::Fifos { start, outcome } = gate else {
+        return Ok(None);
+    };
+    let failed = || CreateError::system("open the FIFO that the start goes through");
+    Ok(Some(GateFiles {
+        start: File::options().read(true).write(true).open(start).map_err(failed())?,
+        outcome: sys::pipe::open_writer(outcome).map_err(failed())?,
+    }))
 }
 
 /// Clones init and waits until it is ready.
@@ -270,6 +289,19 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
             ));
             let mut tasks = entry.v1_tasks;
             let mut namespaces = plan.namespaces;
+            close_others(
+                &[
+                    &[theirs.as_fd()],
+                    &request.stdio.descriptors(),
+                    &tasks.iter().map(|file| file.as_fd()).collect::<Vec<_>>(),
+                    &namespaces.joined.iter().map(|(_, it)| it.as_fd()).collect::<Vec<_>>(),
+                    &plan.sources.descriptors().collect::<Vec<_>>(),
+                    &plan.gate.iter().flat_map(GateFiles::descriptors).collect::<Vec<_>>(),
+                    &plan.listener.iter().map(|socket| socket.as_fd()).collect::<Vec<_>>(),
+                ],
+                request.preserve_fds,
+            );
+            let joins_cgroup_namespace = namespaces.joins(sys::namespace::CGROUP);
             if between {
                 let entered = init::join_cgroups(&mut tasks)
                     .and_then(|()| init::join_namespaces(&mut namespaces))
@@ -292,6 +324,8 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
                 tasks,
                 filter: plan.filter,
                 gate: plan.gate,
+                groups: request.group.dirs_by_hierarchy(),
+                joins_cgroup_namespace,
                 listener: plan.listener,
                 no_pivot: request.no_pivot,
                 keyring: (!request.no_new_keyring).then_some(request.id),
@@ -301,6 +335,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
                 has_own_users,
                 caller_has_own_users,
                 channel: Some(theirs),
+                is_created: false,
             })
         }
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
@@ -323,12 +358,13 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
     };
     let (pid, pidfd) = if between { follow(&mut ours, pid)? } else { (pid, pidfd) };
     let mut moved = None;
+    let mut root = None;
     let brought = care.attend(&mut ours, pid, &mut moved).and_then(|init| {
         if let Some(remember) = remember {
             remember(init).map_err(CreateError::system("write down who init is"))?;
         }
         trace(&format!("child process in init(): {}", init.pid));
-        let (terminal, begun) = go_with(&mut ours, init, hooks, opens)?;
+        let (terminal, begun) = go_with(&mut ours, init, hooks, opens, &mut root)?;
         trace("init: closing the pipe to signal completion");
         Ok((init, terminal, begun))
     });
@@ -337,7 +373,9 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
             init,
             pidfd,
             terminal,
+            root_mount: root.and_then(|root| sys::mount::id_of(root).ok()),
             channel: ours,
+            has_reaper: init::has_reaper(request.spec),
             begun,
         }),
         Err(error) => {
@@ -347,9 +385,18 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
             }
             let _ = sys::pidfd::send_signal(&pidfd, 9);
             let _ = sys::children::wait_for(pid);
+            if let (Some(shared), Some(root)) = (plan.shared_mounts, root) {
+                let _ = shared.detach_handle(&root);
+            }
             Err(error)
         }
     }
+}
+
+/// What init does not need it is not to hold: others see it in `/proc/PID/fd` until the
+/// command begins, and a working directory could be one of them (CVE-2024-21626).
+pub(crate) fn close_others(kept: &[&[BorrowedFd<'_>]], preserve_fds: u32) {
+    sys::descriptors::close_all_but(preserve_fds.saturating_add(3), &kept.concat());
 }
 
 /// Goes with init until it is ready; its terminal, and whether it was told to begin.
@@ -358,8 +405,8 @@ fn go_with(
     init: InitProcess,
     hooks: Option<RuntimeHooks<'_>>,
     opens: bool,
+    root: &mut Option<OwnedFd>,
 ) -> Result<(Option<OwnedFd>, bool), CreateError> {
-    let hear = |channel: &mut Channel| channel.listen().map_err(CreateError::system("hear from init"));
     let go = |channel: &mut Channel| channel.go().map_err(CreateError::system("reach init"));
     // Said beforehand, so that init need not wait for this process to be woken.
     let begun = opens && hooks.is_none();
@@ -367,16 +414,26 @@ fn go_with(
         // If it is gone already it has told why.
         let _ = go(channel);
     }
-    let mut said = hear(channel)?;
-    if let (Said::Prepared, Some(hooks)) = (&said, hooks) {
-        hooks(init)?;
-        go(channel)?;
-        said = hear(channel)?;
-    }
-    match said {
-        Said::Ready(terminal) => Ok((terminal, begun)),
-        Said::Failed(failure) => Err(CreateError::Init(failure)),
-        Said::Nothing | Said::Pid(_) | Said::Prepared => Err(CreateError::Vanished),
+    let mut hooks = hooks;
+    let mut terminal = None;
+    loop {
+        match channel.listen().map_err(CreateError::system("hear from init"))? {
+            Said::Ready => return Ok((terminal, begun)),
+            Said::Terminal(master) => terminal = Some(master),
+            Said::Root(mount) => *root = Some(mount),
+            Said::Prepared => {
+                if let Some(hooks) = hooks.take() {
+                    hooks(init)?;
+                }
+                go(channel)?;
+            }
+            Said::Failed(failure) => return Err(CreateError::Init(failure)),
+            Said::Nothing => {
+                let ended = crate::start::ended_before_program(init.pid);
+                return Err(ended.map_or(CreateError::Vanished, CreateError::Init));
+            }
+            Said::Pid(_) => return Err(CreateError::Vanished),
+        }
     }
 }
 
@@ -449,7 +506,9 @@ impl Created {
         }
         match self.channel.listen().map_err(lost)? {
             Said::Failed(failure) => Err(failure.into()),
-            Said::Nothing | Said::Ready(_) | Said::Pid(_) | Said::Prepared => Ok(()),
+            // With a reaper in front it is another process that executes the program.
+            _ if self.has_reaper => Ok(()),
+            _ => crate::start::ended_before_program(self.init.pid).map_or(Ok(()), |failure| Err(failure.into())),
         }
     }
 }

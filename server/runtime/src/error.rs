@@ -21,12 +21,36 @@ pub struct Failure {
     pub code: i32,
 }
 
+const HOOK: &str = "hook";
+
 impl Failure {
+    pub(crate) fn of_hook(error: &crate::hooks::HookError) -> Self {
+        Self::new(HOOK, error.to_string())
+    }
+
     pub(crate) fn new(step: &str, message: impl Into<String>) -> Self {
         Self {
             step: step.to_owned(),
             message: message.into(),
             code: NOT_STARTED,
+        }
+    }
+
+    /// As it is sent to another process: code, step and message.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let Self { step, message, code } = self;
+        format!("{code}\0{step}\0{message}").into_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let mut parts = text.splitn(3, '\0');
+        let mut part = || parts.next().unwrap_or_default().to_owned();
+        let (code, step, message) = (part(), part(), part());
+        Self {
+            step,
+            message,
+            code: code.parse().unwrap_or(NOT_STARTED),
         }
     }
 
@@ -72,6 +96,15 @@ impl CreateError {
             _ => NOT_STARTED,
         }
     }
+
+    /// Whether a hook failed: the container's `poststop` hooks are to be run then.
+    pub fn is_of_hook(&self) -> bool {
+        match self {
+            Self::Init(failure) => failure.step == HOOK,
+            Self::Hook(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// The command did not begin.
@@ -83,6 +116,13 @@ pub struct StartError {
     /// 126, 127 or 128.
     pub code: i32,
     pub message: String,
+}
+
+impl StartError {
+    /// Whether a `startContainer` hook failed.
+    pub fn is_of_hook(&self) -> bool {
+        self.step == HOOK
+    }
 }
 
 impl From<Failure> for StartError {

@@ -6,12 +6,13 @@ use crate::ids::IdMaps;
 use crate::init::{self, Become};
 use crate::resctrl::Class;
 use crate::seccomp::{Announced, Listener};
+use crate::shared_mounts::SharedRoot;
 use crate::{ExecError, Failure, Stdio, process, scheduling, seccomp};
 use bundle::config_file::OCI_VERSION;
 use cgroup::Group;
 use model::container::InitProcess;
 use oci_spec::runtime::{Process, Spec};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use sys::clone::{Birth, Cloned};
 use sys::namespace;
 
@@ -81,12 +82,23 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
         Cloned::Child => {
             drop(ours);
             let mut tasks = entry.v1_tasks;
+            crate::create::close_others(
+                &[
+                    &[theirs.as_fd()],
+                    &request.stdio.descriptors(),
+                    &tasks.iter().map(|file| file.as_fd()).collect::<Vec<_>>(),
+                    &place.descriptors().collect::<Vec<_>>(),
+                    &listener.iter().map(|listener| listener.as_fd()).collect::<Vec<_>>(),
+                ],
+                request.preserve_fds,
+            );
             let entered = scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial().as_deref()))
                 .inspect(|()| trace(&format!("nsexec: affinity: {}", scheduling::affinity_mask())))
                 .and_then(|()| init::join_cgroups(&mut tasks))
                 .map(|()| scheduling::reset_affinity())
                 .and_then(|()| scheduling::set_affinity(affinity.and_then(|it| it.cpu_affinity_final().as_deref())))
                 .and_then(|()| place.enter());
+            drop(place);
             match entered.and_then(|()| divide(&mut theirs, 0)) {
                 Ok(()) => {}
                 Err(failure) => {
@@ -105,7 +117,6 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
                 listener,
                 preserve_fds: request.preserve_fds,
                 keyring: None,
-                makes_directory: false,
                 has_terminal: matches!(request.stdio, Stdio::Terminal { .. }),
             };
             let failure = match streams(request.stdio, &mut theirs).and_then(|()| wanted.prepared()) {
@@ -145,6 +156,9 @@ struct Place {
     init: OwnedFd,
     namespaces: u64,
     has_own_users: bool,
+    /// Init's root directory, where the mount namespace is not the container's own: its
+    /// processes have another one than the namespace.
+    root: Option<OwnedFd>,
     /// The shim is spared when memory runs out; what it begins is not.
     oom_score_adj: Option<i32>,
     /// Root of a user namespace may not lower it.
@@ -164,14 +178,37 @@ impl Place {
         if namespace::has_time() && !shared("time")? {
             namespaces |= namespace::TIME;
         }
+        let shares_mounts = SharedRoot::of(request.spec, request.bundle).is_some();
+        if shares_mounts && shared("mnt")? {
+            namespaces &= !namespace::MOUNT;
+        }
+        let root = shares_mounts
+            .then(|| std::fs::File::open(format!("/proc/{pid}/root")).map(OwnedFd::from))
+            .transpose()
+            .map_err(ExecError::system("open the container's root directory"))?;
+        if root.is_some()
+            && sys::pidfd::open_if_same(pid, request.init.start_ticks)
+                .ok()
+                .flatten()
+                .is_none()
+        {
+            return Err(ExecError::Ended);
+        }
         let of_container = request.spec.process().as_ref().and_then(Process::oom_score_adj);
         Ok(Self {
             init,
             namespaces,
             has_own_users,
+            root,
             oom_score_adj: request.process.oom_score_adj().or(of_container),
             only_raises_oom_score: !sys::user_namespace::is_initial(),
         })
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(&self.init)
+            .chain(&self.root)
+            .map(|handle| handle.as_fd())
     }
 
     fn enter(&self) -> Result<(), Failure> {
@@ -185,6 +222,9 @@ impl Place {
         let _ = sys::credentials::hide();
         namespace::enter_those_of(&self.init, self.namespaces)
             .map_err(Failure::io("namespace", "cannot enter the container"))?;
+        if let Some(root) = &self.root {
+            sys::mount::change_root(root).map_err(Failure::io("rootfs", "cannot change the root directory"))?;
+        }
         if self.has_own_users {
             sys::credentials::become_root().map_err(Failure::io(
                 "user",
@@ -203,7 +243,9 @@ fn listen(channel: &mut Channel, class: Option<&Class>) -> Result<Execed, ExecEr
     let pid = match hear(channel)? {
         Said::Pid(pid) => pid,
         Said::Failed(failure) => return Err(ExecError::Process(failure)),
-        Said::Nothing | Said::Ready(_) | Said::Prepared => return Err(ExecError::Ended),
+        Said::Nothing | Said::Ready | Said::Prepared | Said::Terminal(_) | Said::Root(_) => {
+            return Err(ExecError::Ended);
+        }
     };
     // Not reaped yet, so the number still means it.
     let pidfd = sys::pidfd::open(pid).map_err(ExecError::system("open the new process"))?;
@@ -215,15 +257,16 @@ fn listen(channel: &mut Channel, class: Option<&Class>) -> Result<Execed, ExecEr
     }
     // Only now it may speak, or its words would come before its number.
     channel.go().map_err(ExecError::system("reach the new process"))?;
-    let terminal = match hear(channel)? {
-        Said::Ready(terminal) => terminal,
-        Said::Failed(failure) => {
-            let _ = sys::children::wait_for(pid);
-            return Err(ExecError::Process(failure));
+    let mut terminal = None;
+    let failure = loop {
+        match hear(channel)? {
+            Said::Terminal(master) => terminal = Some(master),
+            Said::Ready | Said::Prepared | Said::Pid(_) | Said::Root(_) => {}
+            Said::Failed(failure) => break Some(failure),
+            Said::Nothing => break crate::start::ended_before_program(pid),
         }
-        Said::Nothing | Said::Pid(_) | Said::Prepared => None,
     };
-    if let Said::Failed(failure) = hear(channel)? {
+    if let Some(failure) = failure {
         let _ = sys::children::wait_for(pid);
         return Err(ExecError::Process(failure));
     }
@@ -259,24 +302,21 @@ pub(crate) fn divide(channel: &mut Channel, namespaces: u64) -> Result<(), Failu
 
 fn streams(stdio: Stdio, channel: &mut Channel) -> Result<(), Failure> {
     let failed = |what: &'static str| Failure::io("terminal", what);
-    let terminal = match stdio {
+    let root = std::fs::File::open("/").map_err(failed("cannot open `/`"))?;
+    match stdio {
         Stdio::Given { stdin, stdout, stderr } => {
             sys::standard_streams::replace(&stdin, &stdout, &stderr)
                 .map_err(failed("cannot set the standard streams"))?;
-            let root = std::fs::File::open("/").map_err(failed("cannot open `/`"))?;
             init::use_own_null(root.as_fd());
-            None
         }
         Stdio::Terminal {
             rows,
             cols,
             keeps_line_ends,
         } => {
-            let root = std::fs::File::open("/").map_err(failed("cannot open `/`"))?;
-            Some(init::terminal_in(root.as_fd(), (rows, cols), keeps_line_ends)?.0)
+            let (master, _) = init::terminal_in(root.as_fd(), (rows, cols), keeps_line_ends)?;
+            channel.send_terminal(master.as_fd()).map_err(failed("cannot report"))?;
         }
-    };
-    channel
-        .say_ready(terminal.as_ref().map(|master| master.as_fd()))
-        .map_err(failed("cannot report"))
+    }
+    Ok(())
 }

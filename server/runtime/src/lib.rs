@@ -5,8 +5,8 @@
 //! caller                          init
 //!   |-- clone3, namespaces ------->|   joins its cgroups, first thing
 //!   |                              |   mounts, devices, pivot_root
-//!   |<---------- ready (terminal) -|
-//!   |-- gate --------------------->|   user, capabilities, seccomp, exec
+//!   |<---------- ready (terminal) -|   user, capabilities, seccomp
+//!   |-- gate --------------------->|   exec
 //!   |<-- closed by exec, or error -|
 //! ```
 //!
@@ -32,7 +32,9 @@ mod process;
 pub mod resctrl;
 mod scheduling;
 mod seccomp;
+mod shared_mounts;
 mod sources;
+mod start;
 mod sysctl;
 mod user;
 
@@ -41,3 +43,5 @@ pub use error::{CreateError, ExecError, Failure, StartError};
 pub use exec::{Exec, Execed, exec};
 pub use features::features;
 pub use process::{lacking as lacking_capabilities, never_ambient as capabilities_never_ambient};
+pub use shared_mounts::SharedRoot;
+pub use start::start;

@@ -66,6 +66,11 @@ impl Namespaces {
         self.joined.iter().any(|(joined, _)| *joined == kind)
     }
 
+    /// Whether nobody else sees the container's mounts.
+    pub(crate) fn has_own_mounts(&self) -> bool {
+        self.has_new(namespace::MOUNT)
+    }
+
     /// Whether the container's users are others than the caller's.
     pub(crate) fn has_own_users(&self) -> bool {
         self.has_new(namespace::USER) || self.joins(namespace::USER)
@@ -81,8 +86,8 @@ impl Namespaces {
     /// What the rest of the spec asks of them.
     pub(crate) fn check(&self, spec: &Spec, ids: Option<&IdMaps>) -> Result<(), CreateError> {
         let refuse = |why: &str| Err(CreateError::Bundle(why.to_owned()));
-        if !self.has_new(namespace::MOUNT) {
-            return refuse("it needs a mount namespace of its own");
+        if self.has_new(namespace::USER) && !self.has_new(namespace::MOUNT) {
+            return refuse("a new user namespace needs a new mount namespace: its root may mount in no other");
         }
         match (self.has_new(namespace::USER), ids.is_some()) {
             (true, false) => return refuse("a new user namespace needs uidMappings and gidMappings"),

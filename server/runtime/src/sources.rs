@@ -3,12 +3,13 @@
 
 use crate::channel::{Channel, Said};
 use crate::ids::IdMaps;
+use crate::init::options::Options;
 use crate::namespaces::Namespaces;
 use crate::{CreateError, Failure, Rootfs};
 use oci_spec::runtime::{Mount, Spec};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use sys::clone::{Birth, Cloned};
 use sys::mount::{self, Propagation};
@@ -32,7 +33,7 @@ impl Sources {
     ) -> Result<Self, CreateError> {
         let users = Users::of(namespaces, ids)?;
         let root = match rootfs {
-            Rootfs::Directory if namespaces.has_own_users() => {
+            Rootfs::Directory if users.opens_all => {
                 let path = bundle.join(root_path(spec));
                 Some(copy(&path, true, "open the root filesystem")?)
             }
@@ -71,6 +72,13 @@ impl Sources {
         Ok(Self { root, mounts })
     }
 
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.root
+            .iter()
+            .chain(self.mounts.iter().flatten())
+            .map(|tree| tree.as_fd())
+    }
+
     pub(crate) fn take(&mut self, place: usize) -> Option<OwnedFd> {
         self.mounts.get_mut(place)?.take()
     }
@@ -94,6 +102,8 @@ pub(crate) fn binds(wanted: &Mount) -> Option<bool> {
 
 struct Users {
     own: bool,
+    /// Init can open nothing of the host: it has other users, or joins a mount namespace.
+    opens_all: bool,
     /// Maps as the container's users are.
     namespace: Option<OwnedFd>,
 }
@@ -108,6 +118,7 @@ impl Users {
         };
         Ok(Self {
             own: namespaces.has_own_users(),
+            opens_all: namespaces.has_own_users() || namespaces.joins(namespace::MOUNT),
             namespace: namespace
                 .transpose()
                 .map_err(CreateError::system("make a user namespace"))?,
@@ -130,11 +141,19 @@ impl Users {
             }
             return Ok(None);
         };
-        if !self.own && !maps {
+        // Init's own view of the host receives mounts and sends none. The host is reached
+        // through what is opened here; never for users of a user namespace.
+        let propagation = Options::parse(options).propagation;
+        let shares = !self.own && matches!(propagation, Some((Propagation::Shared, _)));
+        if !self.opens_all && !maps && !shares {
             return Ok(None);
         }
         let path = bundle.join(wanted.source().clone().unwrap_or_default());
-        let tree = copy(&path, recursive, "open the source of a mount")?;
+        let tree = if shares {
+            open(&path, recursive, "open the source of a mount")?
+        } else {
+            copy(&path, recursive, "open the source of a mount")?
+        };
         if maps {
             let made = own_maps
                 .map(|maps| maps.namespace().map_err(CreateError::system("make a user namespace")))
@@ -156,11 +175,17 @@ impl Users {
     }
 }
 
-fn copy(path: &Path, recursive: bool, deed: &'static str) -> Result<OwnedFd, CreateError> {
-    let tree = mount::copy_path_detached(path, recursive).map_err(|error| {
+/// A copy in the peer groups of the host's mounts: what is mounted in either appears in the
+/// other. mount_namespaces(7), "Shared subtrees"
+fn open(path: &Path, recursive: bool, deed: &'static str) -> Result<OwnedFd, CreateError> {
+    mount::copy_path_detached(path, recursive).map_err(|error| {
         let source = io::Error::new(error.kind(), format!("`{}`: {error}", path.display()));
         CreateError::System { deed, source }
-    })?;
+    })
+}
+
+fn copy(path: &Path, recursive: bool, deed: &'static str) -> Result<OwnedFd, CreateError> {
+    let tree = open(path, recursive, deed)?;
     // What is mounted in there later arrives, and nothing goes back.
     mount::set_propagation(&tree, Propagation::Slave, true).map_err(CreateError::system(deed))?;
     Ok(tree)
@@ -190,7 +215,7 @@ fn mapped_overlay(
                 .and_then(|()| root.map_or(Ok(()), |(user, group)| sys::credentials::act_as(user, group)))
                 .and_then(|()| sys::overlay::mount_detached(layers));
             match outcome {
-                Ok(tree) => drop(theirs.say_ready(Some(tree.as_fd()))),
+                Ok(tree) => drop(theirs.send_root(tree.as_fd())),
                 Err(error) => theirs.say_failed(&Failure::io("rootfs", "cannot map the layers")(error)),
             }
             sys::clone::exit_now(0)
@@ -201,7 +226,7 @@ fn mapped_overlay(
     let said = ours.listen();
     let _ = sys::children::wait_for(pid);
     match said.map_err(CreateError::system(OVERLAY))? {
-        Said::Ready(Some(tree)) => Ok(tree),
+        Said::Root(tree) => Ok(tree),
         Said::Failed(failure) => Err(CreateError::Init(failure)),
         _ => Err(CreateError::Vanished),
     }

@@ -77,7 +77,17 @@ pub fn reap() -> io::Result<Option<(i32, Ended)>> {
 
 /// Waits until child `pid` has ended, and takes it.
 pub fn wait_for(pid: i32) -> io::Result<()> {
+    wait_for_end(pid).map(drop)
+}
+
+/// [`wait_for`], and how it ended.
+pub fn wait_for_end(pid: i32) -> io::Result<Ended> {
     let pid = rustix::process::Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
-    rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
-    Ok(())
+    let ended = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(pid), WaitOptions::empty()))?;
+    let status = ended.map(|(_, status)| status).ok_or(io::ErrorKind::InvalidData)?;
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Ok(Ended::Code(code)),
+        (None, Some(signal)) => Ok(Ended::Signal(signal)),
+        (None, None) => Err(io::ErrorKind::InvalidData.into()),
+    }
 }

@@ -34,8 +34,9 @@ pub fn permitted() -> io::Result<u64> {
 
 /// Becomes another user with these capabilities, in the order that is possible:
 /// bounding set, groups, user, the sets, ambient set. `last` is the kernel's last
-/// capability, since /proc may not be there any more.
-pub fn become_user(uid: u32, gid: u32, groups: &[u32], wanted: Capabilities, last: u32) -> io::Result<()> {
+/// capability, since /proc may not be there any more. The capabilities `kept` can be used
+/// until [`set_capabilities_of`] or the next execve(2), which works them out anew.
+pub fn become_user(uid: u32, gid: u32, groups: &[u32], wanted: Capabilities, kept: u64, last: u32) -> io::Result<()> {
     for number in (0..=last).filter(|number| wanted.bounding & (1 << number) == 0) {
         remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number))?;
     }
@@ -47,6 +48,20 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32], wanted: Capabilities, las
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)?;
     set_keep_capabilities(false)?;
+    set_capabilities_of(Capabilities {
+        effective: wanted.effective | kept,
+        permitted: wanted.permitted | kept,
+        ..wanted
+    })?;
+    clear_ambient_capability_set()?;
+    for number in (0..=last).filter(|number| wanted.ambient & (1 << number) != 0) {
+        configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
+    }
+    Ok(())
+}
+
+/// Sets the effective, permitted and inheritable capabilities. capset(2)
+pub fn set_capabilities_of(wanted: Capabilities) -> io::Result<()> {
     set_capabilities(
         None,
         CapabilitySets {
@@ -55,12 +70,11 @@ pub fn become_user(uid: u32, gid: u32, groups: &[u32], wanted: Capabilities, las
             inheritable: CapabilitySet::from_bits_retain(wanted.inheritable),
         },
     )?;
-    clear_ambient_capability_set()?;
-    for number in (0..=last).filter(|number| wanted.ambient & (1 << number) != 0) {
-        configure_capability_in_ambient_set(CapabilitySet::from_bits_retain(1 << number), true)?;
-    }
     Ok(())
 }
+
+/// `CAP_SYS_ADMIN`, capabilities(7)
+pub const SYS_ADMIN: u64 = 1 << 21;
 
 /// From now on no program this process executes gains rights. `PR_SET_NO_NEW_PRIVS`
 pub fn set_no_new_privileges() -> io::Result<()> {

@@ -3,6 +3,7 @@
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::sync::OnceLock;
 use std::thread::{self, JoinHandle};
 
@@ -44,6 +45,23 @@ pub fn give_first_limit(pid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Closes all descriptors but the standard streams, those below `first_closed`, and `kept`.
+/// For a process that came out of [`crate::clone::clone`] and never returns to what owned
+/// the others. close_range(2)
+pub fn close_all_but(first_closed: u32, kept: &[BorrowedFd<'_>]) {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    kept.sort_unstable();
+    let mut first = first_closed.max(3);
+    for fd in kept {
+        if fd > first {
+            // SAFETY: this process uses none of them any more, which is what it was told for.
+            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+        }
+        first = first.max(fd + 1);
+    }
+    crate::reaper::close_from(first);
+}
+
 /// Starts a thread with descriptors of its own, of which it has but the three standard
 /// streams at first: what it opens counts against no limit of the others, and costs
 /// nothing when a program is started, for which the kernel copies and closes every
@@ -70,7 +88,6 @@ fn leave_descriptors() -> io::Result<()> {
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::os::fd::AsRawFd as _;
     use std::sync::mpsc;
 
     #[test]

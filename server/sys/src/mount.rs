@@ -7,9 +7,11 @@ use rustix::mount::{
     fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, move_mount, open_tree,
     unmount,
 };
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
 
 pub const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
@@ -181,13 +183,15 @@ pub fn isolate_root() -> io::Result<()> {
     )?)
 }
 
-/// Makes `root` the root directory of this mount namespace and lets go of the old
+/// Makes `root` the root directory of this mount namespace and detaches the old
 /// one. pivot_root(2), "pivot_root(".", ".")"
 pub fn pivot_into(root: impl AsFd) -> io::Result<()> {
+    let old = crate::beneath::own_root()?;
     rustix::process::fchdir(&root)?;
     rustix::process::pivot_root(".", ".")?;
     // The old root lies on top of the new one now; what happens to it must not
-    // reach the host.
+    // reach the host. `.` would mean the new one still.
+    rustix::process::fchdir(&old)?;
     mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
     unmount(".", UnmountFlags::DETACH)?;
     Ok(rustix::process::chdir("/")?)
@@ -195,14 +199,138 @@ pub fn pivot_into(root: impl AsFd) -> io::Result<()> {
 
 /// Covers the old root with `root` and enters it, where pivoting is not possible
 /// (an initial ramdisk). `MS_MOVE`, chroot(2)
+///
+/// The mounts of the old root stay in the namespace. Among them no `proc` and `sysfs` may
+/// be left: while one is there in full, users of a new user namespace can mount another
+/// one, without what is masked in the container's. mount_namespaces(7)
 pub fn cover_root(root: impl AsFd) -> io::Result<()> {
+    detach_kernel_file_systems(&root)?;
     rustix::process::fchdir(&root)?;
     rustix::mount::mount_move(".", "/")?;
     rustix::process::chroot(".")?;
     Ok(rustix::process::chdir("/")?)
 }
 
+/// Detaches every `proc` and `sysfs` that is not mounted below `root`; what the kernel does
+/// not let go, because a user namespace locked it, is covered with an empty file system.
+fn detach_kernel_file_systems(root: impl AsFd) -> io::Result<()> {
+    let table = std::fs::read("/proc/self/mountinfo")?;
+    let table: Vec<Entry> = table.split(|byte| *byte == b'\n').filter_map(Entry::parse).collect();
+    let root = id_of(root)?;
+    let is_inside = |entry: &Entry| {
+        let mut id = entry.id;
+        // Each step goes to a parent; the namespace's root is its own or has one not listed.
+        for _ in 0..=table.len() {
+            if id == root {
+                return true;
+            }
+            match table.iter().find(|entry| entry.id == id) {
+                Some(entry) if entry.parent != id => id = entry.parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    // The last one mounted at a place is the one that its path means.
+    let outside = table.iter().rev().filter(|entry| !is_inside(entry));
+    for entry in outside.filter(|entry| matches!(entry.kind.as_slice(), b"proc" | b"sysfs")) {
+        match unmount(entry.place.as_path(), UnmountFlags::DETACH) {
+            Ok(()) => {}
+            // Gone with one that it was mounted in.
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::PERM) => {
+                let options = ["size=0".to_owned(), "nr_inodes=1".to_owned()];
+                let empty = new_detached("tmpfs", "tmpfs", &options, READ_ONLY)?;
+                match std::fs::File::open(&entry.place) {
+                    Ok(place) => attach(&empty, &place)?,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A line of `/proc/self/mountinfo`. proc_pid_mountinfo(5)
+struct Entry {
+    id: u64,
+    parent: u64,
+    place: PathBuf,
+    kind: Vec<u8>,
+}
+
+impl Entry {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+        let number = |field: &[u8]| std::str::from_utf8(field).ok()?.parse().ok();
+        // Behind the optional fields.
+        let end = fields.iter().skip(6).position(|field| *field == b"-")? + 6;
+        Some(Self {
+            id: number(fields.first()?)?,
+            parent: number(fields.get(1)?)?,
+            place: PathBuf::from(OsString::from_vec(unescaped(fields.get(4)?))),
+            kind: fields.get(end + 1)?.to_vec(),
+        })
+    }
+}
+
+/// Blanks and the like are written as `\040`.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut rest = field;
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        let digits = after.get(..3).filter(|_| *byte == b'\\');
+        let code = digits
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match code {
+            Some(code) => {
+                plain.push(code);
+                rest = &after[3..];
+            }
+            None => plain.push(*byte),
+        }
+    }
+    plain
+}
+
+/// Makes `root` the root directory of this process alone, in a mount namespace that others
+/// use as well. chroot(2)
+pub fn change_root(root: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(&root)?;
+    rustix::process::chroot(".")?;
+    Ok(rustix::process::chdir("/")?)
+}
+
+/// Unmounts what `root` is the root of, with all that is mounted below. umount(2)
+pub fn detach(root: impl AsFd) -> io::Result<()> {
+    rustix::process::fchdir(&root)?;
+    Ok(unmount(".", UnmountFlags::DETACH)?)
+}
+
+/// Which mount an open file lies in. statx(2), `STATX_MNT_ID`
+pub fn id_of(file: impl AsFd) -> io::Result<u64> {
+    Ok(statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
 /// [`copy_detached`] of a path of this process.
 pub fn copy_path_detached(path: &Path, recursive: bool) -> io::Result<OwnedFd> {
     copy_detached(rustix::fs::CWD, path, recursive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_mountinfo_are_read_with_escapes_and_optional_fields() {
+        let line = b"36 35 98:0 /mnt1 /mnt\\0402\\134 rw,noatime shared:1 master:2 - proc /dev/root rw";
+        let entry = Entry::parse(line).unwrap();
+        assert_eq!((entry.id, entry.parent, entry.kind.as_slice()), (36, 35, &b"proc"[..]));
+        assert_eq!(entry.place, Path::new("/mnt 2\\"));
+        assert!(Entry::parse(b"").is_none());
+    }
 }

@@ -68,19 +68,49 @@ pub fn wait_for_end(handle: impl AsFd, limit: Duration) -> io::Result<bool> {
     }
 }
 
+/// How a process stands that was to execute a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Execution {
+    /// It has executed a program since it was cloned.
+    pub begun: bool,
+    /// The signal that ended it, if one did.
+    pub signal: Option<i32>,
+}
+
+/// Whether a process has executed a program, also of one that has ended and is not reaped.
+/// `PF_FORKNOEXEC` in field 9 and the status in field 52 of /proc/PID/stat,
+/// proc_pid_stat(5)
+///
+/// # Errors
+/// `NotFound` when there is no such process.
+pub fn execution(pid: i32) -> io::Result<Execution> {
+    const PF_FORKNOEXEC: u64 = 0x40;
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    let (flags, status) = (field(&stat, 9)?, field(&stat, 52).unwrap_or(0));
+    let signal = i32::try_from(status & 0x7f).unwrap_or(0);
+    Ok(Execution {
+        begun: flags & PF_FORKNOEXEC == 0,
+        signal: (signal != 0).then_some(signal),
+    })
+}
+
 /// Clock ticks after boot at which `pid` started: field 22 of /proc/PID/stat, proc(5).
 pub fn start_ticks(pid: i32) -> io::Result<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    field(&fs::read(format!("/proc/{pid}/stat"))?, 22)
+}
+
+/// A number of /proc/PID/stat, counted from 1 as in proc_pid_stat(5); from the third on.
+fn field(stat: &[u8], number: usize) -> io::Result<u64> {
     // The name in the second field may hold anything, spaces and `)` too: count from its end.
     let after_name = stat.iter().rposition(|byte| *byte == b')').map_or(0, |end| end + 1);
     std::str::from_utf8(&stat[after_name..])
         .ok()
-        .and_then(|rest| rest.split_ascii_whitespace().nth(19))
+        .and_then(|rest| rest.split_ascii_whitespace().nth(number - 3))
         .and_then(|field| field.parse().ok())
         .ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("/proc/{pid}/stat has no start time"),
+                format!("/proc/PID/stat has no number in field {number}"),
             )
         })
 }

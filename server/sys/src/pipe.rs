@@ -29,6 +29,42 @@ pub fn make_fifo(path: &std::path::Path) -> io::Result<()> {
     )?)
 }
 
+/// Opens the writing end of a FIFO that nobody needs to read yet. fifo(7)
+pub fn open_writer(path: &std::path::Path) -> io::Result<OwnedFd> {
+    // With a reader there the writer need not wait for one.
+    let both = std::fs::File::options().read(true).write(true).open(path)?;
+    let writer = std::fs::File::options().write(true).open(path)?;
+    drop(both);
+    Ok(writer.into())
+}
+
+/// Opens the reading end of a FIFO without waiting for a writer; reading waits, and ends
+/// when there is none.
+pub fn open_reader(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let reader = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+    let flags = fcntl_getfl(&reader)?;
+    fcntl_setfl(&reader, flags - OFlags::NONBLOCK)?;
+    Ok(reader)
+}
+
+/// Reads one byte by read(2), of a socket too; `None` at the end. Other calls for that may
+/// be forbidden by a filter.
+pub fn read_byte(descriptor: impl AsFd) -> io::Result<Option<u8>> {
+    let mut byte = [0];
+    let length = rustix::io::retry_on_intr(|| rustix::io::read(&descriptor, &mut byte))?;
+    Ok((length > 0).then_some(byte[0]))
+}
+
+/// Writes all by write(2), to a socket too.
+pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let length = rustix::io::retry_on_intr(|| rustix::io::write(&descriptor, bytes))?;
+        bytes = &bytes[length..];
+    }
+    Ok(())
+}
+
 /// Makes others the owners of an anonymous pipe. Anything else keeps its owner: a named
 /// FIFO is a file of the host, and the owner of a socket decides what the firewall does
 /// with its packets. fchown(2)

@@ -102,7 +102,7 @@ pub(super) fn create(global: &Global, arguments: Arguments) -> Result<()> {
     };
     handed_over.inspect_err(|_| {
         // Of two failures the first is the one to tell.
-        let _ = delete::remove(global, &made.state, &made.group, None);
+        let _ = delete::remove(global, &made.state, &made.group, Some(&made.spec));
     })
 }
 
@@ -152,9 +152,11 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
     let gate = match waits {
         Waits::No { .. } => Gate::Open,
         Waits::Yes => {
-            let fifo = state_file::fifo(dir);
-            sys::pipe::make_fifo(&fifo).with_context(|| format!("cannot make `{}`", fifo.display()))?;
-            Gate::Fifo(fifo)
+            let (start, outcome) = (state_file::fifo(dir), state_file::outcome(dir));
+            for fifo in [&start, &outcome] {
+                sys::pipe::make_fifo(fifo).with_context(|| format!("cannot make `{}`", fifo.display()))?;
+            }
+            Gate::Fifos { start, outcome }
         }
     };
     let hierarchies = Hierarchies::discover()?;
@@ -182,6 +184,7 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         unit: scope.as_ref().map(|scope| scope.unit().to_owned()),
         resctrl: Class::of(&spec, &wish.id)?.map_or_else(Vec::new, |class| class.own_directories()),
         created: now(),
+        root_mount: None,
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
     };
     let runtime_hooks = spec.hooks().as_ref().map(|hooks| {
@@ -204,14 +207,25 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         runtime_hooks: runtime_hooks.as_ref().map(|hooks| hooks as RuntimeHooks<'_>),
         remember: Some(&|init| state.with_init(init).save(dir)),
         trace: Some(&|message| log::debug(global, message)),
+    })
+    .inspect_err(|error| {
+        if error.is_of_hook() {
+            hooks::after_end(global, &state, &spec);
+        }
     })?;
     let made = Made {
-        state: state.with_init(created.init),
+        state: StateFile {
+            root_mount: created.root_mount,
+            ..state.with_init(created.init)
+        },
         created,
         group,
         spec,
     };
     let finish = || {
+        if made.state.root_mount.is_some() {
+            made.state.save(dir).context("cannot save the state")?;
+        }
         if let Some(scope) = scope {
             scope.keep()?;
         }
@@ -224,7 +238,7 @@ fn fill(global: &Global, wish: &Wish, spec: Spec, config: &[u8], dir: &Path, wai
         }
     };
     finish().inspect_err(|_| {
-        let _ = delete::remove(global, &made.state, &made.group, None);
+        let _ = delete::remove(global, &made.state, &made.group, Some(&made.spec));
     })?;
     Ok(made)
 }

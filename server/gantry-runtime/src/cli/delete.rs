@@ -65,6 +65,12 @@ pub(super) fn remove(global: &Global, state: &StateFile, group: &Group, spec: Op
         // What the container divided further is nobody's then.
         group.remove().context("cannot remove the cgroup")?;
     }
+    if let Some((shared, mount)) = spec
+        .and_then(|spec| runtime::SharedRoot::of(spec, &state.bundle))
+        .zip(state.root_mount)
+    {
+        shared.detach(mount).context("cannot detach the root filesystem")?;
+    }
     runtime::resctrl::remove(&state.resctrl).context("cannot remove the class of service")?;
     state_file::remove(&state_file::dir(global, &state.id)?).context("cannot remove the state")?;
     if let Some(spec) = spec {

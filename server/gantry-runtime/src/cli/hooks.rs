@@ -16,22 +16,16 @@ pub(super) fn before_pivot(hooks: &Hooks, state: &StateFile, init: InitProcess) 
     run("createRuntime", hooks.create_runtime().as_ref(), &shown, default)
 }
 
-/// `poststart`: when one fails the container is stopped. runtime-spec, runtime.md,
-/// "Lifecycle", 10
-pub(super) fn after_start(global: &Global, state: &StateFile, spec: &Spec) -> Result<()> {
+/// `poststart`: when one fails, the caller removes the container.
+pub(super) fn after_start(state: &StateFile, spec: &Spec) -> Result<()> {
     let Some(hooks) = spec.hooks() else { return Ok(()) };
-    let ran = run(
+    run(
         "poststart",
         hooks.poststart().as_ref(),
         &state.to_oci(Status::Running),
         DefaultEnvironment::Inherited,
-    );
-    ran.inspect_err(|_| {
-        if let Err(error) = state.group().and_then(|group| Ok(group.kill_all()?)) {
-            super::log::error(global, &error);
-        }
-    })
-    .context("the container was stopped")
+    )
+    .context("the container was stopped and removed")
 }
 
 /// `poststop`: a failure is told and changes nothing.

@@ -10,14 +10,14 @@ use sys::children::Ended;
 pub(super) fn run(global: &Global, arguments: Arguments) -> Result<u8> {
     let wish = Wish::parse(arguments)?;
     let mut made = create::make(global, &wish, Waits::No { detached: wish.detach })?;
-    let outcome = follow(global, &wish, &mut made);
+    let outcome = follow(&wish, &mut made);
     if (!wish.detach && !wish.keep) || outcome.is_err() {
         delete::remove(global, &made.state, &made.group, Some(&made.spec))?;
     }
     outcome
 }
 
-fn follow(global: &Global, wish: &Wish, made: &mut Made) -> Result<u8> {
+fn follow(wish: &Wish, made: &mut Made) -> Result<u8> {
     let terminal = made.created.terminal.take();
     let shown = match (&wish.console_socket, terminal) {
         (Some(socket), Some(master)) => {
@@ -27,7 +27,7 @@ fn follow(global: &Global, wish: &Wish, made: &mut Made) -> Result<u8> {
         (_, terminal) => terminal,
     };
     made.created.start()?;
-    hooks::after_start(global, &made.state, &made.spec)?;
+    hooks::after_start(&made.state, &made.spec)?;
     if wish.detach {
         return Ok(0);
     }

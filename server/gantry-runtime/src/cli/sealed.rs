@@ -33,7 +33,7 @@ pub(super) fn ensure() -> Result<()> {
     let environment: Vec<CString> = std::env::vars_os()
         .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
         .collect::<Result<_, _>>()?;
-    Err(sys::program::execute(&path, &arguments, &environment)).context("cannot run this program from a guarded place")
+    Err(sys::program::execute(path, arguments, environment)).context("cannot run this program from a guarded place")
 }
 
 /// It is let go when its descriptor is closed by exec, and then cannot be changed.

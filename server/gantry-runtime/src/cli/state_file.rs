@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 const FILE: &str = "state.json";
 const FIFO: &str = "exec.fifo";
+const OUTCOME: &str = "outcome.fifo";
 const CONFIG: &str = "config.json";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub(super) struct StateFile {
     pub(super) resctrl: Vec<PathBuf>,
     /// RFC 3339.
     pub(super) created: String,
+    /// Of the root filesystem, where the container has no mount namespace of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) root_mount: Option<u64>,
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
 }
@@ -81,6 +85,11 @@ pub(super) fn fifo(dir: &Path) -> PathBuf {
     dir.join(FIFO)
 }
 
+/// Tells the `start` why the command did not begin.
+pub(super) fn outcome(dir: &Path) -> PathBuf {
+    dir.join(OUTCOME)
+}
+
 /// Keeps the configuration: what is changed in the bundle later has no effect.
 /// runtime-spec, runtime.md, "Lifecycle", 2
 pub(super) fn keep_config(dir: &Path, config: &[u8]) -> Result<()> {
@@ -91,7 +100,7 @@ pub(super) fn keep_config(dir: &Path, config: &[u8]) -> Result<()> {
 /// Removes a container's directory with what is in it.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     // Without its state it is nobody's any more, whatever of the rest stays.
-    for name in [FILE, CONFIG, FIFO] {
+    for name in [FILE, CONFIG, FIFO, OUTCOME] {
         match fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -107,13 +107,27 @@ fn make(launch: Launch, namespace: Option<OwnedFd>) -> Result<Shim, Problem> {
         let (theirs, ours) = Pipes::make(launch.stdin_open).map_err(failed("pipes"))?.split();
         (Some(theirs), Some(ours))
     };
-    let (container, begun) = Container::create(&launch, &hierarchies, theirs, namespace).map_err(failed("create"))?;
+    let (container, begun) =
+        Container::create(&launch, &hierarchies, theirs, namespace).map_err(|error| not_created(&error))?;
     let group = hierarchies.group(&launch.cgroup_path);
     let mut shim = serve(launch, container, begun, ours, log, listener)
         .inspect_err(|_| container::unmake_group(&group))
         .map_err(failed("shim"))?;
     shim.shims = shims;
     Ok(shim)
+}
+
+/// The code of the program or of what it needs, such as its working directory, where that
+/// is what failed.
+fn not_created(error: &anyhow::Error) -> Problem {
+    let (code, step) = match error.downcast_ref::<runtime::CreateError>() {
+        Some(runtime::CreateError::Init(failure)) => (failure.code, failure.step.as_str()),
+        _ => (NOT_MADE, "create"),
+    };
+    Problem {
+        code: Some(code),
+        ..console::problem(step, format!("{error:#}"))
+    }
 }
 
 /// Puts the created container into a loop and on record.

@@ -107,3 +107,92 @@ fn only_the_standard_streams_are_open() {
         .collect();
     assert_eq!(open.len(), 3, "{open:?}");
 }
+
+/// What a process of the runtime holds beside its streams: a socket to the caller, and the
+/// FIFOs that it waits at.
+fn odd_descriptors(pid: i32) -> Vec<String> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = open.map(|entry| {
+        let entry = entry.unwrap();
+        let target = fs::read_link(entry.path()).unwrap_or_default();
+        (entry.file_name().into_string().unwrap(), target)
+    });
+    targets
+        .filter(|(fd, target)| {
+            let shown = target.to_string_lossy();
+            let is_stream = matches!(fd.as_str(), "0" | "1" | "2");
+            !is_stream && !shown.starts_with("socket:") && !shown.ends_with(".fifo")
+        })
+        .map(|(fd, target)| format!("{fd} -> {}", target.display()))
+        .collect()
+}
+
+/// The class of CVE-2024-21626: while init waits, hooks and other processes see what it has
+/// open, its v2 cgroup among them, by which they would reach the host's tree.
+#[test]
+fn init_holds_nothing_of_the_host_while_it_waits() {
+    for own_users in [false, true] {
+        let Some(bundle) = hostile("exec sleep 600") else {
+            return;
+        };
+        if own_users {
+            crate::hostile::with_own_users(&bundle);
+        }
+        let look = "pid=$(grep -o '\"pid\":[0-9]*' | cut -d: -f2); ls -l /proc/$pid/fd >&2; exit 0";
+        bundle.edit(|config| {
+            config["hooks"] = serde_json::json!({"createContainer": [{
+                "path": "/bin/busybox", "args": ["sh", "-c", look], "env": ["PATH=/bin:/usr/bin"],
+            }]});
+        });
+        let created = bundle.create();
+        assert!(created.status.success(), "{}", bundle.output());
+        assert_eq!(bundle.status(), "created");
+        assert_eq!(odd_descriptors(bundle.pid()), Vec::<String>::new());
+        // What a hook saw; of users of a user namespace the kernel shows it nothing.
+        let seen = bundle.output();
+        assert!(own_users || seen.contains("socket:"), "{seen}");
+        assert!(!seen.contains("cgroup"), "{seen}");
+    }
+}
+
+/// The same of an exec, which is held where its program would begin.
+#[test]
+fn an_exec_holds_nothing_of_the_host_when_its_program_begins() {
+    let Some(bundle) = hostile("echo up; exec sleep 600") else {
+        return;
+    };
+    bundle.run_detached();
+    bundle.until("up", |bundle| bundle.output().contains("up"));
+    let socket = bundle.beside("agent.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    // The container's own copy is what an exec reads.
+    let kept = bundle.beside("root").join(&bundle.id).join("config.json");
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&kept).unwrap()).unwrap();
+    config["linux"]["seccomp"] = serde_json::json!({
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket,
+        "syscalls": [{"names": ["execve"], "action": "SCMP_ACT_NOTIFY"}],
+    });
+    fs::write(kept, config.to_string()).unwrap();
+    let init = bundle.pid();
+    let mut exec = bundle.command(&["exec", &bundle.id, "/bin/true"]).spawn().unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    let (_, announcements) = sys::fd_passing::receive(&stream, &mut vec![0; 64 << 10]).unwrap();
+    let inside = |pid: &i32| {
+        let namespace = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        *pid != init && namespace(*pid) == namespace(init)
+    };
+    let processes = || {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+    };
+    bundle.until("the exec waits in execve", |_| {
+        processes()
+            .filter(inside)
+            .any(|pid| fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|line| line.starts_with("59 ")))
+    });
+    for pid in processes().filter(inside) {
+        assert_eq!(odd_descriptors(pid), Vec::<String>::new());
+    }
+    drop(announcements);
+    assert!(!exec.wait().unwrap().success());
+}

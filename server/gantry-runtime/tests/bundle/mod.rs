@@ -120,6 +120,20 @@ impl Bundle {
         output
     }
 
+    /// Creates it; what it and its creation say goes to a file beside it.
+    pub(crate) fn create(&self) -> Output {
+        let log = fs::File::create(self.beside("output")).unwrap();
+        let mut command = self.command(&["create", "-b"]);
+        command.arg(self.path()).arg(&self.id);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.output().unwrap()
+    }
+
+    pub(crate) fn status(&self) -> String {
+        let state: Value = serde_json::from_slice(&self.on_it("state", &[]).stdout).unwrap();
+        state["status"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) fn output(&self) -> String {
         fs::read_to_string(self.beside("output")).unwrap_or_default()
     }

@@ -9,4 +9,5 @@ mod namespaces;
 mod net_devices;
 mod process;
 mod seccomp;
+mod start;
 mod users;

@@ -211,3 +211,227 @@ fn every_option_that_is_listed_can_be_asked_for() {
         assert_eq!(ran.out, "ran\n", "{option}: {}", ran.err);
     }
 }
+
+/// Images name files that only exist on a running host, as Ubuntu's `/etc/resolv.conf` does.
+#[test]
+fn a_bind_onto_a_link_to_nothing_is_made_where_it_points() {
+    use std::os::unix::fs::symlink;
+    let Some(bundle) = Bundle::new("cat /etc/resolv.conf /run/deep/file /above /second; cat /var/dir/inside") else {
+        return;
+    };
+    let root = bundle.rootfs();
+    fs::create_dir_all(root.join("etc")).unwrap();
+    fs::create_dir_all(root.join("var")).unwrap();
+    symlink("../run/systemd/resolve/stub-resolv.conf", root.join("etc/resolv.conf")).unwrap();
+    symlink("/run/deep/file", root.join("etc/absolute")).unwrap();
+    symlink("../../../../../../above", root.join("etc/up")).unwrap();
+    symlink("second", root.join("first")).unwrap();
+    symlink("../made/dir", root.join("var/dir")).unwrap();
+    symlink("round", root.join("round")).unwrap();
+    let (file, dir) = (bundle.beside("file"), bundle.beside("dir"));
+    fs::write(&file, "bound\n").unwrap();
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("inside"), "directory\n").unwrap();
+    let bind = |source: &std::path::Path, place: &str| {
+        bundle.mount(json!({"destination": place, "type": "bind", "source": source, "options": ["bind"]}));
+    };
+    for place in ["/etc/resolv.conf", "/etc/absolute", "/etc/up", "/first"] {
+        bind(&file, place);
+    }
+    bind(&dir, "/var/dir");
+    bundle.run().expect("bound\nbound\nbound\nbound\ndirectory");
+    for made in [
+        "run/systemd/resolve/stub-resolv.conf",
+        "run/deep/file",
+        "above",
+        "second",
+        "made/dir",
+    ] {
+        assert!(root.join(made).exists(), "{made}");
+    }
+    assert!(!bundle.beside("above").exists(), "it was made outside");
+    bind(&file, "/round");
+    bundle.run().refused("cannot make the mount point");
+}
+
+#[test]
+fn a_relative_destination_begins_at_the_root() {
+    let Some(bundle) = Bundle::new("test -d /data && test -f /deep/file && echo found; stat -f -c %T /dev") else {
+        return;
+    };
+    let file = bundle.beside("file");
+    fs::write(&file, "").unwrap();
+    bundle.edit(|config| {
+        for mount in config["mounts"].as_array_mut().unwrap() {
+            let place = mount["destination"]
+                .as_str()
+                .unwrap()
+                .trim_start_matches('/')
+                .to_owned();
+            mount["destination"] = place.into();
+        }
+        config["process"]["cwd"] = "/data".into();
+    });
+    bundle.mount(json!({"destination": "data", "type": "tmpfs", "source": "tmpfs"}));
+    bundle.mount(json!({"destination": "./deep/../deep/file", "type": "bind", "source": file, "options": ["bind"]}));
+    bundle.run().expect("found\ntmpfs");
+    bundle.mount(json!({"destination": "proc/sys", "type": "tmpfs", "source": "tmpfs"}));
+    bundle.run().refused("/proc");
+}
+
+#[test]
+fn dev_may_be_read_only_once_its_devices_are_there() {
+    let script = "touch /dev/x 2>/dev/null || echo kept; echo > /dev/null && test -d /dev/pts && touch /dev/shm/x && echo there; \
+                  awk '$5 == \"/dev\" {print substr($6, 1, 2)}' /proc/self/mountinfo";
+    let Some(bundle) = Bundle::new(script) else { return };
+    let set = |option: &str| {
+        bundle.edit(|config| {
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            let dev = mounts.iter_mut().find(|mount| mount["destination"] == "/dev").unwrap();
+            dev["options"] = json!(["nosuid", "mode=755", option]);
+            config["linux"]["devices"] = json!([{"path": "/dev/mine", "type": "c", "major": 1, "minor": 3}]);
+        });
+    };
+    for option in ["ro", "rro"] {
+        set(option);
+        bundle.run().expect("kept\nthere\nro");
+    }
+    set("rw");
+    bundle.run().expect("there\nrw");
+}
+
+#[test]
+fn a_missing_working_directory_is_made_in_a_read_only_root() {
+    let Some(bundle) = Bundle::new("pwd; touch x 2>/dev/null || echo kept") else {
+        return;
+    };
+    bundle.edit(|config| {
+        config["root"]["readonly"] = true.into();
+        config["process"]["cwd"] = "/srv/new/dir".into();
+    });
+    bundle.run().expect("/srv/new/dir\nkept");
+}
+
+/// `--no-pivot` leaves the host's `/proc` in the namespace, and the kernel lets users of a
+/// new user namespace mount one only where such a one is in full view.
+#[test]
+fn without_a_pivot_no_unmasked_proc_or_sys_can_be_mounted() {
+    let script = "unshare -mr echo can unshare
+                  unshare -mrpf sh -c 'mount -t proc none /proc && echo mounted proc'
+                  unshare -mrn sh -c 'mount -t sysfs none /sys && echo mounted sys'
+                  test -e /proc/self/status && echo seen";
+    let Some(bundle) = Bundle::new(script) else { return };
+    bundle.edit(|config| {
+        for set in ["bounding", "permitted", "effective"] {
+            let list = config["process"]["capabilities"][set].as_array_mut().unwrap();
+            list.push("CAP_SETFCAP".into());
+        }
+    });
+    for no_pivot in [false, true] {
+        let mut command = bundle.run_command();
+        if no_pivot {
+            command.arg("--no-pivot");
+        }
+        let ran = Ran::from(command.output().unwrap());
+        assert_eq!(ran.out, "can unshare\nseen\n", "no pivot {no_pivot}: {}", ran.err);
+    }
+}
+
+/// On v1 hosts every hierarchy is a mount of its own.
+#[test]
+fn without_a_cgroup_namespace_the_containers_own_groups_alone_are_seen() {
+    let script = "cd /sys/fs/cgroup
+        for name in *; do [ -L $name ] && continue
+          [ -e $name/release_agent ] && echo AGENT $name
+          grep -qx $$ $name/cgroup.procs || grep -qx $$ $name/tasks || echo OTHERS $name
+          [ $name = unified ] || mkdir $name/made 2>/dev/null || echo REFUSED $name; done
+        echo 0 > pids/tasks 2>/dev/null; ls -d memory pids unified 2>/dev/null; cut -d: -f3 /proc/self/cgroup | sort -u";
+    let Some(bundle) = Bundle::new(script) else { return };
+    if !std::path::Path::new("/sys/fs/cgroup/pids").exists() {
+        println!("skipped: no cgroup v1 here");
+        return;
+    }
+    bundle.edit(|config| {
+        let linux = &mut config["linux"];
+        linux["namespaces"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|it| !matches!(it["type"].as_str(), Some("cgroup" | "pid")));
+        for set in ["bounding", "permitted", "effective"] {
+            let list = config["process"]["capabilities"][set].as_array_mut().unwrap();
+            list.push("CAP_DAC_OVERRIDE".into());
+        }
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| mount["destination"] != "/sys/fs/cgroup");
+        mounts.push(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}));
+    });
+    let ran = bundle.run();
+    let group = format!("/gantry-test-bundles/{}", bundle.id);
+    let seen: Vec<&str> = ran.out.lines().collect();
+    assert!(
+        !ran.out.contains("AGENT") && !ran.out.contains("OTHERS") && !ran.out.contains("REFUSED"),
+        "{ran:?}"
+    );
+    assert!(seen.contains(&"memory") && seen.contains(&"pids"), "{ran:?}");
+    // `0` was written to the group it is in.
+    assert_eq!(seen.last(), Some(&group.as_str()), "{ran:?}");
+    for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+        assert!(
+            !hierarchy.path().join("made").exists(),
+            "made in the host's {hierarchy:?}"
+        );
+    }
+    // Read-only where that is asked for.
+    bundle.edit(|config| {
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.last_mut().unwrap()["options"] = json!(["ro"]);
+        let script = "mkdir /sys/fs/cgroup/pids/made /sys/fs/cgroup/made 2>/dev/null || echo kept";
+        config["process"]["args"] = json!(["/bin/sh", "-c", script]);
+    });
+    bundle.run().expect("kept");
+}
+
+/// In a mount namespace of the test's own, where a directory of the host is shared.
+#[test]
+fn a_shared_bind_reaches_the_host_and_others_do_not() {
+    let Some(bundle) = Bundle::new("mount -t tmpfs inside /data/sub; grep ' /data ' /proc/self/mountinfo") else {
+        return;
+    };
+    let data = bundle.beside("data");
+    fs::create_dir(&data).unwrap();
+    bundle.edit(|config| {
+        for set in ["bounding", "permitted", "effective"] {
+            let list = config["process"]["capabilities"][set].as_array_mut().unwrap();
+            list.push("CAP_SYS_ADMIN".into());
+        }
+        config["linux"].as_object_mut().unwrap().remove("seccomp");
+    });
+    for (option, shared, reaches) in [
+        ("rshared", true, true),
+        ("shared", true, true),
+        ("rslave", false, false),
+        ("rprivate", false, false),
+    ] {
+        bundle.edit(|config| {
+            let mounts = config["mounts"].as_array_mut().unwrap();
+            mounts.retain(|mount| mount["destination"] != "/data");
+            mounts.push(json!({"destination": "/data", "type": "bind", "source": data, "options": ["rbind", option]}));
+        });
+        let run = bundle.run_command();
+        let mut script = std::process::Command::new("unshare");
+        script.args(["-m", "--propagation", "private", "/bin/sh", "-c"]);
+        script.arg(
+            "mount -t tmpfs host $0 && mount --make-shared $0 && mkdir $0/sub || exit 9
+                    grep \" $0 \" /proc/self/mountinfo | sed 's/.*\\(shared:[0-9]*\\).*/host \\1/'
+                    \"$@\" || exit 8; grep -q \" $0/sub \" /proc/self/mountinfo && echo reached; exit 0",
+        );
+        script.arg(&data).arg(run.get_program()).args(run.get_args());
+        let ran = Ran::from(script.output().unwrap());
+        assert_eq!(ran.code, Some(0), "{option}: {ran:?}");
+        let group = ran.out.lines().find_map(|line| line.strip_prefix("host ")).unwrap();
+        let inside = ran.out.lines().find(|line| line.contains(" /data ")).unwrap();
+        let in_group = inside.split(' ').any(|field| field == group);
+        assert_eq!(in_group && !inside.contains("master:"), shared, "{option}: {ran:?}");
+        assert_eq!(ran.out.contains("reached"), reaches, "{option}: {ran:?}");
+    }
+}

@@ -172,3 +172,123 @@ fn kernel_parameters_of_own_namespaces_are_set_and_others_refused() {
     });
     bundle.run().refused("no network namespace of its own");
 }
+
+/// What is not listed is inherited, the mount namespace too. runtime-spec,
+/// config-linux.md, "Namespaces"
+#[test]
+fn a_container_may_have_no_namespace_of_its_own() {
+    let script = "for name in mnt pid net ipc uts; do readlink /proc/self/ns/$name; done
+                  test -e /bin/busybox && test ! -e /usr && echo own root; echo up; exec sleep 600";
+    let Some(bundle) = Bundle::new(script) else { return };
+    bundle.edit(|config| {
+        config["linux"]["namespaces"] = json!([]);
+        config.as_object_mut().unwrap().remove("hostname");
+        // It would be one more on the host, for all who look for one.
+        let mounts = config["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| mount["type"] != "cgroup");
+    });
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let ours = ["mnt", "pid", "net", "ipc", "uts"].map(|name| {
+        let own = fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        own.to_str().unwrap().to_owned()
+    });
+    bundle.run_detached();
+    bundle.until("up", |bundle| bundle.output().contains("up"));
+    assert_eq!(bundle.output().trim(), format!("{}\nown root\nup", ours.join("\n")));
+    // An exec has the container's root directory, not the namespace's.
+    bundle
+        .exec("test -e /bin/busybox && test ! -e /usr && ls -d /proc/self && echo inside")
+        .expect("/proc/self\ninside");
+    assert!(bundle.on_it("delete", &["--force"]).status.success());
+    let rootfs = bundle.rootfs();
+    let of_it = |table: &str| {
+        let place = rootfs.to_str().unwrap().to_owned();
+        table.lines().filter(|line| line.contains(&place)).count()
+    };
+    let after = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!((of_it(&before), of_it(&after)), (0, 0), "{after}");
+    // Nor does one that fails leave a mount.
+    for hook in ["createRuntime", "createContainer", "startContainer"] {
+        bundle.edit(|config| config["hooks"] = json!({hook: [{"path": "/bin/false"}]}));
+        assert_ne!(bundle.run().code, Some(0), "{hook}");
+        let after = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert_eq!(of_it(&after), 0, "{hook}: {after}");
+    }
+}
+
+#[test]
+fn a_mount_namespace_can_be_joined() {
+    let Some(bundle) =
+        Bundle::new("readlink /proc/self/ns/mnt; test ! -e /usr && echo own root; echo up; exec sleep 600")
+    else {
+        return;
+    };
+    let mut holder = std::process::Command::new("unshare")
+        .args([
+            "-m",
+            "--propagation",
+            "private",
+            "/bin/sh",
+            "-c",
+            "echo held; exec sleep 600",
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = [0; 5];
+    std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut held).unwrap();
+    let path = format!("/proc/{}/ns/mnt", holder.id());
+    set(&bundle, "mount", &path);
+    let file = bundle.beside("file");
+    fs::write(&file, "").unwrap();
+    bundle.mount(json!({"destination": "/bound", "type": "bind", "source": file, "options": ["bind"]}));
+    bundle.run_detached();
+    bundle.until("up", |bundle| bundle.output().contains("up"));
+    let there = fs::read_link(&path).unwrap();
+    assert_eq!(bundle.output().trim(), format!("{}\nown root\nup", there.display()));
+    bundle
+        .exec("test -f /bound && test ! -e /usr && echo inside")
+        .expect("inside");
+    let table = || fs::read_to_string(format!("/proc/{}/mountinfo", holder.id())).unwrap();
+    let rootfs = bundle.rootfs();
+    let has = |table: String| table.contains(rootfs.to_str().unwrap());
+    assert!(has(table()));
+    assert!(!has(fs::read_to_string("/proc/self/mountinfo").unwrap()));
+    assert!(bundle.on_it("delete", &["--force"]).status.success());
+    assert!(!has(table()), "{}", table());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+}
+
+#[test]
+fn a_new_user_namespace_needs_a_new_mount_namespace() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    let map = json!([{"containerID": 0, "hostID": 700_000, "size": 65536}]);
+    bundle.edit(|config| {
+        config["linux"]["namespaces"] = json!([{"type": "user"}]);
+        config.as_object_mut().unwrap().remove("hostname");
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+    });
+    bundle.run().refused("needs a new mount namespace");
+}
+
+#[test]
+fn the_nis_domain_name_is_set_by_its_parameter_or_its_field() {
+    let Some(bundle) = Bundle::new("cat /proc/sys/kernel/domainname") else {
+        return;
+    };
+    bundle.edit(|config| config["linux"]["sysctl"] = json!({"kernel.domainname": "example"}));
+    bundle.run().expect("example");
+    bundle.edit(|config| config["domainname"] = "example".into());
+    bundle.run().refused("give one of them");
+    bundle.edit(|config| {
+        config.as_object_mut().unwrap().remove("domainname");
+        config.as_object_mut().unwrap().remove("hostname");
+        config["linux"]["namespaces"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|it| it["type"] != "uts");
+    });
+    bundle.run().refused("no uts namespace of its own");
+}

@@ -112,12 +112,11 @@ fn a_user_by_name_is_found_in_the_containers_files() {
         config["process"]["user"]["username"] = "web".into();
         config["process"]["cwd"] = "/srv/site".into();
     };
-    let mut host = Host::create(&wanted);
-    let rootfs = host.dir.path().join("bundle/rootfs");
-    std::fs::create_dir_all(rootfs.join("etc")).unwrap();
-    std::fs::write(rootfs.join("etc/passwd"), "root:x:0:0::/root:\nweb:x:33:34::/srv:\n").unwrap();
-    std::fs::write(rootfs.join("etc/group"), "www:x:34:\nlog:x:4:web\n").unwrap();
-    host.control().ask(Ask::Start).unwrap();
+    wanted.files = &[
+        ("etc/passwd", "root:x:0:0::/root:\nweb:x:33:34::/srv:\n"),
+        ("etc/group", "www:x:34:\nlog:x:4:web\n"),
+    ];
+    let host = Host::start(&wanted);
     host.until("the record", || host.record().is_some());
     let text = host.log_text();
     assert!(

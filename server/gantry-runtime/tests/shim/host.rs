@@ -55,6 +55,8 @@ pub(crate) struct Wish {
     pub(crate) log_disk_kib: Option<u32>,
     /// Changes the bundle's `config.json`.
     pub(crate) edit: fn(&mut Value),
+    /// Files of the image beside its programs, and what is in them.
+    pub(crate) files: &'static [(&'static str, &'static str)],
 }
 
 pub(crate) fn wish(script: &str) -> Wish {
@@ -69,6 +71,7 @@ pub(crate) fn wish(script: &str) -> Wish {
         memory_bytes: None,
         log_disk_kib: None,
         edit: |_| {},
+        files: &[],
     }
 }
 
@@ -114,6 +117,11 @@ impl Host {
             "grep", "readlink", "wc", "md5sum",
         ] {
             std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+        }
+        for (path, text) in wish.files {
+            let path = dir.path().join("bundle/rootfs").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
         let cgroup_path = format!("{PARENT}/{id}");
         fs::write(dir.path().join("bundle/config.json"), config(wish, &cgroup_path)).unwrap();

@@ -30,8 +30,8 @@ pub(super) fn check(wanted: &Mount) -> Result<(), Failure> {
             format!("cannot mount at `{}`: {why}", destination.display()),
         ))
     };
-    if !destination.is_absolute() {
-        return refuse("it is no absolute path");
+    if destination.as_os_str().is_empty() {
+        return refuse("the path is empty");
     }
     let plain = plain(destination);
     let Ok(below) = plain.strip_prefix("/proc") else {
@@ -50,6 +50,11 @@ pub(super) fn check(wanted: &Mount) -> Result<(), Failure> {
         return Ok(());
     }
     refuse("nothing may be mounted inside `/proc` but files with other figures")
+}
+
+/// Whether a mount goes to `path`, however its destination is written.
+pub(super) fn is(wanted: &Mount, path: &str) -> bool {
+    plain(wanted.destination()) == Path::new(path)
 }
 
 /// Makes a mount point. The directories that the runtime relies on are never reached
@@ -85,7 +90,8 @@ fn outside_proc(made: OwnedFd, destination: &Path) -> io::Result<OwnedFd> {
     Ok(made)
 }
 
-/// Without `.` and `..`, which stay inside the root.
+/// Without `.` and `..`, which stay inside the root. A relative path begins at the root:
+/// runtime-spec, config.md, "Mounts".
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::from("/");
     for component in path.components() {
@@ -117,6 +123,9 @@ mod tests {
         assert!(allowed("/proc/meminfo", "bind"));
         assert!(!allowed("/proc/meminfo", "tmpfs"));
         assert!(allowed("/srv/proc", "tmpfs"));
-        assert!(!allowed("srv", "tmpfs"));
+        assert!(allowed("srv", "tmpfs"));
+        assert!(!allowed("", "tmpfs"));
+        assert!(!allowed("proc/sys", "tmpfs"));
+        assert!(!allowed("./proc/../proc/self", "bind"));
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn make_all(root: BorrowedFd<'_>, spec: &Spec, binds: bool) -> Result
         .mounts()
         .iter()
         .flatten()
-        .any(|mount| mount.destination() == Path::new("/dev") && mount.typ().as_deref() != Some("tmpfs"));
+        .any(|mount| super::destination::is(mount, "/dev") && mount.typ().as_deref() != Some("tmpfs"));
     if !is_host {
         for (name, major, minor) in DEFAULTS {
             let node = Node {

@@ -16,7 +16,7 @@ mod program;
 mod reaper;
 mod rootfs;
 
-pub(crate) use privileges::{Become, begin_program};
+pub(crate) use privileges::{Become, Ready, begin_program};
 
 use crate::channel::Channel;
 use crate::hooks::DefaultEnvironment;
@@ -29,10 +29,10 @@ use oci_spec::runtime::{Process, Spec};
 use reaper::Reaper;
 use serde_json::json;
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::namespace;
 
 pub(crate) struct Init<'a> {
@@ -50,8 +50,10 @@ pub(crate) struct Init<'a> {
     /// `tasks` files of v1 cgroups.
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) filter: Option<crate::seccomp::Filter>,
-    /// What it waits at instead of the channel: the other end of a FIFO.
-    pub(crate) gate: Option<File>,
+    /// Where it waits instead of at the channel.
+    pub(crate) gate: Option<GateFiles>,
+    /// The container's part of each cgroup hierarchy: name and directory.
+    pub(crate) groups: Vec<(String, PathBuf)>,
     /// Somebody who answers announced system calls.
     pub(crate) listener: Option<UnixStream>,
     pub(crate) no_pivot: bool,
@@ -62,34 +64,65 @@ pub(crate) struct Init<'a> {
     pub(crate) waits_for_caller: bool,
     /// Before its own hooks, for those of the caller.
     pub(crate) waits_for_hooks: bool,
+    /// Its cgroup namespace is one that others made.
+    pub(crate) joins_cgroup_namespace: bool,
     /// Whether its user namespace is another than the caller's.
     pub(crate) has_own_users: bool,
     /// Whether the caller is not in the host's user namespace itself.
     pub(crate) caller_has_own_users: bool,
     /// `None` in a process that has nothing to tell.
     pub(crate) channel: Option<Channel>,
+    /// It has reported so; the process that created it need not be there any more.
+    pub(crate) is_created: bool,
+}
+
+/// The FIFOs between init and a `start` of another process.
+pub(crate) struct GateFiles {
+    /// A byte comes out of it when the container is started.
+    pub(crate) start: File,
+    /// Takes the reason why the command did not begin. Closed by execve, it tells that the
+    /// command did.
+    pub(crate) outcome: OwnedFd,
+}
+
+impl GateFiles {
+    pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
+        [self.start.as_fd(), self.outcome.as_fd()]
+    }
+}
+
+/// How the command begins, when it may.
+enum Next<'a> {
+    Execute(Ready),
+    /// In a child of this process.
+    Behind(Become<'a>, Reaper),
 }
 
 /// Sets the container up and becomes its command.
 pub(crate) fn run(mut init: Init<'_>) -> ! {
-    let alone = init.gate.is_some();
-    let reaper = has_reaper(init.spec).then(Reaper::prepare);
-    let failure = match (set_up(&mut init), reaper) {
-        (Ok(wanted), Some(reaper)) => reaper.begin_behind(wanted, &mut init.channel),
-        (Ok(wanted), None) => begin_program(wanted),
-        (Err(failure), _) => failure,
+    let failure = match set_up(&mut init) {
+        Ok(Next::Behind(wanted, reaper)) => reaper.begin_behind(wanted, &mut init.channel),
+        Ok(Next::Execute(ready)) => ready.execute(),
+        Err(failure) => failure,
     };
-    if let Some(channel) = &mut init.channel {
-        channel.say_failed(&failure);
-    }
-    if alone {
-        // Who created the container is gone: its own standard error is what is left.
+    let told = match (&init.gate, &mut init.channel) {
+        (Some(gate), _) if init.is_created => sys::pipe::write_all(&gate.outcome, &failure.to_bytes()).is_ok(),
+        (_, Some(channel)) => {
+            channel.say_failed(&failure);
+            true
+        }
+        (_, None) => false,
+    };
+    if !told {
+        // Nobody waits for it: its own standard error is what is left.
         let _ = writeln!(std::io::stderr(), "{failure}");
     }
     sys::clone::exit_now(failure.code)
 }
 
-fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
+fn set_up<'a>(init: &mut Init<'a>) -> Result<Next<'a>, Failure> {
+    let reaper = has_reaper(init.spec).then(Reaper::prepare);
+    let own_mounts = init.namespaces.has_own_mounts();
     join_cgroups(&mut init.tasks)?;
     crate::scheduling::reset_affinity();
     become_root_inside(init)?;
@@ -104,18 +137,29 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
             .map_err(Failure::io("sysctl", format!("cannot set `{path}` to `{value}`")))?;
     }
     let last_capability = sys::credentials::last_capability();
-    let root = rootfs::attach(init.bundle, spec, init.sources.root.take())?;
+    let own_groups = open_groups(init)?;
+    join_mounts(&mut init.namespaces)?;
+    let root = rootfs::attach(init.bundle, spec, init.sources.root.take(), own_mounts)?;
+    if !own_mounts {
+        // It does not go with the namespace: the caller has to detach it.
+        let sent = channel(init)?.send_root(root.as_fd());
+        sent.map_err(Failure::io("rootfs", "cannot report"))?;
+    }
     let surroundings = mounts::Surroundings {
         bundle: init.bundle,
-        has_cgroup_namespace: init.namespaces.has_new(namespace::CGROUP),
+        // One that is joined shows what it is rooted at, too.
+        has_cgroup_namespace: init.namespaces.has_new(namespace::CGROUP) || init.joins_cgroup_namespace,
+        own_groups: &own_groups,
         ids: init.ids.as_ref(),
         is_system: crate::group::is_system(spec),
         label: crate::labels::of_mounts(spec),
     };
     mounts::make_all(root.as_fd(), spec, &mut init.sources, &surroundings)?;
+    drop(own_groups);
     let only_binds = init.has_own_users || init.caller_has_own_users;
     devices::make_all(root.as_fd(), spec, only_binds)?;
     let terminal = open_streams(init, root.as_fd())?;
+    mounts::finish_dev(root.as_fd(), spec)?;
     mounts::guard(root.as_fd(), spec)?;
     // /proc is the host's still, and shows the pid as the host has it.
     let host_pid = fs::read_link("/proc/self")
@@ -130,7 +174,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
     };
     let hooks = spec.hooks().as_ref();
     let run_hooks = |name, list, state, environment| {
-        crate::hooks::run(name, list, &state, environment).map_err(|error| Failure::new("hook", error.to_string()))
+        crate::hooks::run(name, list, &state, environment).map_err(|error| Failure::of_hook(&error))
     };
     if init.waits_for_hooks {
         let channel = channel(init)?;
@@ -146,14 +190,20 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         DefaultEnvironment::Inherited,
     )?;
     let created = state("created");
+    let creating = state("creating");
     let listener = init.listener.take().map(|socket| {
         let announced = crate::seccomp::Announced {
-            state: &created,
+            state: &creating,
             pid: host_pid,
         };
         crate::seccomp::Listener::new(socket, spec, &announced)
     });
-    rootfs::enter(root, spec, init.no_pivot)?;
+    let way = match (own_mounts, init.no_pivot) {
+        (false, _) => rootfs::Way::ChangeRoot,
+        (true, true) => rootfs::Way::Cover,
+        (true, false) => rootfs::Way::Pivot,
+    };
+    rootfs::enter(root, spec, way)?;
     let wanted = Become {
         process: init.process,
         spec,
@@ -165,29 +215,44 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Become<'a>, Failure> {
         listener,
         preserve_fds: init.preserve_fds,
         keyring: init.keyring,
-        makes_directory: true,
         has_terminal: terminal.is_some(),
     }
     .prepared()?;
     if init.gate.is_some() {
         program::check(init.process)?;
     }
+    if let Some(master) = terminal {
+        let sent = channel(init)?.send_terminal(master.as_fd());
+        sent.map_err(Failure::io("terminal", "cannot report"))?;
+    }
+    let mut next = match reaper {
+        // It clones first, which a filter may forbid.
+        Some(reaper) => Next::Behind(wanted, reaper),
+        None => Next::Execute(privileges::prepare(wanted)?),
+    };
+    if let Next::Execute(ready) = &mut next
+        && ready.can_wait_filtered()
+    {
+        ready.load_filter_early()?;
+    }
     channel(init)?
-        .say_ready(terminal.as_ref().map(|master| master.as_fd()))
-        .map_err(Failure::io("start", "cannot report"))?;
-    drop(terminal);
+        .say_ready()
+        .map_err(|error| Failure::io("start", "cannot report")(error))?;
+    init.is_created = true;
     wait_at_gate(init)?;
     if spec.process().is_none() {
         return Err(Failure::new("start", "the configuration has no process"));
     }
-    run_hooks(
-        "startContainer",
-        hooks.and_then(|hooks| hooks.start_container().as_ref()),
-        created,
-        // It stands for the command, so it sees what the command will.
-        DefaultEnvironment::Variables(init.process.env().as_deref().unwrap_or_default()),
-    )?;
-    Ok(wanted)
+    let start_hooks = hooks.and_then(|hooks| hooks.start_container().as_ref());
+    if start_hooks.is_some_and(|hooks| !hooks.is_empty()) {
+        // They are programs of the container as its command is, and see what it will.
+        if let Next::Execute(ready) = &mut next {
+            ready.load_filter_early()?;
+        }
+        let environment = DefaultEnvironment::Variables(init.process.env().as_deref().unwrap_or_default());
+        run_hooks("startContainer", start_hooks, created, environment)?;
+    }
+    Ok(next)
 }
 
 /// v1 groups are joined by the process itself: moving another one takes a global
@@ -216,11 +281,36 @@ fn become_root_inside(init: &mut Init<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
+/// All but the mount namespace, in which `/proc` is that of others.
 pub(crate) fn join_namespaces(namespaces: &mut Namespaces) -> Result<(), Failure> {
-    for (kind, handle) in namespaces.joined.drain(..) {
+    join(namespaces.joined.extract_if(.., |(kind, _)| *kind != namespace::MOUNT))
+}
+
+fn join_mounts(namespaces: &mut Namespaces) -> Result<(), Failure> {
+    join(namespaces.joined.drain(..))
+}
+
+fn join(namespaces: impl Iterator<Item = (u64, OwnedFd)>) -> Result<(), Failure> {
+    for (kind, handle) in namespaces {
         namespace::enter(&handle, kind).map_err(Failure::io("namespace", "cannot join a namespace"))?;
     }
     Ok(())
+}
+
+/// The container's part of each hierarchy, while the host's mounts are there; those alone
+/// that are to be shown.
+fn open_groups(init: &mut Init<'_>) -> Result<Vec<(String, OwnedFd)>, Failure> {
+    let has_namespace = init.namespaces.has_new(namespace::CGROUP) || init.joins_cgroup_namespace;
+    if has_namespace || !mounts::shows_cgroups(init.spec) {
+        return Ok(Vec::new());
+    }
+    let groups = std::mem::take(&mut init.groups);
+    let open = |(name, dir): (String, PathBuf)| {
+        let failed = format!("cannot open cgroup `{}`", dir.display());
+        let opened = sys::mount::copy_path_detached(&dir, false).map_err(Failure::io("mount", failed))?;
+        Ok((name, opened))
+    };
+    groups.into_iter().map(open).collect()
 }
 
 /// Clocks can be set off until the first process is in the namespace, which is this one.
@@ -261,7 +351,7 @@ fn enter_namespaces(init: &mut Init<'_>) -> Result<(), Failure> {
 }
 
 /// Puts the standard streams in place; gives a terminal's near side for the caller.
-fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
+fn open_streams(init: &mut Init<'_>, root: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Failure> {
     let failed = |what: &'static str| Failure::io("terminal", what);
     let placeholder = Stdio::Terminal {
         rows: 0,
@@ -289,7 +379,7 @@ fn open_streams(init: &mut Init<'_>, root: std::os::fd::BorrowedFd<'_>) -> Resul
 
 /// Standard streams that are the caller's null device become the container's own, whose
 /// node the container may do with as it likes. Without one they stay the caller's.
-pub(crate) fn use_own_null(root: std::os::fd::BorrowedFd<'_>) {
+pub(crate) fn use_own_null(root: BorrowedFd<'_>) {
     if sys::standard_streams::has_null()
         && let Ok(null) = devices::own_null(root)
     {
@@ -299,7 +389,7 @@ pub(crate) fn use_own_null(root: std::os::fd::BorrowedFd<'_>) {
 
 /// Opens a terminal of the devpts below `root` and makes it this session's.
 pub(crate) fn terminal_in(
-    root: std::os::fd::BorrowedFd<'_>,
+    root: BorrowedFd<'_>,
     (rows, cols): (u16, u16),
     keeps_line_ends: bool,
 ) -> Result<(OwnedFd, OwnedFd), Failure> {
@@ -318,15 +408,16 @@ pub(crate) fn terminal_in(
 }
 
 fn wait_at_gate(init: &mut Init<'_>) -> Result<(), Failure> {
-    let Some(mut fifo) = init.gate.take() else {
+    let Some(gate) = &init.gate else {
         if !channel(init)?.wait() {
             // Nobody is left who could start or hear.
             sys::clone::exit_now(crate::error::NOT_STARTED);
         }
         return Ok(());
     };
-    fifo.read_exact(&mut [0])
-        .map_err(Failure::io("start", "cannot wait at the FIFO"))
+    sys::pipe::read_byte(&gate.start)
+        .map(drop)
+        .map_err(|error| Failure::io("start", "cannot wait at the FIFO")(error))
 }
 
 fn channel<'c>(init: &'c mut Init<'_>) -> Result<&'c mut Channel, Failure> {
@@ -335,7 +426,7 @@ fn channel<'c>(init: &'c mut Init<'_>) -> Result<&'c mut Channel, Failure> {
         .ok_or_else(|| Failure::new("start", "the caller cannot be reached"))
 }
 
-fn has_reaper(spec: &Spec) -> bool {
+pub(crate) fn has_reaper(spec: &Spec) -> bool {
     annotation_of(spec, bundle::annotation::INIT) == Some("true")
 }
 

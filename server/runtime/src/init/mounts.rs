@@ -17,6 +17,9 @@ use sys::{beneath, mount};
 pub(super) struct Surroundings<'a> {
     pub(super) bundle: &'a Path,
     pub(super) has_cgroup_namespace: bool,
+    /// The container's part of each hierarchy, attached nowhere, where it has no cgroup
+    /// namespace and the host has v1 hierarchies.
+    pub(super) own_groups: &'a [(String, OwnedFd)],
     /// Of the container's new user namespace.
     pub(super) ids: Option<&'a IdMaps>,
     /// Whether the command is the init of a whole system.
@@ -45,8 +48,15 @@ fn make(
 ) -> Result<(), Failure> {
     let destination = wanted.destination().as_path();
     let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
-    let options = Options::parse(wanted.options().as_deref().unwrap_or_default());
+    let mut options = Options::parse(wanted.options().as_deref().unwrap_or_default());
     let kind = wanted.typ().as_deref().unwrap_or("none");
+    if destination::is(wanted, "/dev") {
+        // Devices are made there first.
+        options.set &= !mount::READ_ONLY;
+        if kind == "tmpfs" {
+            options.set_recursive &= !mount::READ_ONLY;
+        }
+    }
     destination::check(wanted)?;
     if options.remount && sources::binds(wanted).is_none() {
         let target = beneath::find(root, destination).map_err(failed("find"))?;
@@ -81,6 +91,21 @@ fn make(
         sys::copy_tree::copy_into(&target, &inside).map_err(failed("copy what is below"))?;
     }
     mount::attach(&tree, &target).map_err(failed("attach"))
+}
+
+/// Makes `/dev` read-only where the spec says so, after all is in it.
+pub(super) fn finish_dev(root: BorrowedFd<'_>, spec: &Spec) -> Result<(), Failure> {
+    let mut wanted = spec.mounts().iter().flatten();
+    let Some(last) = wanted.rfind(|wanted| destination::is(wanted, "/dev")) else {
+        return Ok(());
+    };
+    let options = Options::parse(last.options().as_deref().unwrap_or_default());
+    if (options.set | options.set_recursive) & mount::READ_ONLY == 0 {
+        return Ok(());
+    }
+    beneath::find_without_links(root, Path::new("/dev"))
+        .and_then(|dev| mount::change(&dev, mount::READ_ONLY, 0, false))
+        .map_err(Failure::io("mount", "cannot make `/dev` read-only"))
 }
 
 fn new_file_system(
@@ -143,8 +168,8 @@ fn apply(tree: &OwnedFd, options: &Options) -> io::Result<()> {
 }
 
 /// `/sys/fs/cgroup`: the tree of v2, or a directory with one mount for each v1
-/// hierarchy, as the host has it. In a cgroup namespace they show the container's
-/// own part only.
+/// hierarchy, as the host has it. They show the container's own part only; the whole tree
+/// where v2 is alone and the container has no cgroup namespace.
 fn cgroups(
     root: BorrowedFd<'_>,
     destination: &Path,
@@ -153,14 +178,17 @@ fn cgroups(
     surroundings: &Surroundings<'_>,
 ) -> Result<(), Failure> {
     let failed = |what: &str| Failure::io("mount", format!("cannot {what} `{}`", destination.display()));
-    if !surroundings.has_cgroup_namespace {
+    if !surroundings.has_cgroup_namespace && surroundings.own_groups.is_empty() {
         // The host's own view, as where nothing is separated.
         let tree = mount::copy_path_detached(Path::new("/sys/fs/cgroup"), true).map_err(failed("bind cgroups to"))?;
         mount::change(&tree, options.set, 0, true).map_err(failed("set the options of"))?;
         return mount::attach(&tree, target).map_err(failed("attach"));
     }
     let memberships = fs::read_to_string("/proc/self/cgroup").map_err(failed("find cgroups for"))?;
-    let hierarchies: Vec<&str> = memberships.lines().filter_map(|line| line.split(':').nth(1)).collect();
+    let mut hierarchies: Vec<&str> = memberships.lines().filter_map(|line| line.split(':').nth(1)).collect();
+    if !surroundings.has_cgroup_namespace {
+        hierarchies.clear();
+    }
     if hierarchies == [""] {
         let tree = mount::new_detached("cgroup2", "cgroup", &[], options.set).map_err(failed("mount cgroups at"))?;
         return mount::attach(&tree, target).map_err(failed("attach"));
@@ -184,19 +212,45 @@ fn cgroups(
         let Ok(below) = mount::new_detached(kind, "cgroup", &data, set) else {
             continue;
         };
-        let place = beneath::make_dirs(root, &destination.join(name), 0o755).map_err(failed("fill"))?;
-        mount::attach(&below, &place).map_err(failed("fill"))?;
-        for alone in hierarchy
-            .split(',')
-            .filter(|alone| name.contains(',') && !alone.is_empty())
-        {
-            sys::device::link(&tree, alone, name).map_err(failed("fill"))?;
-        }
+        show_hierarchy(root, destination, &tree, name, &below).map_err(failed("fill"))?;
+    }
+    for (name, own) in surroundings.own_groups {
+        let kept_from_system = surroundings.is_system && !matches!(name.as_str(), "systemd" | "unified");
+        let set = options.set | if kept_from_system { mount::READ_ONLY } else { 0 };
+        mount::change(own, set, 0, false).map_err(failed("set the options of"))?;
+        show_hierarchy(root, destination, &tree, name, own).map_err(failed("fill"))?;
     }
     if options.set & mount::READ_ONLY != 0 || surroundings.is_system {
         mount::change(&tree, mount::READ_ONLY, 0, false).map_err(failed("set the options of"))?;
     }
     Ok(())
+}
+
+/// Attaches a hierarchy in the directory `tree` at `destination`; one of several
+/// controllers is found by the name of each, too.
+fn show_hierarchy(
+    root: BorrowedFd<'_>,
+    destination: &Path,
+    tree: &OwnedFd,
+    name: &str,
+    hierarchy: &OwnedFd,
+) -> io::Result<()> {
+    let place = beneath::make_dirs(root, &destination.join(name), 0o755)?;
+    mount::attach(hierarchy, &place)?;
+    for alone in name.split(',').filter(|alone| name.contains(',') && !alone.is_empty()) {
+        sys::device::link(tree, alone, name)?;
+    }
+    Ok(())
+}
+
+/// Whether the container is to see cgroups.
+pub(super) fn shows_cgroups(spec: &Spec) -> bool {
+    let kinds = spec
+        .mounts()
+        .iter()
+        .flatten()
+        .filter_map(|wanted| wanted.typ().as_deref());
+    kinds.into_iter().any(|kind| matches!(kind, "cgroup" | "cgroup2"))
 }
 
 /// Hides what must not be seen and protects what must not be written. Paths that

@@ -4,7 +4,7 @@ use sys::mount::{self, Propagation};
 
 /// What a list of options means.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Options {
+pub(crate) struct Options {
     /// For the mount alone.
     pub(super) set: u64,
     pub(super) clear: u64,
@@ -13,7 +13,7 @@ pub(super) struct Options {
     pub(super) clear_recursive: u64,
     /// `Some(true)` is recursive.
     pub(super) bind: Option<bool>,
-    pub(super) propagation: Option<(Propagation, bool)>,
+    pub(crate) propagation: Option<(Propagation, bool)>,
     pub(super) copy_up: bool,
     /// Changes what is mounted there already.
     pub(super) remount: bool,
@@ -22,7 +22,7 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn parse(options: &[String]) -> Self {
+    pub(crate) fn parse(options: &[String]) -> Self {
         let mut parsed = Self::default();
         for option in options {
             parsed.take(option);

@@ -1,14 +1,18 @@
-//! The last steps, in the order that is possible: limits, filter, user and
-//! capabilities, program.
+//! The last steps, in the order that is possible: limits, user and capabilities, working
+//! directory, filter, program.
+//!
+//! A filter of system calls may be older than the calls that this code makes. So all that
+//! can be done before it is loaded is done before: after it there is execve(2), where the
+//! process waits for its start also read(2), write(2) and capset(2), and the hooks that
+//! belong inside.
 
-use super::program;
 use crate::Failure;
 use crate::error::NOT_FOUND;
+use crate::init::program::Candidates;
 use crate::process::Rlimit;
 use crate::seccomp::{Filter, Listener};
 use crate::user::{self, Identity};
 use oci_spec::runtime::{Process, Spec};
-use std::ffi::CString;
 use std::io;
 use sys::beneath;
 use sys::credentials::{self, Capabilities};
@@ -28,8 +32,6 @@ pub(crate) struct Become<'a> {
     pub(crate) listener: Option<Listener>,
     pub(crate) preserve_fds: u32,
     pub(crate) keyring: Option<&'a str>,
-    /// Whether a working directory that is missing is made, as for containers.
-    pub(crate) makes_directory: bool,
     /// The standard streams are a terminal that was made for this process.
     pub(crate) has_terminal: bool,
 }
@@ -84,20 +86,79 @@ fn cannot_limit(limit: &Rlimit) -> impl FnOnce(io::Error) -> Failure {
 
 /// Becomes the program; comes back only with the reason why not.
 pub(crate) fn begin_program(wanted: Become<'_>) -> Failure {
-    match prepare(&wanted) {
-        Ok((arguments, environment)) => program::execute(&arguments, &environment),
+    match prepare(wanted) {
+        Ok(ready) => ready.execute(),
         Err(failure) => failure,
     }
 }
 
-pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>), Failure> {
+/// A process that is all it is to be but for the filter and the program.
+///
+/// What is done once the filter is in force allocates, frees and closes nothing, unless it
+/// fails: the system calls for that may be forbidden.
+pub(crate) struct Ready {
+    candidates: Candidates,
+    filter: Option<Filter>,
+    listener: Option<Listener>,
+    is_filtered: bool,
+    capabilities: Capabilities,
+}
+
+impl Ready {
+    /// Whether the filter can be in force while the process waits for its start, as it must
+    /// be where others wait for the filter's listener.
+    pub(crate) fn can_wait_filtered(&self) -> bool {
+        let filter = self.filter.as_ref();
+        filter.is_some_and(|filter| self.listener.is_some() || filter.allows_waiting())
+    }
+
+    /// Loads the filter before the process has to wait, or to do something else inside it.
+    pub(crate) fn load_filter_early(&mut self) -> Result<(), Failure> {
+        if self.filter.is_none() || self.is_filtered {
+            return Ok(());
+        }
+        self.load_filter()?;
+        // What was kept for loading; execve alone would take it away as well.
+        credentials::set_capabilities_of(self.capabilities)
+            .map_err(|error| Failure::io("user", "cannot set the capabilities")(error))
+    }
+
+    fn load_filter(&mut self) -> Result<(), Failure> {
+        match &self.filter {
+            Some(filter) if !self.is_filtered => {
+                filter.load(self.listener.as_ref()).map_err(cannot_load)?;
+                self.is_filtered = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Loads the filter on a process that stays and has no listener.
+    pub(super) fn stay(&self) -> Result<(), Failure> {
+        let filter = self.filter.as_ref();
+        filter.map_or(Ok(()), |filter| filter.load_without_listener().map_err(cannot_load))
+    }
+
+    /// Becomes the program; comes back only with the reason why not.
+    pub(crate) fn execute(mut self) -> Failure {
+        match self.load_filter() {
+            Ok(()) => self.candidates.execute(),
+            Err(failure) => failure,
+        }
+    }
+}
+
+fn cannot_load(error: io::Error) -> Failure {
+    Failure::io("seccomp", "cannot load the filter of system calls")(error)
+}
+
+/// Does all that comes before the filter.
+pub(crate) fn prepare(wanted: Become<'_>) -> Result<Ready, Failure> {
     let process = wanted.process;
     if let Some(name) = wanted.keyring {
         // Kernels without keyrings are fine.
         let _ = credentials::join_session_keyring(name);
-    }
-    for limit in crate::process::rlimits(process) {
-        credentials::set_rlimit(limit.number, limit.soft, limit.hard).map_err(cannot_limit(&limit))?;
     }
     crate::scheduling::apply(process)?;
     let identity = wanted.identity()?;
@@ -108,19 +169,14 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         sys::standard_streams::give_pipes_to(identity.uid);
     }
     let cwd = process.cwd();
+    let no_directory = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
     if !cwd.as_os_str().is_empty() {
-        let failed = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
         match beneath::enter(cwd) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !wanted.makes_directory => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure {
                     code: NOT_FOUND,
-                    ..failed()(error)
+                    ..no_directory()(error)
                 });
-            }
-            // The specification leaves it open; runc makes it too, and images count on it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                beneath::make_dirs(beneath::own_root().map_err(failed())?, cwd, 0o755).map_err(failed())?;
-                beneath::enter(cwd).map_err(failed())?;
             }
             // The user may be allowed where root without capabilities is not.
             _ => {}
@@ -128,15 +184,9 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
     }
     credentials::set_umask(process.user().umask().unwrap_or(0o022));
     crate::labels::set_for_exec(process)?;
-    let no_new_privileges = process.no_new_privileges().unwrap_or(false);
-    let load = |filter: &Filter| {
-        filter
-            .load(wanted.listener.as_ref())
-            .map_err(Failure::io("seccomp", "cannot load the filter of system calls"))
-    };
-    if let Some(filter) = wanted.filter.as_ref().filter(|_| !no_new_privileges) {
-        // Without no_new_privs loading needs a capability that goes next.
-        load(filter)?;
+    let candidates = Candidates::of(process, identity.home.as_deref())?;
+    for limit in crate::process::rlimits(process) {
+        credentials::set_rlimit(limit.number, limit.soft, limit.hard).map_err(cannot_limit(&limit))?;
     }
     let mut capabilities = wanted.capabilities;
     if identity.uid != 0 {
@@ -144,65 +194,34 @@ pub(super) fn prepare(wanted: &Become<'_>) -> Result<(Vec<CString>, Vec<CString>
         capabilities.permitted = capabilities.ambient;
         capabilities.effective = capabilities.ambient;
     }
+    let no_new_privileges = process.no_new_privileges().unwrap_or(false);
+    // Without no_new_privs loading a filter needs it.
+    let needs_admin = wanted.filter.is_some() && !no_new_privileges;
     credentials::become_user(
         identity.uid,
         identity.gid,
         &identity.groups,
         capabilities,
+        if needs_admin { credentials::SYS_ADMIN } else { 0 },
         wanted.last_capability,
     )
     .map_err(Failure::io("user", format!("cannot become user {}", identity.uid)))?;
     if !cwd.as_os_str().is_empty() {
-        beneath::enter(cwd).map_err(Failure::io(
-            "cwd",
-            format!("cannot change to directory `{}`", cwd.display()),
-        ))?;
+        beneath::enter(cwd).map_err(no_directory())?;
     }
     // A directory that was opened outside would be shown as not reachable.
     std::env::current_dir().map_err(Failure::io("cwd", "the working directory is not in the container"))?;
     sys::program::reset_signals();
     sys::program::close_from_on_exec(3 + wanted.preserve_fds)
         .map_err(Failure::io("exec", "cannot close descriptors"))?;
-    let texts = |list: &Option<Vec<String>>| {
-        list.iter()
-            .flatten()
-            .map(|text| CString::new(text.as_str()).map_err(|_| Failure::new("exec", "an argument holds a zero byte")))
-            .collect::<Result<Vec<_>, _>>()
-    };
-    let arguments = texts(process.args())?;
-    let mut environment = last_of_each(texts(process.env())?);
-    if !environment
-        .iter()
-        .any(|variable| variable.to_bytes().starts_with(b"HOME="))
-    {
-        let home = identity.home.as_deref().filter(|home| !home.is_empty()).unwrap_or("/");
-        environment.extend(CString::new(format!("HOME={home}")));
-    }
     if no_new_privileges {
         credentials::set_no_new_privileges().map_err(Failure::io("exec", "cannot set no_new_privs"))?;
-        if let Some(filter) = &wanted.filter {
-            load(filter)?;
-        }
     }
-    Ok((arguments, environment))
-}
-
-/// Of variables that are set twice programs take the first or the last, as they
-/// like: only the last one stays.
-fn last_of_each(environment: Vec<CString>) -> Vec<CString> {
-    let name = |variable: &CString| {
-        variable
-            .to_bytes()
-            .split(|byte| *byte == b'=')
-            .next()
-            .map(<[u8]>::to_vec)
-    };
-    let mut seen = std::collections::HashSet::new();
-    let mut kept: Vec<CString> = environment
-        .into_iter()
-        .rev()
-        .filter(|variable| seen.insert(name(variable)))
-        .collect();
-    kept.reverse();
-    kept
+    Ok(Ready {
+        candidates,
+        filter: wanted.filter,
+        listener: wanted.listener,
+        is_filtered: false,
+        capabilities,
+    })
 }

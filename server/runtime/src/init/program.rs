@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use sys::program::Images;
 
 /// In the words that engines look for.
 const DENIED: &str = "permission denied";
@@ -41,30 +42,77 @@ pub(super) fn check(process: &Process) -> Result<(), Failure> {
     Err(missing(name))
 }
 
-/// Becomes the program; comes back only with the reason why not.
-pub(super) fn execute(arguments: &[CString], environment: &[CString]) -> Failure {
-    let Some(name) = arguments.first() else {
-        return Failure::new("exec", "there is no command");
-    };
-    let shown = name.to_string_lossy();
-    let path = environment
-        .iter()
-        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
-    let mut refused = None;
-    for candidate in candidates(name.to_bytes(), path) {
-        let Ok(candidate) = CString::new(candidate.as_os_str().as_bytes()) else {
-            continue;
+/// Where the program may be, with arguments and environment, ready for execve(2).
+pub(super) struct Candidates {
+    name: String,
+    images: Images,
+}
+
+impl Candidates {
+    /// `home` is the user's, for an environment without `HOME`.
+    pub(super) fn of(process: &Process, home: Option<&str>) -> Result<Self, Failure> {
+        let texts = |list: &Option<Vec<String>>| {
+            let texts = list.iter().flatten();
+            let zero = |_| Failure::new("exec", "an argument holds a zero byte");
+            texts
+                .map(|text| CString::new(text.as_str()).map_err(zero))
+                .collect::<Result<Vec<_>, _>>()
         };
-        let error = sys::program::execute(&candidate, arguments, environment);
-        if !is_missing(&error) {
-            refused.get_or_insert(error);
+        let arguments = texts(process.args())?;
+        let mut environment = last_of_each(texts(process.env())?);
+        if !environment
+            .iter()
+            .any(|variable| variable.to_bytes().starts_with(b"HOME="))
+        {
+            let home = home.filter(|home| !home.is_empty()).unwrap_or("/");
+            environment.extend(CString::new(format!("HOME={home}")));
+        }
+        // A container that is created without a process has none.
+        let name = arguments.first().cloned().unwrap_or_default();
+        let path = environment
+            .iter()
+            .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+        let paths = candidates(name.to_bytes(), path)
+            .into_iter()
+            .filter_map(|candidate| CString::new(candidate.into_os_string().into_encoded_bytes()).ok())
+            .collect();
+        Ok(Self {
+            name: name.to_string_lossy().into_owned(),
+            images: Images::new(paths, arguments, environment),
+        })
+    }
+
+    /// Becomes the program; comes back only with the reason why not.
+    pub(super) fn execute(&self) -> Failure {
+        let refused = self.images.execute(is_missing);
+        match refused {
+            None => missing(&self.name),
+            Some(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                failure(&self.name, NOT_EXECUTABLE, DENIED)
+            }
+            Some(error) => failure(&self.name, NOT_EXECUTABLE, &error.to_string()),
         }
     }
-    match refused {
-        None => missing(&shown),
-        Some(error) if error.kind() == io::ErrorKind::PermissionDenied => failure(&shown, NOT_EXECUTABLE, DENIED),
-        Some(error) => failure(&shown, NOT_EXECUTABLE, &error.to_string()),
-    }
+}
+
+/// Of variables that are set twice programs take the first or the last, as they
+/// like: only the last one stays.
+fn last_of_each(environment: Vec<CString>) -> Vec<CString> {
+    let name = |variable: &CString| {
+        variable
+            .to_bytes()
+            .split(|byte| *byte == b'=')
+            .next()
+            .map(<[u8]>::to_vec)
+    };
+    let mut seen = std::collections::HashSet::new();
+    let mut kept: Vec<CString> = environment
+        .into_iter()
+        .rev()
+        .filter(|variable| seen.insert(name(variable)))
+        .collect();
+    kept.reverse();
+    kept
 }
 
 /// A name without `/` is looked for in each directory of the path.

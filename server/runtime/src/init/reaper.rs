@@ -44,7 +44,7 @@ impl Reaper {
                 }
                 // No more rights than the command. If that fails the command failed
                 // the same way, and tells.
-                let _ = prepare(&wanted);
+                let _ = prepare(wanted).and_then(|ready| ready.stay());
                 sys::reaper::block_signals();
                 sys::reaper::close_from(3);
                 let code = match sys::reaper::keep(pid) {

@@ -1,7 +1,7 @@
-//! The kernel's machine, for tests and fuzzing.
+//! The kernel's machine: what a program answers to a call.
 
 use super::assembler::{AND, JUMP, LOAD_WORD, RETURN, Test};
-use sys::seccomp::Instruction;
+use sys::seccomp::{Instruction, action};
 
 pub(super) struct Call {
     pub(super) audit: u32,
@@ -10,6 +10,7 @@ pub(super) struct Call {
 }
 
 impl Call {
+    /// A word of `struct seccomp_data`, linux/seccomp.h.
     fn word(&self, offset: u32) -> u32 {
         let mut data = Vec::new();
         data.extend(self.number.to_ne_bytes());
@@ -19,20 +20,22 @@ impl Call {
             data.extend(arg.to_ne_bytes());
         }
         let at = offset as usize;
-        u32::from_ne_bytes(data[at..at + 4].try_into().unwrap())
+        let word = data.get(at..at + 4).and_then(|word| word.try_into().ok());
+        word.map_or(0, u32::from_ne_bytes)
     }
 }
 
-/// The answer, and how many instructions it took.
+/// The answer, and how many instructions it took. A program that the kernel would not take
+/// kills.
 pub(super) fn run(program: &[Instruction], call: &Call) -> (u32, usize) {
     let (mut at, mut accumulator, mut steps) = (0, 0u32, 0);
-    loop {
+    while let Some(instruction) = program.get(at) {
         let Instruction {
             code,
             if_true,
             if_false,
             operand,
-        } = program[at];
+        } = *instruction;
         at += 1;
         steps += 1;
         let jump = |holds: bool| usize::from(if holds { if_true } else { if_false });
@@ -44,7 +47,8 @@ pub(super) fn run(program: &[Instruction], call: &Call) -> (u32, usize) {
             code if code == Test::Equal.code() => at += jump(accumulator == operand),
             code if code == Test::Greater.code() => at += jump(accumulator > operand),
             code if code == Test::GreaterOrEqual.code() => at += jump(accumulator >= operand),
-            code => panic!("unknown instruction {code:#x}"),
+            _ => break,
         }
     }
+    (action::KILL_PROCESS, steps)
 }

@@ -5,7 +5,7 @@ use crate::Failure;
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSyscall, Spec};
 use serde_json::{Value, json};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// An agent's socket, connected while the host's paths are there.
@@ -75,6 +75,10 @@ impl Listener {
             socket,
             message: message.to_string(),
         }
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     pub(super) fn hand_over(&self, announcements: &OwnedFd) -> io::Result<()> {

@@ -14,7 +14,6 @@ mod assembler;
 mod compile;
 #[cfg(feature = "fuzz")]
 mod fuzz;
-#[cfg(any(test, feature = "fuzz"))]
 mod interpreter;
 mod listener;
 mod table;
@@ -27,7 +26,7 @@ pub use fuzz::Program;
 pub(crate) use listener::{Announced, Listener, connect};
 use oci_spec::runtime::Spec;
 use std::io;
-use sys::seccomp::{Flags, Instruction};
+use sys::seccomp::{Flags, Instruction, action};
 
 /// A program and how the kernel is to treat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +43,35 @@ impl Filter {
             (Some(announcements), Some(listener)) => listener.hand_over(&announcements),
             _ => Ok(()),
         }
+    }
+
+    /// Puts the filter on a process that announces nothing: calls that would be are
+    /// answered with `ENOSYS`.
+    pub(crate) fn load_without_listener(&self) -> io::Result<()> {
+        let flags = Flags {
+            new_listener: false,
+            ..self.flags
+        };
+        sys::seccomp::load(&self.program, flags).map(drop)
+    }
+
+    /// Whether a process can wait for its start under the filter: it reads and writes.
+    pub(crate) fn allows_waiting(&self) -> bool {
+        let Some(numbers) = table::numbers(table::native()) else {
+            return false;
+        };
+        ["read", "write"].into_iter().all(|name| {
+            let found = numbers.list.iter().find(|(known, _)| *known == name);
+            found.is_some_and(|(_, number)| {
+                let call = interpreter::Call {
+                    audit: numbers.audit,
+                    number: *number,
+                    args: [0; 6],
+                };
+                let answer = interpreter::run(&self.program, &call).0;
+                matches!(answer, action::ALLOW | action::LOG)
+            })
+        })
     }
 
     /// Whether some calls are announced instead of answered.
