@@ -3,6 +3,7 @@
 
 mod bodies;
 mod checks;
+mod events;
 mod joins;
 mod mask;
 mod references;

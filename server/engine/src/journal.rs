@@ -30,6 +30,23 @@ pub(crate) struct Journal {
     sender: broadcast::Sender<Arc<Event>>,
 }
 
+/// What an event tells besides its subject and action.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Facts {
+    pub(crate) attributes: Vec<(String, String)>,
+    /// Of the subject.
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+impl From<Vec<(String, String)>> for Facts {
+    fn from(attributes: Vec<(String, String)>) -> Self {
+        Self {
+            attributes,
+            labels: Vec::new(),
+        }
+    }
+}
+
 /// A change under way. Dropped without [`Change::commit`], it never happened.
 pub(crate) struct Change<'j> {
     journal: &'j Journal,
@@ -105,10 +122,11 @@ impl Change<'_> {
         &mut self,
         subject: Subject,
         action: Action,
-        attributes: Vec<(String, String)>,
+        facts: impl Into<Facts>,
     ) -> Result<(), EngineError> {
         let time = self.journal.time();
-        let event = store::events::append(&mut self.transaction, time, subject, action, attributes).await?;
+        let Facts { attributes, labels } = facts.into();
+        let event = store::events::append(&mut self.transaction, time, subject, action, attributes, labels).await?;
         if event.seq % TRIM_EVERY == 0 {
             store::events::trim(&mut self.transaction, KEPT_EVENTS).await?;
         }

@@ -4,6 +4,7 @@ use crate::blocking::blocking;
 use crate::clock;
 use crate::engine::{Engine, Inner};
 use crate::error::{Doing, EngineError};
+use crate::journal::Facts;
 use crate::layout::{make_private_dir, remove_dir};
 use model::Timestamp;
 use model::container::{ContainerId, Spec};
@@ -156,7 +157,7 @@ impl Inner {
             Err(error) => return Err(error.into()),
         }
         change
-            .event(Subject::Volume(name.to_owned()), Action::Create, Vec::new())
+            .event(Subject::Volume(name.to_owned()), Action::Create, facts(row.labels))
             .await?;
         change.commit(|| {}).await
     }
@@ -168,9 +169,11 @@ impl Inner {
         })
         .await?;
         let mut change = self.journal.change().await?;
+        let row = store::volumes::find(change.db(), name).await?;
         if store::volumes::remove(change.db(), name).await? {
+            let labels = row.map(|row| row.labels).unwrap_or_default();
             change
-                .event(Subject::Volume(name.to_owned()), Action::Destroy, Vec::new())
+                .event(Subject::Volume(name.to_owned()), Action::Destroy, facts(labels))
                 .await?;
         }
         change.commit(|| {}).await
@@ -199,8 +202,16 @@ fn volume_names(spec: &Spec) -> impl Iterator<Item = &str> {
 }
 
 /// The engine makes names of 64 digits for volumes that were given none.
-fn is_anonymous(name: &str) -> bool {
+pub(crate) fn is_anonymous(name: &str) -> bool {
     ContainerId::parse(name).is_ok()
+}
+
+/// What events of a volume tell.
+fn facts(labels: Vec<(String, String)>) -> Facts {
+    Facts {
+        attributes: vec![("driver".to_owned(), "local".to_owned())],
+        labels,
+    }
 }
 
 fn no_volume(name: &str) -> EngineError {

@@ -11,14 +11,19 @@ pub struct Event {
     pub action: Action,
     /// Facts at that moment, by name: `name`, `image`, `exit_code`, `signal`, `exec_id` …
     pub attributes: Vec<(String, String)>,
+    /// The subject's labels at that moment.
+    pub labels: Vec<(String, String)>,
 }
 
+/// What an event is about, by its id or name; empty where all of a kind are concerned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     Container(String),
     Image(String),
     Network(String),
     Volume(String),
+    /// The build cache.
+    Builder(String),
 }
 
 /// Each word is what both APIs show.
@@ -56,10 +61,11 @@ pub enum Action {
     Mount,
     Unmount,
     HealthStatus,
+    Prune,
 }
 
 impl Action {
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Create,
         Self::Start,
         Self::Attach,
@@ -92,6 +98,7 @@ impl Action {
         Self::Mount,
         Self::Unmount,
         Self::HealthStatus,
+        Self::Prune,
     ];
 
     pub fn word(self) -> &'static str {
@@ -128,6 +135,7 @@ impl Action {
             Self::Mount => "mount",
             Self::Unmount => "unmount",
             Self::HealthStatus => "health_status",
+            Self::Prune => "prune",
         }
     }
 

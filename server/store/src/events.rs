@@ -12,6 +12,7 @@ fn subject_columns(subject: &Subject) -> (&'static str, &str) {
         Subject::Image(id) => ("image", id),
         Subject::Network(id) => ("network", id),
         Subject::Volume(name) => ("volume", name),
+        Subject::Builder(name) => ("builder", name),
     }
 }
 
@@ -22,16 +23,19 @@ pub async fn append(
     subject: Subject,
     action: Action,
     attributes: Vec<(String, String)>,
+    labels: Vec<(String, String)>,
 ) -> Result<Event, StoreError> {
     let (kind, id) = subject_columns(&subject);
     let row = sqlx::query(
-        "INSERT INTO events (time_ns, kind, subject, action, attributes) VALUES (?, ?, ?, ?, ?) RETURNING seq",
+        "INSERT INTO events (time_ns, kind, subject, action, attributes, labels) VALUES (?, ?, ?, ?, ?, ?) \
+         RETURNING seq",
     )
     .bind(time.as_unix_nanos())
     .bind(kind)
     .bind(id)
     .bind(action.word())
     .bind(serde_json::to_string(&attributes).expect("pairs of strings are JSON"))
+    .bind(serde_json::to_string(&labels).expect("pairs of strings are JSON"))
     .fetch_one(db)
     .await?;
     Ok(Event {
@@ -40,13 +44,14 @@ pub async fn append(
         subject,
         action,
         attributes,
+        labels,
     })
 }
 
 /// Events with a number above `after`, oldest first, at most `limit`.
 pub async fn list_after(db: &mut SqliteConnection, after: u64, limit: u32) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query(
-        "SELECT seq, time_ns, kind, subject, action, attributes FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+        "SELECT seq, time_ns, kind, subject, action, attributes, labels FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
     )
     .bind(after as i64)
     .bind(limit)
@@ -62,7 +67,7 @@ pub async fn list_latest(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query(
-        "SELECT * FROM (SELECT seq, time_ns, kind, subject, action, attributes FROM events
+        "SELECT * FROM (SELECT seq, time_ns, kind, subject, action, attributes, labels FROM events
          WHERE ?1 IS NULL OR subject = ?1 ORDER BY seq DESC LIMIT ?2) ORDER BY seq",
     )
     .bind(subject)
@@ -126,6 +131,7 @@ fn read(row: &SqliteRow) -> Result<Event, StoreError> {
         "image" => Subject::Image(id),
         "network" => Subject::Network(id),
         "volume" => Subject::Volume(id),
+        "builder" => Subject::Builder(id),
         other => return Err(unreadable("kind", format!("`{other}`"))),
     };
     let word: &str = row.get("action");
@@ -135,6 +141,7 @@ fn read(row: &SqliteRow) -> Result<Event, StoreError> {
         subject,
         action: Action::parse(word).ok_or_else(|| unreadable("action", format!("`{word}`")))?,
         attributes: serde_json::from_str(row.get("attributes")).map_err(|e| unreadable("attributes", e.to_string()))?,
+        labels: serde_json::from_str(row.get("labels")).map_err(|e| unreadable("labels", e.to_string()))?,
     })
 }
 
@@ -155,6 +162,7 @@ mod tests {
                 subject,
                 Action::Start,
                 vec![("name".into(), "web".into())],
+                vec![],
             )
             .await;
             seqs.push(event.expect("appends").seq);
@@ -176,6 +184,7 @@ mod tests {
             subject,
             Action::ExecDie,
             attributes,
+            vec![],
         )
         .await
         .expect("appends");
@@ -202,7 +211,8 @@ mod tests {
                 Timestamp::default(),
                 Subject::Image("i".into()),
                 action,
-                vec![],
+                vec![("name".into(), "web".into())],
+                vec![("app".into(), "web".into())],
             )
             .await
             .expect("appends");

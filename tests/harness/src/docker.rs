@@ -40,6 +40,22 @@ impl Docker {
         self.try_ask(method, path, body).await.expect("the server answers")
     }
 
+    /// The body of an answer, whatever it holds.
+    pub async fn text(&self, path: &str) -> String {
+        self.text_of(Method::GET, path, &Value::Null).await
+    }
+
+    /// The same of a request with a body.
+    pub async fn text_of(&self, method: Method, path: &str, body: &Value) -> String {
+        let mut request = self.http.request(method, format!("http://docker{path}"));
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let answer = request.send().await.expect("the server answers");
+        let bytes = answer.bytes().await.expect("the answer is whole");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     pub async fn post(&self, path: &str) -> (StatusCode, Value) {
         self.ask(Method::POST, path, None).await
     }

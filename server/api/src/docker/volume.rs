@@ -10,6 +10,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use bollard_stubs::models::VolumeCreateRequest;
 use engine::{Engine, EngineError, Volume};
+use model::event::Subject;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -97,6 +98,7 @@ pub(super) async fn prune(State(engine): State<Engine>, query: Query) -> Result<
         reclaimed += sizes.get(&volume.name).copied().unwrap_or(0);
         deleted.push(volume.name);
     }
+    engine.record_prune(Subject::Volume(String::new()), reclaimed).await?;
     Ok(Json(json!({ "VolumesDeleted": deleted, "SpaceReclaimed": reclaimed })))
 }
 

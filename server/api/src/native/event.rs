@@ -27,6 +27,8 @@ pub(super) fn shown(event: &Engines) -> Event {
         Subject::Image(id) => (SubjectKind::Image, id),
         Subject::Network(id) => (SubjectKind::Network, id),
         Subject::Volume(name) => (SubjectKind::Volume, name),
+        // What a build leaves are layers of images.
+        Subject::Builder(name) => (SubjectKind::Image, name),
     };
     Event {
         seq: event.seq,

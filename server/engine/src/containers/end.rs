@@ -133,6 +133,7 @@ impl Keeper {
         }
         let mut change = engine.journal.change().await?;
         store::containers::update(change.db(), &next).await?;
+        super::side_events::end(&mut change, &next.id, &next.spec).await?;
         let known = !matches!(next.state, State::Lost { .. });
         store::runs::record_end(
             change.db(),

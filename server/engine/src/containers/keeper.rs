@@ -10,6 +10,7 @@ use crate::containers::stop::{StopHow, Stopping};
 use crate::containers::view::{Container, ExitInfo, Health};
 use crate::engine::Inner;
 use crate::error::EngineError;
+use crate::journal::Facts;
 use crate::layout::ContainerDirs;
 use crate::shim::Shim;
 use crate::snapshots::Place;
@@ -297,18 +298,21 @@ impl Keeper {
     }
 }
 
-pub(super) fn with_facts(record: &ContainerRecord, attributes: Vec<(String, String)>) -> Vec<(String, String)> {
+pub(super) fn with_facts(record: &ContainerRecord, attributes: Vec<(String, String)>) -> Facts {
     with_facts_of(&record.spec, attributes)
 }
 
 /// The facts every event of a container carries.
-pub(crate) fn with_facts_of(spec: &Spec, attributes: Vec<(String, String)>) -> Vec<(String, String)> {
+pub(crate) fn with_facts_of(spec: &Spec, attributes: Vec<(String, String)>) -> Facts {
     let mut all = vec![
         ("name".to_owned(), spec.name.as_str().to_owned()),
         ("image".to_owned(), spec.image.reference.short()),
     ];
     all.extend(attributes);
-    all
+    Facts {
+        attributes: all,
+        labels: spec.labels.clone(),
+    }
 }
 
 fn show(

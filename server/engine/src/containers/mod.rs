@@ -28,6 +28,7 @@ pub(crate) mod recover;
 pub(crate) mod registry;
 mod remove;
 pub(crate) mod request;
+mod side_events;
 mod start;
 mod stop;
 mod surface;

@@ -350,6 +350,7 @@ impl Keeper {
         };
         store::runs::insert(change.db(), &next.id, &run).await?;
         store::images::mark_used(change.db(), &next.spec.image.id, up.since).await?;
+        super::side_events::begin(&mut change, &next.id, &next.spec).await?;
         let subject = model::event::Subject::Container(next.id.as_str().to_owned());
         let facts = super::keeper::with_facts(&next, Vec::new());
         change.event(subject, Action::Start, facts).await?;

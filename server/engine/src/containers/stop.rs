@@ -65,7 +65,8 @@ impl Keeper {
             let mut next = self.record.clone();
             next.stopped_by_hand = true;
             self.restart = None;
-            self.save(next, Vec::new()).await
+            // The view changes from restarting to exited, so readers of events must be told.
+            self.save(next, vec![(Action::Stop, Vec::new())]).await
         } else {
             self.restart = None;
             Ok(())
@@ -151,19 +152,29 @@ impl Keeper {
     }
 
     pub(super) async fn kill(&mut self, signal: Signal, by: StoppedBy) -> Result<(), EngineError> {
+        let ends = signal == Signal::KILL || signal == self.record.spec.stop_signal.unwrap_or(Signal::TERM);
+        let told = vec![
+            ("signal".to_owned(), signal.number().to_string()),
+            ("by".to_owned(), by.name().to_owned()),
+        ];
+        if self.restart.is_some() {
+            // No process is there to be signaled: the restart is cancelled, as `dockerd` does.
+            if ends {
+                let mut next = self.record.clone();
+                next.stopped_by_hand = true;
+                self.restart = None;
+                self.save(next, vec![(Action::Kill, told)]).await?;
+            }
+            return Ok(());
+        }
         if let Verdict::Refuse(refusal) = self.record.state.on_kill() {
             return Err(EngineError::Refused {
                 name: self.name(),
                 refusal,
             });
         }
-        let ends = signal == Signal::KILL || signal == self.record.spec.stop_signal.unwrap_or(Signal::TERM);
         let mut next = self.record.clone();
         next.stopped_by_hand |= ends;
-        let told = vec![
-            ("signal".to_owned(), signal.number().to_string()),
-            ("by".to_owned(), by.name().to_owned()),
-        ];
         if ends {
             next.stopped_by = Some(by);
         }

@@ -18,7 +18,11 @@ use model::event::Event;
 use model::network::PortMapping;
 use network::PublishError;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{oneshot, watch};
+
+/// What a killed process may take to end: it may be writing to a slow disk.
+const KILL_LIMIT: Duration = Duration::from_secs(20);
 
 impl Engine {
     /// # Errors
@@ -120,8 +124,26 @@ impl Engine {
         .await
     }
 
+    /// Sends a signal. After `KILL` it is done when the end of the run is recorded.
     pub async fn kill(&self, id: &ContainerId, signal: Signal, by: StoppedBy) -> Result<(), EngineError> {
-        self.ask(id, |reply| Request::Kill { signal, by, reply }).await
+        let mut view = self.watch(id)?;
+        let (run, name) = {
+            let container = view.borrow_and_update();
+            (container.run, container.spec.name.as_str().to_owned())
+        };
+        self.ask(id, |reply| Request::Kill { signal, by, reply }).await?;
+        if signal != Signal::KILL {
+            return Ok(());
+        }
+        let ended = view.wait_for(|container| container.run != run || !container.is_running());
+        match tokio::time::timeout(KILL_LIMIT, ended).await {
+            // The view closes when the container is removed with its end.
+            Ok(_) => Ok(()),
+            Err(_) => Err(EngineError::TimedOut {
+                what: format!("the end of container `{name}` after KILL"),
+                limit_s: KILL_LIMIT.as_secs(),
+            }),
+        }
     }
 
     pub async fn pause(&self, id: &ContainerId) -> Result<(), EngineError> {

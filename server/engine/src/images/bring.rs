@@ -5,6 +5,7 @@ use super::{RegistryLogin, failed};
 use crate::clock;
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
+use crate::journal::Facts;
 use crate::tasks::{LayerProgress, LayerState, LoadedImage, Progress, Running, TaskId, TaskKind};
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
@@ -235,7 +236,15 @@ impl Inner {
         for digest in &digests {
             store::image_digests::set(change.db(), digest, &row.id).await?;
         }
-        let facts = names.iter().map(|name| ("name".to_owned(), name.short())).collect();
+        let facts = Facts {
+            attributes: names
+                .iter()
+                .chain(&digests)
+                .take(1)
+                .map(|name| ("name".to_owned(), name.short()))
+                .collect(),
+            labels: image.config.labels,
+        };
         change.event(Subject::Image(row.id.to_string()), action, facts).await?;
         change.commit(|| {}).await?;
         Ok(LoadedImage {

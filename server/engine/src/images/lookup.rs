@@ -5,6 +5,7 @@ use crate::blocking::blocking;
 use crate::containers::view::Snapshot;
 use crate::engine::{Engine, Inner};
 use crate::error::{Doing, EngineError};
+use crate::journal::Facts;
 use model::image::{Digest, ImageConfig, Reference};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -151,6 +152,16 @@ impl Inner {
                 .doing(|| format!("read the configuration of image {}", id.short()))
         })
         .await
+    }
+
+    /// What events of an image tell. Labels of an image that cannot be read are left out: an
+    /// event is not worth failing for.
+    pub(crate) async fn image_facts(self: &Arc<Self>, id: &Digest, name: &str) -> Facts {
+        let config = self.image_config(id).await;
+        Facts {
+            attributes: vec![("name".to_owned(), name.to_owned())],
+            labels: config.map(|config| config.labels).unwrap_or_default(),
+        }
     }
 
     /// The layers of an image, lowest first.

@@ -90,7 +90,17 @@ impl Engine {
         }
         let promised = self.measure(gone, kept_rows).await?;
         self.collect_with(&alone).await?;
+        self.record_prune(Subject::Image(String::new()), promised.freed_bytes)
+            .await?;
         Ok(promised)
+    }
+
+    /// Tells that everything unused of a kind was removed; `subject` has no id.
+    pub async fn record_prune(&self, subject: Subject, reclaimed_bytes: u64) -> Result<(), EngineError> {
+        let mut change = self.inner.journal.change().await?;
+        let facts = vec![("reclaimed".to_owned(), reclaimed_bytes.to_string())];
+        change.event(subject, Action::Prune, facts).await?;
+        change.commit(|| {}).await
     }
 
     async fn sort_out(
@@ -182,16 +192,17 @@ impl Engine {
     /// Removes the rows of an image, unless a container uses it or it has a tag that is not
     /// among `references`.
     async fn forget_unused(&self, id: &Digest, references: &[Reference]) -> Result<bool, EngineError> {
+        let facts = self.inner.image_facts(id, id.as_str()).await;
         let mut change = self.inner.journal.change().await?;
         let tags = store::tags::list_of_image(change.db(), id).await?;
         let has_new_tag = tags.iter().any(|tag| !references.contains(tag));
         if has_new_tag || !store::containers::list_of_image(change.db(), id).await?.is_empty() {
             return Ok(false);
         }
-        remove_references(&mut change, id, references).await?;
+        remove_references(&mut change, id, references, &facts.labels).await?;
         store::images::remove(change.db(), id).await?;
         change
-            .event(Subject::Image(id.to_string()), Action::Delete, Vec::new())
+            .event(Subject::Image(id.to_string()), Action::Delete, facts)
             .await?;
         change.commit(|| {}).await?;
         Ok(true)

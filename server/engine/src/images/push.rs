@@ -83,7 +83,7 @@ impl Engine {
             let named = reference.with_digest(pushed.manifest.clone());
             store::image_digests::set(change.db(), &named, id).await?;
         }
-        let facts = vec![("name".to_owned(), reference.short())];
+        let facts = self.inner.image_facts(id, &reference.short()).await;
         change
             .event(Subject::Image(id.to_string()), Action::Push, facts)
             .await?;

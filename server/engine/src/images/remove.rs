@@ -5,7 +5,7 @@ use super::view::Removed;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::EngineError;
-use crate::journal::Change;
+use crate::journal::{Change, Facts};
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
 
@@ -16,9 +16,9 @@ impl Engine {
             return Err(EngineError::invalid("reference", "a new name has a tag, not a digest"));
         }
         let found = self.inner.find_image(text).await?;
+        let facts = self.inner.image_facts(&found.id, &reference.short()).await;
         let mut change = self.inner.journal.change().await?;
         store::tags::set(change.db(), &reference, &found.id, clock::now()).await?;
-        let facts = vec![("name".to_owned(), reference.short())];
         change
             .event(Subject::Image(found.id.to_string()), Action::Tag, facts)
             .await?;
@@ -71,10 +71,11 @@ impl Engine {
     }
 
     async fn remove_rows(&self, id: &Digest, plan: Plan) -> Result<Removed, EngineError> {
+        let facts = self.inner.image_facts(id, id.as_str()).await;
         let mut change = self.inner.journal.change().await?;
         // Checked again in the transaction: a container may have been created meanwhile.
         let deletes = plan.deletes && store::containers::list_of_image(change.db(), id).await?.is_empty();
-        remove_references(&mut change, id, &plan.untagged).await?;
+        remove_references(&mut change, id, &plan.untagged, &facts.labels).await?;
         let mut removed = Removed {
             untagged: plan.untagged,
             deleted: Vec::new(),
@@ -82,7 +83,7 @@ impl Engine {
         if deletes {
             store::images::remove(change.db(), id).await?;
             change
-                .event(Subject::Image(id.to_string()), Action::Delete, Vec::new())
+                .event(Subject::Image(id.to_string()), Action::Delete, facts)
                 .await?;
             removed.deleted.push(id.clone());
         }
@@ -174,13 +175,17 @@ pub(super) async fn remove_references(
     change: &mut Change<'_>,
     id: &Digest,
     references: &[Reference],
+    labels: &[(String, String)],
 ) -> Result<(), EngineError> {
     for reference in references {
         match reference.digest() {
             Some(_) => store::image_digests::remove(change.db(), reference).await?,
             None => store::tags::remove(change.db(), reference).await?,
         };
-        let facts = vec![("name".to_owned(), reference.short())];
+        let facts = Facts {
+            attributes: vec![("name".to_owned(), reference.short())],
+            labels: labels.to_vec(),
+        };
         change
             .event(Subject::Image(id.to_string()), Action::Untag, facts)
             .await?;

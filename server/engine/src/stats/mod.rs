@@ -10,7 +10,7 @@ pub(crate) use host::size as host_size;
 
 use crate::engine::{Engine, Inner};
 use crate::error::EngineError;
-use model::container::ContainerId;
+use model::container::{ContainerId, State};
 use sample::{Point, Stats, StatsRound};
 use sampler::Sampling;
 use std::collections::{HashMap, VecDeque};
@@ -122,6 +122,39 @@ impl Engine {
         self.inspect(id)?;
         let round = self.inner.stats.round.borrow().clone();
         Ok(round.containers.iter().find(|stats| stats.container == *id).cloned())
+    }
+
+    /// The first sample of the present run, or with `compared` the first that has one before
+    /// it to compare with; waits for it. `None` when the container does not run.
+    pub async fn sampled_stats(&self, id: &ContainerId, compared: bool) -> Result<Option<Arc<Stats>>, EngineError> {
+        let mut container = self.watch(id)?;
+        let mut rounds = self.stats_rounds();
+        loop {
+            let running_since = match container.borrow_and_update().state {
+                State::Running { since, .. } | State::Paused { since, .. } => since,
+                State::Created | State::Exited { .. } | State::Failed { .. } | State::Lost { .. } => return Ok(None),
+            };
+            let sample = rounds
+                .borrow_and_update()
+                .containers
+                .iter()
+                .find(|stats| stats.container == *id)
+                .cloned();
+            // Before that it is of an earlier run.
+            let sample = sample.filter(|stats| stats.at >= running_since);
+            if sample
+                .as_ref()
+                .is_some_and(|stats| !compared || stats.previous_cpu.is_some())
+            {
+                return Ok(sample);
+            }
+            tokio::select! {
+                changed = rounds.changed() => changed.map_err(|_| EngineError::Ending)?,
+                // The view closes when the container is removed.
+                changed = container.changed() => changed.map_err(|_| EngineError::no_container(id.short()))?,
+                () = self.inner.ending.cancelled() => return Err(EngineError::Ending),
+            }
+        }
     }
 
     /// The last fifteen minutes of a container, oldest first.

@@ -6,6 +6,7 @@ use crate::docker::query::Query;
 use axum::Json;
 use axum::extract::State;
 use engine::{CacheEntry, Engine};
+use model::event::Subject;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
             unused_for.filter(|time| *time > Duration::ZERO),
             keep.filter(|bytes| *bytes > 0),
         )
+        .await?;
+    engine
+        .record_prune(Subject::Builder(String::new()), pruned.freed_bytes)
         .await?;
     Ok(Json(
         json!({ "CachesDeleted": pruned.keys, "SpaceReclaimed": pruned.freed_bytes }),

@@ -63,7 +63,9 @@ pub(in crate::docker) async fn kill(State(engine): State<Engine>, Path(name): Pa
         .transpose()?
         .unwrap_or(Signal::KILL);
     let id = engine.find(&name)?;
-    if engine.inspect(&id)?.state.on_kill() != Verdict::Go {
+    let container = engine.inspect(&id)?;
+    // A restart that waits is cancelled.
+    if container.restart_at.is_none() && container.state.on_kill() != Verdict::Go {
         return Err(Failure::conflict(format!(
             "cannot kill container: {name}: container {id} is not running"
         )));

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use engine::{Engine, RemoveOptions};
+use model::event::Subject;
 use serde_json::{Value, json};
 
 pub(in crate::docker) async fn remove(
@@ -52,6 +53,9 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
             Err(error) => tracing::info!(id = container.id.short(), %error, "not pruned"),
         }
     }
+    engine
+        .record_prune(Subject::Container(String::new()), reclaimed)
+        .await?;
     Ok(Json(
         json!({ "ContainersDeleted": deleted, "SpaceReclaimed": reclaimed }),
     ))

@@ -31,7 +31,7 @@ pub(in crate::docker) fn status_word(container: &Container) -> &'static str {
 }
 
 /// As most people type it: the tag `latest` goes without saying.
-pub(super) fn image_name(reference: &Reference) -> String {
+pub(in crate::docker) fn image_name(reference: &Reference) -> String {
     if reference.tag() == Some("latest") && reference.digest().is_none() {
         reference.short_name()
     } else {

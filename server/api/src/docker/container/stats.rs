@@ -20,18 +20,13 @@ pub(in crate::docker) async fn stats(
     let container = engine.inspect(&id)?;
     let cgroup_v2 = engine.host_info().cgroup_v2;
     if !query.flag_or("stream", true) {
-        let stats = if container.is_running() {
-            engine.stats(&id)?
-        } else {
-            None
-        };
+        let stats = engine.sampled_stats(&id, !query.flag("one-shot")).await?;
         return Ok(Json(show(&container, stats.as_deref(), cgroup_v2)).into_response());
     }
     let mut rounds = engine.stats_rounds();
     let mut changes = engine.watch(&id)?;
     let body = stream::body(move |sender| async move {
-        // The first answer is not kept waiting for the next round.
-        let first = engine.stats(&id).ok().flatten();
+        let first = engine.sampled_stats(&id, false).await.ok().flatten();
         let container = changes.borrow_and_update().clone();
         sender.send_json(&show(&container, first.as_deref(), cgroup_v2)).await?;
         loop {
