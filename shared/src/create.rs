@@ -90,6 +90,100 @@ pub struct NewContainer {
     /// Started as soon as it is made.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub start: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
+    /// Supplementary groups of the user.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Standard input is closed when the first client that attached leaves.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stdin_once: bool,
+    /// Names of the image's variables that the container does not get.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unset_env: Vec<String>,
+    /// Ports that are named without being published: `80/tcp`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<String>,
+    /// Publishes every exposed port at a free port of the host.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub publish_all: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
+    /// Waits for the end without a limit at a stop, instead of `stop_timeout`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub no_stop_timeout: bool,
+    /// -1000 to 1000; a process with a higher one is killed first when memory runs out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub pid: NamespaceMode,
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipc: NamespaceMode,
+    #[serde(skip_serializing_if = "is_default")]
+    pub uts: NamespaceMode,
+    #[serde(skip_serializing_if = "is_default")]
+    pub cgroup_namespace: NamespaceMode,
+    /// Paths that cannot be read in the container; absent takes the default list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_paths: Option<Vec<String>>,
+    /// Paths that cannot be written in the container; absent takes the default list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readonly_paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub more_limits: MoreLimits,
+}
+
+/// Whose namespace the container is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NamespaceMode {
+    /// Its own.
+    #[default]
+    Private,
+    Host,
+}
+
+/// Limits that only creation takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct MoreLimits {
+    /// Microseconds of processor time in each period, -1 for no limit; instead of `nano_cpus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_quota_us: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_period_us: Option<u64>,
+    /// Memory nodes, as `0-1`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mems: Option<String>,
+    /// 0 to 100; cgroup v1 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_swappiness: Option<u8>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub oom_kill_disabled: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub io_weight_device: Vec<DeviceAmount>,
+    /// Bytes per second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub io_read_bps: Vec<DeviceAmount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub io_write_bps: Vec<DeviceAmount>,
+    /// Operations per second.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub io_read_iops: Vec<DeviceAmount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub io_write_iops: Vec<DeviceAmount>,
+}
+
+/// An amount for one block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DeviceAmount {
+    pub major: u32,
+    pub minor: u32,
+    pub amount: u64,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -149,12 +243,13 @@ pub enum NetworkMode {
 }
 
 /// Something mounted in the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     pub kind: MountKind,
-    /// A path of the host or the name of a volume; empty for tmpfs.
+    /// A path of the host or the name of a volume; empty for tmpfs, and for a new volume that
+    /// is the container's alone.
     #[serde(default)]
     pub source: String,
     pub target: String,
@@ -163,13 +258,26 @@ pub struct Mount {
     /// Of a tmpfs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// Of a bind: `rprivate`, `rslave`, `rshared` …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<String>,
+    /// Of a bind: the host's directory is created when it does not exist.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create: bool,
+    /// Of a tmpfs: permission bits of its root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
+    /// Of a tmpfs: further mount options.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MountKind {
     Bind,
+    #[default]
     Volume,
     Tmpfs,
 }

@@ -6,6 +6,7 @@ mod checks;
 mod events;
 mod joins;
 mod mask;
+mod recreate;
 mod references;
 
 use checks::{CHECKS, Errors};

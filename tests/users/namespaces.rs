@@ -24,8 +24,7 @@ fn volume(name: &str, target: &str) -> Mount {
         kind: MountKind::Volume,
         source: name.to_owned(),
         target: target.to_owned(),
-        read_only: false,
-        size_bytes: None,
+        ..Mount::default()
     }
 }
 

@@ -119,8 +119,7 @@ async fn an_ordinary_user_runs_containers_and_leaves_nothing() {
             kind: MountKind::Volume,
             source: "data".to_owned(),
             target: "/data".to_owned(),
-            read_only: false,
-            size_bytes: None,
+            ..Mount::default()
         }],
         limits: Limits {
             memory_bytes: Some(Some(64 << 20)),

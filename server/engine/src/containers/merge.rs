@@ -46,9 +46,13 @@ pub(crate) fn merge(
         target,
         read_only: false,
     }));
+    // However they were asked for, a mount comes before those below it.
+    mounts.sort_by(|one, other| one.target.cmp(&other.target));
     let mut exposed = config.exposed_ports;
     let mut known: HashSet<String> = exposed.iter().cloned().collect();
-    for port in new.network.exposed {
+    let mut own_exposed = new.network.exposed;
+    own_exposed.sort();
+    for port in own_exposed {
         if known.insert(port.clone()) {
             exposed.push(port);
         }

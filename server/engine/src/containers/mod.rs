@@ -25,6 +25,7 @@ mod orders;
 pub(crate) mod orphans;
 mod prober;
 pub(crate) mod recover;
+pub(crate) mod recreate;
 pub(crate) mod registry;
 mod remove;
 pub(crate) mod request;

@@ -1,6 +1,7 @@
 //! `POST /containers/create`
 
 use super::read::{self, Request};
+use super::read_network;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use axum::Json;
@@ -8,6 +9,8 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use engine::{Engine, EngineError};
+use model::container::ContainerId;
+use model::container::spec::NamespaceMode;
 use model::mount::Source;
 use serde_json::{Value, json};
 
@@ -34,6 +37,19 @@ pub(in crate::docker) async fn create(
 
 /// What other containers, images and volumes have a say in.
 async fn complete(engine: &Engine, request: &mut Request) -> Result<(), Failure> {
+    let host = engine.host_info();
+    for (network, mac) in &request.mac_addresses {
+        if !read_network::is_generated_mac(mac, host.subnet) {
+            return Err(Failure::unsupported(&format!(
+                "NetworkingConfig.EndpointsConfig.{network}.MacAddress"
+            )));
+        }
+    }
+    let container = &mut request.container;
+    container.hostname = container
+        .hostname
+        .take()
+        .filter(|name| !is_default_hostname(engine, name, container.security.uts, &host.hostname));
     for from in std::mem::take(&mut request.volumes_from) {
         take_mounts(engine, &from, request)?;
     }
@@ -62,6 +78,19 @@ async fn complete(engine: &Engine, request: &mut Request) -> Result<(), Failure>
         }
     }
     Ok(())
+}
+
+/// Whether inspections show this name for a container that asked for none: the beginning of its
+/// id, or the host's name in the host's UTS namespace.
+fn is_default_hostname(engine: &Engine, name: &str, uts: NamespaceMode, host_name: &str) -> bool {
+    if uts == NamespaceMode::Host {
+        return name == host_name;
+    }
+    let is_short_id = |id: &ContainerId| id.short() == name;
+    let named = engine.find(name).ok().filter(is_short_id);
+    named
+        .and_then(|id| engine.inspect(&id).ok())
+        .is_some_and(|container| container.spec.hostname.is_none())
 }
 
 /// The mounts of another container, except where this one has its own.

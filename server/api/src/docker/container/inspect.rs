@@ -1,20 +1,20 @@
 //! `GET /containers/{id}/json`
 
+use super::show_mounts::ShownMounts;
 use super::{list, read_log, show};
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use axum::Json;
 use axum::extract::{Path, State};
-use engine::{Container, Engine, ExecState, Volume};
+use engine::{Container, Engine, ExecState, NewContainer, Volume};
 use model::container::health::{HealthCheck, Probe};
 use model::container::limits::{Ceiling, DEFAULT_PERIOD_US, DeviceAmount};
 use model::container::spec::{NamespaceMode, Seccomp, Spec, StopTimeout};
 use model::container::{Limits, RestartPolicy, UserNamespace};
-use model::mount::Source;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
-const DEFAULT_SHM_BYTES: u64 = 64 << 20;
+pub(super) const DEFAULT_SHM_BYTES: u64 = 64 << 20;
 
 pub(in crate::docker) async fn inspect(
     State(engine): State<Engine>,
@@ -23,7 +23,8 @@ pub(in crate::docker) async fn inspect(
 ) -> Result<Json<Value>, Failure> {
     let container = engine.inspect(&engine.find(&name)?)?;
     let volumes = engine.volumes().await?;
-    let mut shown = show_all(&engine, &container, &volumes);
+    let again = engine.recreation(&container.id).await?;
+    let mut shown = show_all(&engine, &container, &volumes, &again);
     if query.flag("size") {
         let (writable, root) = list::sizes(&engine).await?(&container);
         shown["SizeRw"] = writable.into();
@@ -32,7 +33,9 @@ pub(in crate::docker) async fn inspect(
     Ok(Json(shown))
 }
 
-fn show_all(engine: &Engine, container: &Container, volumes: &[Volume]) -> Value {
+/// `again` is the request that creates the container again: clients send what they read in
+/// `Config` and `HostConfig` back to do that.
+fn show_all(engine: &Engine, container: &Container, volumes: &[Volume], again: &NewContainer) -> Value {
     let host = engine.host_info();
     let spec = &container.spec;
     let folder = host.data_dir.join("containers").join(container.id.as_str());
@@ -71,10 +74,10 @@ fn show_all(engine: &Engine, container: &Container, volumes: &[Volume]) -> Value
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": if running_execs.is_empty() { Value::Null } else { running_execs.into() },
-        "HostConfig": host_config(spec),
+        "HostConfig": host_config(spec, again),
         "GraphDriver": { "Name": driver, "Data": null },
         "Mounts": show::mounts(&spec.mounts, volumes),
-        "Config": config(container),
+        "Config": config(container, again, &host.hostname),
         "NetworkSettings": {
             "Bridge": "",
             "SandboxID": sandbox,
@@ -98,11 +101,14 @@ fn show_all(engine: &Engine, container: &Container, volumes: &[Volume]) -> Value
     })
 }
 
-fn config(container: &Container) -> Value {
+fn config(container: &Container, again: &NewContainer, host_name: &str) -> Value {
     let spec = &container.spec;
     let process = &spec.process;
     let mut config = json!({
-        "Hostname": spec.hostname.clone().unwrap_or_else(|| container.id.short().to_owned()),
+        "Hostname": spec.hostname.as_deref().unwrap_or(match spec.security.uts {
+            NamespaceMode::Private => container.id.short(),
+            NamespaceMode::Host => host_name,
+        }),
         "Domainname": spec.domainname.clone().unwrap_or_default(),
         "User": process.user,
         "AttachStdin": process.stdin_once,
@@ -111,12 +117,17 @@ fn config(container: &Container) -> Value {
         "Tty": process.terminal,
         "OpenStdin": process.stdin_open,
         "StdinOnce": process.stdin_once,
-        "Env": process.env,
+        "Env": again.env,
         "Cmd": or_null(&process.command),
         "Image": show::image_name(&spec.image.reference),
-        "Volumes": null,
+        "Volumes": volume_targets(&again.anonymous_volumes),
         "WorkingDir": process.working_dir,
-        "Entrypoint": or_null(&process.entrypoint),
+        "Entrypoint": match again.entrypoint.as_deref() {
+            None => Value::Null,
+            // One empty word removes the image's.
+            Some([]) => json!([""]),
+            Some(words) => words.into(),
+        },
         "OnBuild": null,
         "Labels": show::labels(&spec.labels),
     });
@@ -137,7 +148,7 @@ fn config(container: &Container) -> Value {
         Some(StopTimeout::After(time)) => config["StopTimeout"] = time.as_secs().into(),
         None => {}
     }
-    if let Some(health) = &spec.health {
+    if let Some(health) = &again.health {
         config["Healthcheck"] = show_health_check(health);
     }
     config
@@ -168,24 +179,20 @@ pub(in crate::docker) fn show_health_check(health: &HealthCheck) -> Value {
     shown
 }
 
-fn host_config(spec: &Spec) -> Value {
-    let binds: Vec<String> = spec
-        .mounts
-        .iter()
-        .filter_map(|mount| {
-            let source = match &mount.source {
-                Source::Bind { path, .. } => path,
-                Source::Volume { name } => name,
-                Source::Tmpfs { .. } => return None,
-            };
-            let mode = if mount.read_only { ":ro" } else { "" };
-            Some(format!("{source}:{}{mode}", mount.target))
-        })
-        .collect();
+fn volume_targets(targets: &[String]) -> Value {
+    if targets.is_empty() {
+        return Value::Null;
+    }
+    let targets = targets.iter().map(|target| (target.clone(), json!({})));
+    Value::Object(targets.collect())
+}
+
+fn host_config(spec: &Spec, again: &NewContainer) -> Value {
+    let mounts = ShownMounts::of(&again.mounts);
     let network = &spec.network;
     let security = &spec.security;
     let mut shown = json!({
-        "Binds": or_null(&binds),
+        "Binds": or_null(&mounts.binds),
         "ContainerIDFile": "",
         "LogConfig": read_log::show(&spec.log),
         "NetworkMode": show::network_mode(&network.mode),
@@ -235,6 +242,13 @@ fn host_config(spec: &Spec) -> Value {
         unreachable!("both are objects")
     };
     all.extend(limits);
+    // Left out where there are none, as `dockerd` does.
+    if !mounts.mounts.is_empty() {
+        all.insert("Mounts".to_owned(), mounts.mounts.into());
+    }
+    if !mounts.tmpfs.is_empty() {
+        all.insert("Tmpfs".to_owned(), mounts.tmpfs.into());
+    }
     shown
 }
 
@@ -271,7 +285,11 @@ fn limits(limits: &Limits) -> Value {
         "CpusetCpus": limits.cpu.cpus.clone().unwrap_or_default(),
         "CpusetMems": limits.cpu.mems.clone().unwrap_or_default(),
         "MemoryReservation": limits.memory.reservation_bytes.unwrap_or(0),
-        "MemorySwap": amount(limits.memory.memory_and_swap),
+        // 0 would be read as twice the memory.
+        "MemorySwap": match (limits.memory.limit, limits.memory.memory_and_swap) {
+            (Some(Ceiling::At(_)), None) => -1,
+            (_, both) => amount(both),
+        },
         "MemorySwappiness": limits.memory.swappiness,
         "OomKillDisable": limits.memory.oom_kill_disabled,
         "PidsLimit": limits.pids.map(|pids| amount(Some(pids))),

@@ -25,6 +25,8 @@ pub(super) struct Request {
     pub(super) volumes_from: Vec<String>,
     /// Times for a probe that the image brings.
     pub(super) health_of_image: Option<HealthCheck>,
+    /// By the name of the network, where an endpoint's address was given.
+    pub(super) mac_addresses: Vec<(String, String)>,
     /// Volumes that get labels when they are made.
     pub(super) labelled_volumes: Vec<(String, Vec<(String, String)>)>,
 }
@@ -121,9 +123,9 @@ pub(super) fn request(body: ContainerCreateBody, name: Option<&str>) -> Result<R
         container,
         volumes_from: Vec::new(),
         health_of_image,
+        mac_addresses: read_network::networking(networking_config)?,
         labelled_volumes: Vec::new(),
     };
-    read_network::networking(networking_config)?;
     read_host_config(host_config.unwrap_or_default(), &mut request)?;
     if network_disabled == Some(true) {
         request.container.network.mode = model::network::NetworkMode::None;
@@ -235,7 +237,9 @@ fn read_host_config(host: HostConfig, request: &mut Request) -> Result<(), Failu
     container.shm_bytes = match shm_size {
         None | Some(0) => None,
         Some(bytes) => Some(u64::try_from(bytes).map_err(|_| Failure::invalid("SHM size can not be less than 0"))?),
-    };
+    }
+    // As inspections show it where nothing was asked for.
+    .filter(|bytes| *bytes != super::inspect::DEFAULT_SHM_BYTES);
     container.sysctls = pairs(sysctls);
     container.init = init.unwrap_or(false);
     container.rlimits = ulimits.unwrap_or_default().into_iter().map(read_ulimit).collect();

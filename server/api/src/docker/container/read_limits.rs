@@ -270,6 +270,9 @@ fn throttles(devices: &[ThrottleDevice]) -> Result<Vec<DeviceAmount>, Failure> {
 
 fn device_amount(path: Option<&str>, amount: u64) -> Result<DeviceAmount, Failure> {
     let path = path.unwrap_or_default();
+    if let Some((major, minor)) = numbers(path) {
+        return Ok(DeviceAmount { major, minor, amount });
+    }
     let number = std::fs::metadata(path)
         .map_err(|error| Failure::invalid(format!("device `{path}` cannot be read: {error}")))?
         .rdev();
@@ -285,6 +288,13 @@ fn device_amount(path: Option<&str>, amount: u64) -> Result<DeviceAmount, Failur
         minor: narrow(minor)?,
         amount,
     })
+}
+
+/// Of a device by its numbers, as inspections show it: `/dev/block/8:0`. Not every host has
+/// these links.
+fn numbers(path: &str) -> Option<(u32, u32)> {
+    let (major, minor) = path.strip_prefix("/dev/block/")?.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 fn device(mapping: &DeviceMapping) -> Result<Device, Failure> {
@@ -343,5 +353,7 @@ mod tests {
         let found = device_amount(Some("/dev/null"), 7).expect("there");
         assert_eq!((found.major, found.minor, found.amount), (1, 3, 7));
         assert!(device_amount(Some("/"), 7).is_err());
+        let by_numbers = device_amount(Some("/dev/block/259:3"), 7).expect("valid");
+        assert_eq!((by_numbers.major, by_numbers.minor), (259, 3));
     }
 }

@@ -3,8 +3,8 @@
 use super::super::problem::Failure;
 use bollard_stubs::models::{EndpointSettings, HostConfig, NetworkingConfig, PortBinding};
 use engine::NewContainer;
-use model::network::{NetworkMode, PortMapping, Protocol};
-use std::net::IpAddr;
+use model::network::{NetworkMode, PortMapping, Protocol, Subnet};
+use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn network(host: &HostConfig, container: &mut NewContainer) -> Result<(), Failure> {
     let network = &mut container.network;
@@ -40,8 +40,9 @@ pub(super) fn mode(name: &str) -> Result<NetworkMode, Failure> {
     }
 }
 
-/// What is asked of an endpoint beyond being there.
-pub(super) fn networking(config: Option<NetworkingConfig>) -> Result<(), Failure> {
+/// What is asked of an endpoint beyond being there: its address on the link, by network.
+pub(super) fn networking(config: Option<NetworkingConfig>) -> Result<Vec<(String, String)>, Failure> {
+    let mut mac_addresses = Vec::new();
     for (name, endpoint) in config.and_then(|config| config.endpoints_config).unwrap_or_default() {
         mode(&name)?;
         let EndpointSettings {
@@ -73,7 +74,6 @@ pub(super) fn networking(config: Option<NetworkingConfig>) -> Result<(), Failure
                 }),
             ),
             ("Links", asks(&links)),
-            ("MacAddress", mac_address.is_some_and(|mac| !mac.is_empty())),
             ("Aliases", asks(&aliases)),
             ("DriverOpts", driver_opts.is_some_and(|options| !options.is_empty())),
             ("GwPriority", gw_priority.is_some_and(|priority| priority != 0)),
@@ -83,8 +83,19 @@ pub(super) fn networking(config: Option<NetworkingConfig>) -> Result<(), Failure
                 "NetworkingConfig.EndpointsConfig.{name}.{field}"
             )));
         }
+        mac_addresses.extend(mac_address.filter(|mac| !mac.is_empty()).map(|mac| (name, mac)));
     }
-    Ok(())
+    Ok(mac_addresses)
+}
+
+/// Whether the engine gives this address to containers in `subnet`: it is made of the container's
+/// IP address. It is shown in inspections and asks for nothing when it is sent back.
+pub(super) fn is_generated_mac(text: &str, subnet: Subnet) -> bool {
+    let bytes: Option<Vec<u8>> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    match bytes.as_deref() {
+        Some(&[0x02, 0x42, a, b, c, d]) => subnet.contains(Ipv4Addr::new(a, b, c, d)),
+        _ => false,
+    }
 }
 
 /// `80/tcp` or `80`.
@@ -141,6 +152,15 @@ mod tests {
         assert_eq!(read("127.0.0.1", "").expect("valid"), "127.0.0.1:0:80/tcp");
         assert!(read("x", "1").is_err() && read("", "1-2").is_err() && read("", "x").is_err());
         assert!(parse_port("80/sctp").is_err() && parse_port("0").is_err());
+    }
+
+    #[test]
+    fn an_address_of_the_engine_is_told_from_one_that_is_asked_for() {
+        let subnet = Subnet::parse("10.88.0.0/16").expect("a subnet");
+        assert!(is_generated_mac("02:42:0a:58:00:02", subnet));
+        for asked in ["02:42:ac:11:00:02", "92:d0:c6:0a:29:33", "02:42:0a:58:00", "x"] {
+            assert!(!is_generated_mac(asked, subnet), "{asked}");
+        }
     }
 
     #[test]

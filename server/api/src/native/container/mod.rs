@@ -12,6 +12,7 @@ mod orders;
 mod processes;
 mod read;
 pub(super) mod show;
+mod spec;
 
 use super::front::Front;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(create::check))
         .routes(routes!(bulk::bulk))
         .routes(routes!(list::inspect, change::change, orders::remove))
+        .routes(routes!(spec::spec))
         .routes(routes!(orders::start))
         .routes(routes!(orders::stop))
         .routes(routes!(orders::restart))

@@ -1,5 +1,6 @@
 //! What is asked for, read into the engine's values, with every mistake at once.
 
+use super::spec;
 use crate::native::guard::Caller;
 use crate::native::problem::{Answer, Failure};
 use access::Permission;
@@ -21,13 +22,16 @@ use std::time::Duration;
 /// A log is kept in this many segments, so that old lines go in small steps.
 const SEGMENTS: u32 = 16;
 const NON_BLOCKING_BUFFER_BYTES: u64 = 1 << 20;
+/// Of a tmpfs whose mode is not given: the kernel's own. tmpfs(5)
+const TMPFS_MODE: u32 = 0o1777;
 
 /// The request, or its mistakes in single fields.
 ///
 /// `cpus` is the number of the host's processors.
-pub(super) fn new_container(new: NewContainer, cpus: u32) -> Result<Asked, Vec<Mistake>> {
+pub(super) fn new_container(mut new: NewContainer, cpus: u32) -> Result<Asked, Vec<Mistake>> {
     let mut mistakes = Mistakes::default();
     let mut asked = Asked::of_image(new.image.trim());
+    let further = spec::Further::take(&mut new);
     if asked.image.is_empty() {
         mistakes.add("image", "an image is needed".to_owned());
     }
@@ -70,6 +74,10 @@ pub(super) fn new_container(new: NewContainer, cpus: u32) -> Result<Asked, Vec<M
     asked.network.dns_search = new.dns_search;
     asked.network.extra_hosts = new.extra_hosts;
     for (place, mount) in new.mounts.into_iter().enumerate() {
+        if spec::is_anonymous_volume(&mount) {
+            asked.anonymous_volumes.push(mount.target);
+            continue;
+        }
         let mount = read_mount(mount);
         if mistakes.take(&format!("mounts[{place}]"), mount.check()).is_some() {
             asked.mounts.push(mount);
@@ -150,6 +158,7 @@ pub(super) fn new_container(new: NewContainer, cpus: u32) -> Result<Asked, Vec<M
             compress: log.compress,
         };
     }
+    further.apply(&mut asked);
     if mistakes.0.is_empty() {
         Ok(asked)
     } else {
@@ -170,6 +179,8 @@ pub(super) fn require_rights(caller: &Caller, asked: &Asked) -> Answer<()> {
         "a path of the host in a container"
     } else if asked.network.mode == Mode::Host {
         "the host's network in a container"
+    } else if spec::opens_host(security) {
+        "a namespace or hidden paths of the host in a container"
     } else if security.users == Users::Host {
         "the host's user namespace for a container"
     } else if !asked.devices.is_empty() {
@@ -231,14 +242,14 @@ fn read_mount(mount: shared::create::Mount) -> Mount {
         source: match mount.kind {
             MountKind::Bind => Source::Bind {
                 path: mount.source,
-                propagation: None,
-                create: false,
+                propagation: mount.propagation,
+                create: mount.create,
             },
             MountKind::Volume => Source::Volume { name: mount.source },
             MountKind::Tmpfs => Source::Tmpfs {
                 size_bytes: mount.size_bytes,
-                mode: None,
-                options: Vec::new(),
+                mode: mount.mode.or(Some(TMPFS_MODE)),
+                options: mount.options,
             },
         },
         target: mount.target,

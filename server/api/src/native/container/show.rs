@@ -3,7 +3,7 @@
 use crate::native::words;
 use engine::{Container as Engines, HealthStatus, HostInfo};
 use model::container::health::{HealthCheck as Check, Probe};
-use model::container::spec::{LogMode, Seccomp, StopTimeout};
+use model::container::spec::{LogMode, LogOptions as Log, Seccomp, StopTimeout};
 use model::container::state::Loss;
 use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing, UserNamespace as Users};
 use model::mount::Source;
@@ -224,22 +224,26 @@ pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details 
                 })
                 .collect(),
             health: spec.health.as_ref().map(health),
-            log: LogOptions {
-                keep_bytes: spec.log.segment_bytes.saturating_mul(u64::from(spec.log.segments)),
-                segments: Some(spec.log.segments),
-                compress: spec.log.compress,
-                non_blocking: matches!(spec.log.mode, LogMode::NonBlocking { .. }),
-                buffer_bytes: match spec.log.mode {
-                    LogMode::NonBlocking { buffer_bytes } => Some(buffer_bytes),
-                    LogMode::Off | LogMode::Blocking => None,
-                },
-                off: spec.log.mode == LogMode::Off,
-            },
+            log: log(&spec.log),
         },
     }
 }
 
-fn env_entry(entry: &str) -> EnvEntry {
+pub(super) fn log(log: &Log) -> LogOptions {
+    LogOptions {
+        keep_bytes: log.segment_bytes.saturating_mul(u64::from(log.segments)),
+        segments: Some(log.segments),
+        compress: log.compress,
+        non_blocking: matches!(log.mode, LogMode::NonBlocking { .. }),
+        buffer_bytes: match log.mode {
+            LogMode::NonBlocking { buffer_bytes } => Some(buffer_bytes),
+            LogMode::Off | LogMode::Blocking => None,
+        },
+        off: log.mode == LogMode::Off,
+    }
+}
+
+pub(super) fn env_entry(entry: &str) -> EnvEntry {
     let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
     EnvEntry {
         name: name.to_owned(),
@@ -251,19 +255,38 @@ fn mac(bytes: [u8; 6]) -> String {
     bytes.map(|byte| format!("{byte:02x}")).join(":")
 }
 
-fn mount(mount: &model::mount::Mount) -> Mount {
-    let (kind, source, size_bytes) = match &mount.source {
-        Source::Bind { path, .. } => (MountKind::Bind, path.clone(), None),
-        Source::Volume { name } => (MountKind::Volume, name.clone(), None),
-        Source::Tmpfs { size_bytes, .. } => (MountKind::Tmpfs, String::new(), *size_bytes),
+pub(super) fn mount(mount: &model::mount::Mount) -> Mount {
+    let (kind, source) = match &mount.source {
+        Source::Bind { path, .. } => (MountKind::Bind, path.clone()),
+        Source::Volume { name, .. } => (MountKind::Volume, name.clone()),
+        Source::Tmpfs { .. } => (MountKind::Tmpfs, String::new()),
     };
-    Mount {
+    let mut shown = Mount {
         kind,
         source,
         target: mount.target.clone(),
         read_only: mount.read_only,
-        size_bytes,
+        ..Mount::default()
+    };
+    match &mount.source {
+        Source::Bind {
+            propagation, create, ..
+        } => {
+            shown.propagation.clone_from(propagation);
+            shown.create = *create;
+        }
+        Source::Volume { .. } => {}
+        Source::Tmpfs {
+            size_bytes,
+            mode,
+            options,
+        } => {
+            shown.size_bytes = *size_bytes;
+            shown.mode = *mode;
+            shown.options.clone_from(options);
+        }
     }
+    shown
 }
 
 /// Every limit, `null` where there is none.
@@ -280,7 +303,7 @@ pub(super) fn limits(limits: &model::container::Limits) -> Limits {
     }
 }
 
-fn restart(policy: Policy) -> Restart {
+pub(super) fn restart(policy: Policy) -> Restart {
     let (policy, max_retries) = match policy {
         Policy::No => (RestartPolicy::No, None),
         Policy::OnFailure { max_retries } => (RestartPolicy::OnFailure, max_retries),
@@ -290,7 +313,7 @@ fn restart(policy: Policy) -> Restart {
     Restart { policy, max_retries }
 }
 
-fn health(check: &Check) -> HealthCheck {
+pub(super) fn health(check: &Check) -> HealthCheck {
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let (disabled, command, shell) = match &check.test {
         Probe::None => (true, Vec::new(), false),

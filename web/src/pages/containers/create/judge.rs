@@ -279,6 +279,7 @@ fn storage(draft: &Draft, judged: &mut Judged) {
             target: target.to_owned(),
             read_only,
             size_bytes,
+            ..Mount::default()
         });
     }
     judged.request.read_only_root = draft.is_on("read_only_root");
