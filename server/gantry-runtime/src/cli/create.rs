@@ -3,7 +3,7 @@
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::{self, StateFile};
 use super::systemd::Scope;
-use super::{console, delete, hooks, log, pidfd};
+use super::{console, delete, hooks, listening, log, pidfd};
 use anyhow::{Context as _, Result, bail};
 use bundle::config_file::Config;
 use cgroup::{Group, Hierarchies};
@@ -25,6 +25,7 @@ pub(super) struct Wish {
     pub(super) pidfd_socket: Option<PathBuf>,
     /// The configuration, seen from the bundle.
     pub(super) config: PathBuf,
+    /// Those of `--preserve-fds` and of `LISTEN_FDS`.
     pub(super) preserve_fds: u32,
     pub(super) no_pivot: bool,
     pub(super) no_new_keyring: bool,
@@ -48,6 +49,7 @@ impl Wish {
             detach: false,
             keep: false,
         };
+        let mut preserved: u32 = 0;
         while let Some(argument) = arguments.next()? {
             match argument {
                 Argument::Operand(id) if wish.id.is_empty() => wish.id = id,
@@ -58,7 +60,7 @@ impl Wish {
                     "pid-file" => wish.pid_file = Some(arguments.value()?.into()),
                     "pidfd-socket" => wish.pidfd_socket = Some(arguments.value()?.into()),
                     "config" | "f" => wish.config = arguments.value()?.into(),
-                    "preserve-fds" => wish.preserve_fds = arguments.number()?,
+                    "preserve-fds" => preserved = arguments.number()?,
                     "no-pivot" => wish.no_pivot = arguments.flag()?,
                     "no-new-keyring" => wish.no_new_keyring = arguments.flag()?,
                     "d" | "detach" => wish.detach = arguments.flag()?,
@@ -68,6 +70,7 @@ impl Wish {
                 },
             }
         }
+        wish.preserve_fds = preserved.saturating_add(listening::count());
         if wish.id.is_empty() {
             bail!("name the container");
         }
@@ -113,12 +116,13 @@ pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
     let dir = state_file::dir(global, &wish.id)?;
     let path = wish.bundle.join(&wish.config);
     let config = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let Config { spec, warnings } = bundle::config_file::parse(&path, &config)?;
+    let Config { mut spec, warnings } = bundle::config_file::parse(&path, &config)?;
     for warning in warnings {
         log::warning(global, &warning);
     }
     log::debug(global, &format!("read `{}`", path.display()));
-    if let Some(process) = spec.process() {
+    if let Some(process) = spec.process_mut() {
+        listening::announce(process);
         warn_of_capabilities(global, process);
     }
     let terminal = spec

@@ -3,6 +3,7 @@
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::console;
 use super::create::{stdio, write_pid};
+use super::listening;
 use super::run::attend;
 use super::state_file::{StateFile, Status};
 use anyhow::{Context as _, Result, bail};
@@ -67,6 +68,7 @@ impl Wish {
                 },
             }
         }
+        wish.preserve_fds = wish.preserve_fds.saturating_add(listening::count());
         if wish.command.first().is_some_and(|first| first == "--") {
             wish.command.remove(0);
         }
@@ -171,10 +173,11 @@ pub(super) fn exec(global: &Global, arguments: Arguments) -> Result<u8> {
         Status::Stopped => bail!("cannot exec in a container that is not running: `{id}` has ended"),
     }
     let spec = state.spec(global)?;
-    let (process, warnings) = wish.process(&serde_json::to_value(&spec)?)?;
+    let (mut process, warnings) = wish.process(&serde_json::to_value(&spec)?)?;
     for warning in warnings {
         super::log::warning(global, &warning);
     }
+    listening::announce(&mut process);
     super::create::warn_of_capabilities(global, &process);
     let terminal = process.terminal().unwrap_or(false);
     if terminal && wish.detach && wish.console_socket.is_none() {

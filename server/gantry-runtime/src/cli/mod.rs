@@ -14,6 +14,7 @@ mod help;
 mod hooks;
 mod kill;
 mod list;
+mod listening;
 mod log;
 mod pidfd;
 mod ps;

@@ -65,13 +65,16 @@ impl Status {
 pub(super) fn check_id(id: &str) -> Result<()> {
     let sound = !id.is_empty()
         && id.len() <= 1024
-        && id != "."
-        && id != ".."
+        && !id.starts_with('.')
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte));
     if !sound {
-        bail!("`{id}` is no container id; use letters, digits and `_`, `+`, `-`, `.`");
+        // The wording is that of runc and crun, which people and test suites search for.
+        bail!(
+            "invalid container ID `{id}`: it is empty, too long or has an invalid character; \
+             use letters, digits and `_`, `+`, `-`, `.`, and begin with another than `.`"
+        );
     }
     Ok(())
 }

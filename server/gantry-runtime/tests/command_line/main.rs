@@ -319,7 +319,7 @@ fn ambient_capabilities_that_cannot_be_are_left_out() {
 #[test]
 fn ids_are_names_and_never_paths() {
     let Some(bundle) = Bundle::new("echo") else { return };
-    for id in ["..", "a/b", "", "a b"] {
+    for id in ["..", ".", ".hidden", "a/b", "", "a b"] {
         let output = bundle
             .command(&["create", "-b"])
             .arg(bundle.path())

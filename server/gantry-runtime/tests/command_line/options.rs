@@ -239,6 +239,28 @@ fn real_time_limits_can_be_updated() {
 }
 
 #[test]
+fn sockets_that_the_caller_opened_are_passed_on() {
+    let script = "cat <&3; echo $LISTEN_FDS $LISTEN_PID";
+    let Some(bundle) = Bundle::new(script) else { return };
+    let words = bundle.dir.path().join("words");
+    fs::write(&words, "passed\n").unwrap();
+    let run = bundle.command(&["run", "-b"]);
+    let with = |pid: &str| {
+        let line = format!("exec 3< {}; LISTEN_FDS=1 {pid} exec \"$@\"", words.display());
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &line, "sh"])
+            .arg(run.get_program())
+            .args(run.get_args());
+        shell.arg(bundle.path()).arg(&bundle.id).output().unwrap()
+    };
+    assert_eq!(with("").stdout, b"passed\n1 1\n");
+    assert_eq!(with("LISTEN_PID=$$").stdout, b"passed\n1 1\n");
+    let others = with("LISTEN_PID=1");
+    assert_eq!(others.stdout, b"\n", "they are another process's: {others:?}");
+}
+
+#[test]
 fn a_configuration_may_have_another_name() {
     let Some(bundle) = Bundle::new("echo named") else {
         return;
