@@ -64,6 +64,7 @@ fn end_all() {
         if pids.is_empty() {
             return;
         }
+        pids.iter().for_each(|pid| thaw(pid));
         let mut kill = Command::new("kill");
         kill.arg("-KILL")
             .args(&pids)
@@ -71,6 +72,23 @@ fn end_all() {
             .stderr(Stdio::null());
         let _ = kill.status();
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A process of a frozen cgroup does not end before it thaws.
+fn thaw(pid: &str) {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    for line in groups.lines() {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (fields.next(), fields.next()) else {
+            continue;
+        };
+        // Not the root's, which is the host's.
+        if path != "/" && controllers == "freezer" {
+            let _ = fs::write(format!("/sys/fs/cgroup/freezer{path}/freezer.state"), "THAWED");
+        } else if path != "/" && controllers.is_empty() {
+            let _ = fs::write(format!("/sys/fs/cgroup{path}/cgroup.freeze"), "0");
+        }
     }
 }
 
