@@ -85,7 +85,7 @@ pub use journal::Events;
 pub use logs::line::{LogBatch, LogHit, LogHits, LogLine, LogQuery, LogRange, LogStream};
 pub use logs::{LogFollower, Logs};
 pub use rebuild::{Rebuilt, rebuild};
-pub use registries::{KnownRegistry, RegistrySetup, RegistryVerdict, Transport, import_registries};
+pub use registries::{KnownRegistry, RegistrySetup, RegistryVerdict, import_registries};
 pub use spawn::RuntimeProgram;
 pub use stats::sample::{
     CpuUse, HostStats, IoUse, MemoryUse, NetworkUse, Point, Pressure, PressureLine, PressureOf, Stats, StatsRound,

@@ -7,17 +7,18 @@ use crate::error::EngineError;
 use crate::vault::Vault;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::{ImageError, Login, Reach, Tls};
+use image::{ImageError, Login, Reach};
 use model::Timestamp;
 use model::image::Reference;
 use model::image::reference::DOCKER_HUB;
+use model::registry::Tls;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::Database;
-use store::registries::{RegistryRow, SealedSecret};
+use store::registries::{RegistryRow, SealedSecret, SecretKind};
 
 const MOST_MIRRORS: usize = 8;
 const LONGEST_SECRET_BYTES: usize = 64 << 10;
@@ -28,19 +29,11 @@ pub struct KnownRegistry {
     pub host: String,
     /// `None` is as nobody.
     pub username: Option<String>,
-    pub transport: Transport,
+    pub tls: Tls,
     pub has_authorities: bool,
     pub mirrors: Vec<String>,
     /// When it was last pulled from or pushed to.
     pub used: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Transport {
-    #[default]
-    Checked,
-    Unchecked,
-    Plain,
 }
 
 /// How a registry is to be reached from now on.
@@ -49,7 +42,7 @@ pub struct RegistrySetup {
     pub username: Option<String>,
     /// `None` keeps the one of the same user.
     pub password: Option<String>,
-    pub transport: Transport,
+    pub tls: Tls,
     /// `None` keeps them, empty takes them away.
     pub authorities: Option<String>,
     /// `None` keeps them.
@@ -211,11 +204,7 @@ fn unknown(host: &str) -> EngineError {
 
 fn show(row: RegistryRow) -> KnownRegistry {
     KnownRegistry {
-        transport: match row.tls.as_deref() {
-            Some("off") => Transport::Plain,
-            Some(_) => Transport::Unchecked,
-            None => Transport::Checked,
-        },
+        tls: row.tls,
         has_authorities: row.authorities.is_some(),
         host: row.host,
         username: row.username,
@@ -234,7 +223,7 @@ fn changed(vault: &Vault, host: String, before: RegistryRow, setup: RegistrySetu
                 return Err(EngineError::invalid("password", "it is empty, or longer than 64 KiB"));
             }
             Some(SealedSecret {
-                kind: "password".to_owned(),
+                kind: SecretKind::Password,
                 bytes: vault.seal(&host, &password)?,
             })
         }
@@ -252,11 +241,7 @@ fn changed(vault: &Vault, host: String, before: RegistryRow, setup: RegistrySetu
         host,
         username,
         secret,
-        tls: match setup.transport {
-            Transport::Checked => None,
-            Transport::Unchecked => Some("unchecked".to_owned()),
-            Transport::Plain => Some("off".to_owned()),
-        },
+        tls: setup.tls,
         authorities,
         mirrors,
         used: before.used,
@@ -285,11 +270,7 @@ fn check_mirrors(mirrors: &[String]) -> Result<(), EngineError> {
 fn reach_without_secret(row: &RegistryRow) -> Reach {
     Reach {
         login: None,
-        tls: match row.tls.as_deref() {
-            Some("off") => Some(Tls::Off),
-            Some(_) => Some(Tls::Unverified),
-            None => None,
-        },
+        tls: row.tls,
         authorities: row.authorities.clone(),
     }
 }
@@ -298,13 +279,12 @@ fn reach(vault: &Vault, row: &RegistryRow) -> Result<Reach, EngineError> {
     let login = match (&row.username, &row.secret) {
         (Some(username), Some(secret)) => {
             let opened = vault.open_sealed(&row.host, &secret.bytes)?;
-            Some(if secret.kind == "identity" {
-                Login::Identity(opened)
-            } else {
-                Login::Password {
+            Some(match secret.kind {
+                SecretKind::Identity => Login::Identity(opened),
+                SecretKind::Password => Login::Password {
                     username: username.clone(),
                     password: opened,
-                }
+                },
             })
         }
         _ => None,
@@ -358,7 +338,7 @@ async fn take_logins(database: &Database, vault: &Vault, json: &[u8]) -> Result<
         let row = RegistryRow {
             username: Some(username),
             secret: Some(SealedSecret {
-                kind: kind.to_owned(),
+                kind,
                 bytes: vault.seal(&host, &secret)?,
             }),
             host,
@@ -371,7 +351,7 @@ async fn take_logins(database: &Database, vault: &Vault, json: &[u8]) -> Result<
     Ok(taken)
 }
 
-type Taken = (String, String, &'static str, String);
+type Taken = (String, String, SecretKind, String);
 
 /// Host, user, kind of secret, and secret of every login in the file.
 fn read_logins(json: &[u8]) -> Result<Vec<Taken>, EngineError> {
@@ -397,9 +377,9 @@ fn read_logins(json: &[u8]) -> Result<Vec<Taken>, EngineError> {
             } else {
                 username
             };
-            logins.push((host, username, "identity", auth.identitytoken));
+            logins.push((host, username, SecretKind::Identity, auth.identitytoken));
         } else if !username.is_empty() && !password.is_empty() {
-            logins.push((host, username, "password", password));
+            logins.push((host, username, SecretKind::Password, password));
         }
     }
     if logins.is_empty() {
@@ -440,7 +420,7 @@ mod tests {
             "r.example:5000":{"username":"bob","password":"x:y"},
             "t.example":{"auth":"PHRva2VuPjo=","identitytoken":"tok"},"empty.example":{}},"HttpHeaders":{}}"#;
         let found = read_logins(json).expect("logins");
-        let text = |(host, user, kind, secret): &Taken| format!("{host} {user} {kind} {secret}");
+        let text = |(host, user, kind, secret): &Taken| format!("{host} {user} {} {secret}", kind.word());
         assert_eq!(
             found.iter().map(text).collect::<Vec<_>>(),
             [

@@ -59,7 +59,7 @@ pub use progress::{LayerProgress, LayerState, Phase, Progress};
 pub use pull::{Mirror, PullOptions, Pulled};
 pub use push::{PushOptions, Pushed};
 pub use referrers::Referrer;
-pub use registry::{Login, Patience, Reach, Tls, Welcome};
+pub use registry::{Login, Patience, Reach, Welcome};
 pub use roots::RootForm;
 pub use store::{Collected, Store};
 pub use verify::{Damage, Damaged, Verified};

@@ -12,6 +12,8 @@ pub mod event;
 pub mod image;
 pub mod mount;
 pub mod network;
+pub mod registry;
+pub mod role;
 pub mod signal;
 pub mod size;
 pub mod snapshotter;

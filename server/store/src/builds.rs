@@ -47,6 +47,44 @@ impl BuildState {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StepState {
+    #[default]
+    Waiting,
+    Running,
+    /// Its result was in the build cache.
+    Cached,
+    Done,
+    Failed,
+    /// It was running when the build was cancelled.
+    Cancelled,
+}
+
+impl StepState {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Cached => "cached",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        let all = [
+            Self::Waiting,
+            Self::Running,
+            Self::Cached,
+            Self::Done,
+            Self::Failed,
+            Self::Cancelled,
+        ];
+        all.into_iter().find(|state| state.word() == word)
+    }
+}
+
 /// What only people read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BuildDetails {
@@ -74,8 +112,7 @@ pub struct StepRow {
     pub text: String,
     pub first_line: u32,
     pub last_line: u32,
-    /// `waiting`, `running`, `cached`, `done`, `failed`, `cancelled`.
-    pub state: String,
+    pub state: StepState,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub error: Option<String>,
@@ -162,7 +199,7 @@ fn read(row: &SqliteRow) -> Result<BuildRow, StoreError> {
         image: image.transpose()?,
         started: Timestamp::from_unix_nanos(row.get("started_ns")),
         ended: row.get::<Option<i64>, _>("ended_ns").map(Timestamp::from_unix_nanos),
-        details: build::read(row.get("details")).map_err(|error| unreadable("details", error.to_string()))?,
+        details: build::read(row.get("details")).map_err(|why| unreadable("details", why))?,
         id,
     })
 }

@@ -263,6 +263,7 @@ fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
         .map(endpoint::read)
         .transpose()
         .map_err(|why| unreadable("endpoint", why))?;
+    let delay: Option<i64> = row.get("restart_delay_ms");
     Ok(ContainerRecord {
         spec: spec::read(row.get("spec")).map_err(|why| unreadable("spec", why))?,
         created: Timestamp::from_unix_nanos(row.get("created_ns")),
@@ -270,9 +271,10 @@ fn read(row: &SqliteRow) -> Result<ContainerRecord, StoreError> {
         state: read_state(row).map_err(|(column, why)| unreadable(column, why))?,
         run: row.get::<i64, _>("run") as u64,
         restart_count: row.get("restart_count"),
-        restart_delay: row
-            .get::<Option<i64>, _>("restart_delay_ms")
-            .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
+        restart_delay: delay
+            .map(|ms| u64::try_from(ms).map(Duration::from_millis))
+            .transpose()
+            .map_err(|_| unreadable("restart_delay_ms", "negative".to_owned()))?,
         stopped_by_hand: row.get("stopped_by_hand"),
         stopped_by: row
             .get::<Option<&str>, _>("stopped_by")

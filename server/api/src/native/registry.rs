@@ -9,7 +9,8 @@ use access::Permission;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use engine::{KnownRegistry, RegistrySetup as Setup, Transport as Way};
+use engine::{KnownRegistry, RegistrySetup as Setup};
+use model::registry::Tls;
 use shared::list::List;
 use shared::registry::{Registry, RegistrySetup, Transport, Verdict};
 use utoipa_axum::router::OpenApiRouter;
@@ -29,10 +30,10 @@ fn shown(registry: KnownRegistry) -> Registry {
     Registry {
         host: registry.host,
         username: registry.username,
-        transport: match registry.transport {
-            Way::Checked => Transport::Checked,
-            Way::Unchecked => Transport::Unchecked,
-            Way::Plain => Transport::Plain,
+        transport: match registry.tls {
+            Tls::Verified => Transport::Checked,
+            Tls::Unverified => Transport::Unchecked,
+            Tls::Off => Transport::Plain,
         },
         own_ca: registry.has_authorities,
         mirrors: registry.mirrors,
@@ -63,10 +64,10 @@ async fn set(
     let setup = Setup {
         username: asked.username,
         password: asked.password,
-        transport: match asked.transport {
-            Transport::Checked => Way::Checked,
-            Transport::Unchecked => Way::Unchecked,
-            Transport::Plain => Way::Plain,
+        tls: match asked.transport {
+            Transport::Checked => Tls::Verified,
+            Transport::Unchecked => Tls::Unverified,
+            Transport::Plain => Tls::Off,
         },
         authorities: asked.ca,
         mirrors: asked.mirrors,

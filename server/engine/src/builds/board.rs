@@ -7,6 +7,7 @@ use model::Timestamp;
 use model::image::{Digest, Reference};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+pub use store::builds::StepState;
 use store::builds::{BuildDetails, BuildRow, StepRow};
 use tokio::sync::watch;
 
@@ -61,38 +62,6 @@ pub struct BuildStep {
     pub layer: Option<(Digest, u64)>,
     /// Of its command, where that failed.
     pub exit_code: Option<i32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepState {
-    Waiting,
-    Running,
-    /// Its outcome was here.
-    Cached,
-    Done,
-    Failed,
-    /// It was under way when the build was ended.
-    Cancelled,
-}
-
-impl StepState {
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Cached => "cached",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    fn parse(word: &str) -> Self {
-        let all = [Self::Running, Self::Cached, Self::Done, Self::Failed, Self::Cancelled];
-        all.into_iter()
-            .find(|state| state.word() == word)
-            .unwrap_or(Self::Waiting)
-    }
 }
 
 /// The running side.
@@ -264,7 +233,7 @@ impl BuildStep {
             text: self.text.clone(),
             first_line: self.first_line,
             last_line: self.last_line,
-            state: self.state.word().to_owned(),
+            state: self.state,
             started: self.started,
             ended: self.ended,
             error: self.error.clone(),
@@ -280,7 +249,7 @@ impl BuildStep {
             text: row.text,
             first_line: row.first_line,
             last_line: row.last_line,
-            state: match StepState::parse(&row.state) {
+            state: match row.state {
                 // Nothing runs in a build that is over.
                 StepState::Running if over => StepState::Cancelled,
                 state => state,

@@ -2,10 +2,11 @@ use super::clients::{Clients, Inwards};
 use super::pace::{self, Pace};
 use super::token::challenge;
 use super::upload::DIGEST_HEADER;
-use super::{Login, Patience, Reach, Tls, safety};
+use super::{Login, Patience, Reach, safety};
 use crate::ImageError;
 use crate::manifest::DOCUMENT_LIMIT_BYTES;
 use model::image::{Digest, Reference};
+use model::registry::Tls;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, LOCATION, RANGE, RETRY_AFTER,
 };
@@ -111,8 +112,9 @@ impl Registry {
         wish: &Wish,
     ) -> Result<Self, ImageError> {
         let plain = match reach.tls {
-            Some(tls) => tls == Tls::Off,
-            None => safety::is_loopback(host) && reach.authorities.is_none(),
+            Tls::Off => true,
+            Tls::Unverified => false,
+            Tls::Verified => safety::is_loopback(host) && reach.authorities.is_none(),
         };
         let scheme = if plain { "http" } else { "https" };
         Self::at(clients, &format!("{scheme}://{host}"), host, repository, reach, wish)
@@ -123,7 +125,7 @@ impl Registry {
         let base = url.trim_end_matches('/');
         let (scheme, rest) = base.split_once("://")?;
         let host = rest.split('/').next()?.to_owned();
-        let plain = safety::is_loopback(&host) || reach.tls == Some(Tls::Off);
+        let plain = safety::is_loopback(&host) || reach.tls == Tls::Off;
         let allowed = scheme == "https" || (scheme == "http" && plain);
         if !allowed {
             return None;

@@ -1,8 +1,9 @@
 //! HTTP clients: one for all registries that are reached in the same way, so that
 //! connections are kept.
 
-use super::{Patience, Reach, Tls, safety};
+use super::{Patience, Reach, safety};
 use crate::ImageError;
+use model::registry::Tls;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use std::collections::HashMap;
@@ -49,7 +50,7 @@ impl Clients {
     /// For the registry itself.
     pub(super) fn home(&self, reach: &Reach) -> Result<Client, ImageError> {
         self.get(Way {
-            unverified: reach.tls == Some(Tls::Unverified),
+            unverified: reach.tls == Tls::Unverified,
             authorities: reach.authorities.clone(),
             outward: false,
         })

@@ -21,6 +21,7 @@ pub(crate) use safety::leads_inside;
 pub(crate) use upload::{Mount, Upload};
 
 use crate::ImageError;
+use model::registry::Tls;
 use std::fmt;
 use std::time::Duration;
 
@@ -48,23 +49,11 @@ impl fmt::Debug for Login {
     }
 }
 
-/// How a connection to a registry is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Tls {
-    /// The certificate must be right.
-    Verified,
-    /// Encrypted, to whoever answers.
-    Unverified,
-    /// Plain HTTP.
-    Off,
-}
-
 /// How a registry is reached, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
     pub login: Option<Login>,
-    /// `None`: plain for this host's own addresses without authorities, verified else.
-    pub tls: Option<Tls>,
+    pub tls: Tls,
     /// Certificates in PEM that are believed besides the system's.
     pub authorities: Option<String>,
 }
