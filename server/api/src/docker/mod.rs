@@ -28,7 +28,8 @@ use crate::lingering::Lingering;
 use crate::run_to_end::run_to_end;
 use crate::unread_body;
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_request};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::routing::{delete, get, head, post};
 use engine::Engine;
 use tokio::net::{UnixListener, UnixStream};
@@ -37,6 +38,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use network::id as network_id;
 use problem::Failure;
 pub use version::spoken;
+
+/// Bodies of JSON; archives have no such limit.
+const MAX_JSON_BYTES: usize = 16 << 20;
 
 /// Answers on `listener` until `stop`; connections that follow something are cut then.
 pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationToken) -> std::io::Result<()> {
@@ -68,7 +72,10 @@ impl axum::serve::Listener for Connections {
 pub fn router(engine: Engine) -> Router {
     let layer = from_fn_with_state(engine.clone(), run_to_end);
     let routes = changing().route_layer(layer).merge(waiting()).with_state(engine);
-    version::strip(routes).layer(map_request(unread_body::discard))
+    version::strip(routes)
+        .layer(map_response(problem::rejection_as_json))
+        .layer(DefaultBodyLimit::max(MAX_JSON_BYTES))
+        .layer(map_request(unread_body::discard))
 }
 
 /// Everything but what is in [`waiting`]; reading too.

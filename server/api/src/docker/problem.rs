@@ -1,11 +1,14 @@
 //! Errors as `dockerd` answers them: a status and `{"message": …}`.
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use engine::{EngineError, Kind};
 use model::container::Refusal;
 use serde_json::json;
+
+const MAX_TEXT_BYTES: usize = 64 << 10;
 
 /// An answer that tells what went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +57,19 @@ impl IntoResponse for Failure {
         }
         (self.status, Json(json!({ "message": self.message }))).into_response()
     }
+}
+
+/// What the framework refuses by itself, such as a body that is too long, it says as plain
+/// text; clients read a message.
+pub(super) async fn rejection_as_json(response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_text = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if !response.status().is_client_error() || !is_text {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, MAX_TEXT_BYTES).await.unwrap_or_default();
+    Failure::new(head.status, String::from_utf8_lossy(&text)).into_response()
 }
 
 impl From<EngineError> for Failure {
@@ -118,6 +134,20 @@ pub(super) fn with_known_words(code: i32, reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_too_long_is_refused_with_a_message() {
+        let refused = (StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded").into_response();
+        let answer = rejection_as_json(refused).await;
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/json");
+        let text = axum::body::to_bytes(answer.into_body(), MAX_TEXT_BYTES).await;
+        assert_eq!(text.expect("is whole"), r#"{"message":"length limit exceeded"}"#);
+        // A log is text as well, and stays as it is.
+        let log = rejection_as_json("a line\n".into_response()).await;
+        assert_eq!(log.status(), StatusCode::OK);
+        assert_ne!(log.headers()[CONTENT_TYPE], "application/json");
+    }
 
     #[test]
     fn a_missing_container_is_worded_as_scripts_know_it() {
