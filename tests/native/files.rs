@@ -307,3 +307,34 @@ async fn what_is_saved_is_the_same_image_when_it_is_loaded() {
     let (status, _) = files.get("/images/none/save").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn paths_that_no_file_can_have_and_archives_that_are_cut_are_the_clients_mistakes() {
+    let Some((_host, api)) = host().await else { return };
+    api.create(&started("box", "sleep 1000")).await.expect("it runs");
+    let long = "x".repeat(256);
+    for path in ["/%00", "/a%00b", &format!("/{long}"), &format!("/tmp/{long}/x")] {
+        for (method, part) in [
+            (Method::GET, "files"),
+            (Method::GET, "archive"),
+            (Method::PUT, "archive"),
+        ] {
+            let path = format!("/containers/box/{part}?path={path}");
+            let answer = api.request(method.clone(), &path).body(tar(&[("a", "b")])).send();
+            let status = answer.await.expect("answers").status();
+            assert!(status.is_client_error(), "{method} {path}: {status}");
+        }
+    }
+    let layer = format!("/images/busybox/layers/0/files?path=/{long}");
+    let status = api.request(Method::GET, &layer).send().await.expect("answers").status();
+    assert!(status.is_client_error(), "{status}");
+    let whole = tar(&[("first", &"a".repeat(600)), ("second", &"b".repeat(5000))]);
+    let long_name = tar(&[(&long, "c")]);
+    for cut in [&whole[..100], &whole[..700], &whole[..2000], &whole[..4000], &long_name] {
+        let put = api
+            .request(Method::PUT, "/containers/box/archive?path=/tmp")
+            .body(cut.to_vec());
+        let status = put.send().await.expect("answers").status();
+        assert!(status.is_client_error(), "{} bytes: {status}", cut.len());
+    }
+}

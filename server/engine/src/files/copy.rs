@@ -138,7 +138,7 @@ impl Engine {
             let into = sys::beneath::open_dir(&root, Path::new(&path)).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => no_path(&path),
                 io::ErrorKind::NotADirectory => EngineError::invalid("path", format!("`{path}` is not a directory")),
-                _ => host(&path, error),
+                _ => unreachable_path(&path, error),
             })?;
             if sys::mount::is_read_only(&into) {
                 return Err(EngineError::Conflict(format!("`{path}` is read-only in the container")));
@@ -155,9 +155,12 @@ impl Engine {
                     io::ErrorKind::IsADirectory => {
                         EngineError::invalid("path", format!("{error}: a directory is there, and would be replaced"))
                     }
-                    io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                        EngineError::invalid("archive", error)
-                    }
+                    // `Other` is of the reader of the archive; what the kernel refuses has a kind of its own.
+                    io::ErrorKind::InvalidInput
+                    | io::ErrorKind::InvalidData
+                    | io::ErrorKind::InvalidFilename
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::Other => EngineError::invalid("archive", error),
                     io::ErrorKind::ReadOnlyFilesystem => EngineError::Conflict(format!("it is read-only: {error}")),
                     _ => host(&path, error),
                 },
@@ -183,7 +186,7 @@ fn find(root: &ContainerRoot, path: &str) -> Result<Found, EngineError> {
     };
     outcome.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => no_path(path),
-        _ => host(path, error),
+        _ => unreachable_path(path, error),
     })
 }
 
@@ -268,6 +271,17 @@ fn no_path(path: &str) -> EngineError {
     EngineError::NotFound {
         what: "path",
         name: path.to_owned(),
+    }
+}
+
+/// No file can have such a path, or this host cannot reach it.
+fn unreachable_path(path: &str, error: io::Error) -> EngineError {
+    match error.kind() {
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => EngineError::invalid(
+            "path",
+            format!("`{}` cannot be a path in a container: {error}", path.escape_debug()),
+        ),
+        _ => host(path, error),
     }
 }
 

@@ -47,6 +47,16 @@ impl Engine {
                             name: path,
                         }
                     }
+                    image::ImageError::File { source, .. }
+                        if matches!(
+                            source.kind(),
+                            std::io::ErrorKind::InvalidInput
+                                | std::io::ErrorKind::InvalidFilename
+                                | std::io::ErrorKind::NotADirectory
+                        ) =>
+                    {
+                        EngineError::invalid("path", format!("`{}`: {source}", path.escape_debug()))
+                    }
                     other => failed("the layer", &other),
                 })
         })
