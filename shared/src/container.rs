@@ -1,6 +1,6 @@
 //! Containers, as they are shown.
 
-use crate::create::{Device, EnvEntry, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit, UserNamespace};
+use crate::create::{Device, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit, UserNamespace};
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -191,6 +191,16 @@ pub struct Details {
     pub spec: Spec,
 }
 
+/// An environment variable of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Variable {
+    pub name: String,
+    /// `None` where it is hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
 /// What a container was made with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -199,7 +209,8 @@ pub struct Spec {
     pub run: u64,
     pub entrypoint: Vec<String>,
     pub arguments: Vec<String>,
-    pub env: Vec<EnvEntry>,
+    /// Without values: `GET /containers/{id}/environment` has them.
+    pub env: Vec<Variable>,
     pub working_dir: String,
     pub user: String,
     pub hostname: String,

@@ -7,4 +7,5 @@ mod host;
 mod masked;
 mod people;
 mod resources;
+mod sign_in;
 mod visible;

@@ -8,13 +8,13 @@ mod accounts;
 mod attempts;
 mod error;
 mod password;
-mod role;
 mod secret;
 mod sessions;
+mod weak;
 
 pub use accounts::{Access, Identity, NewToken};
 pub use error::AccessError;
-pub use role::{Permission, Role};
+pub use model::role::{Permission, Role};
 pub use secret::Secret;
 pub use sessions::{Origin, SESSION_LIFETIME, SessionInfo, SignedIn};
 pub use store::tokens::Token;

@@ -1,17 +1,25 @@
 //! Browsers that are signed in.
 
 use crate::accounts::{USE_NOTED_EVERY, after, commit, identity};
+use crate::attempts::{Attempts, Keys};
+use crate::password::Class;
 use crate::{Access, AccessError, Identity, Secret, password};
 use model::Timestamp;
-use std::sync::{MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::sessions::{self, Session};
-use store::users;
+use store::{user_addresses, users};
 
 /// How long a browser stays signed in.
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 /// Of a hash of 43; enough to tell sessions apart, and good for nothing else.
 const ID_LENGTH: usize = 16;
+/// No user has a longer name, and none a longer password.
+const MAX_NAME_BYTES: usize = 64;
+const MAX_PASSWORD_BYTES: usize = 4 * 1024;
+/// Addresses of each user that are remembered.
+const KEPT_ADDRESSES: u32 = 20;
 
 /// A browser that has just signed in.
 #[derive(Debug, Clone)]
@@ -48,17 +56,23 @@ impl Access {
         from: Origin,
         now: Timestamp,
     ) -> Result<SignedIn, AccessError> {
-        let keys = [&*format!("name {name}"), &*format!("from {}", from.address)];
-        if let Some(wait) = self.attempts().wait(&keys, now) {
-            return Err(AccessError::TooManyAttempts(wait));
-        }
-        let user = users::find_by_name(&mut *self.database.read().await?, name).await?;
-        let right = password::verify(password, user.as_ref().map(|u| u.password_hash.as_str())).await?;
-        let Some(user) = user.filter(|_| right) else {
-            self.attempts().failed(&keys, now);
+        if name.len() > MAX_NAME_BYTES || password.len() > MAX_PASSWORD_BYTES {
             return Err(AccessError::WrongCredentials);
+        }
+        let address = Address::of(&from.address);
+        let mut db = self.database.read().await?;
+        let user = users::find_by_name(&mut db, name).await?;
+        let known = match &user {
+            Some(user) => user_addresses::contains(&mut db, &user.id, &address.0).await?,
+            None => false,
         };
-        self.attempts().succeeded(&keys);
+        drop(db);
+        let class = if known { Class::Known } else { Class::Stranger };
+        let attempt = self.attempt(name, &address, known, now)?;
+        let turn = self.places.turn(class, &address.0).await?;
+        let hash = user.as_ref().map(|user| user.password_hash.as_str());
+        attempt.judge(password::verify(turn, password, hash)).await?;
+        let user = user.ok_or(AccessError::WrongCredentials)?;
         let secret = Secret::random();
         let expires = after(now, SESSION_LIFETIME);
         let mut tx = self.database.begin().await?;
@@ -73,10 +87,13 @@ impl Access {
             user_agent: from.user_agent,
         };
         sessions::insert(&mut tx, &session).await?;
+        if !address.0.is_empty() {
+            user_addresses::put(&mut tx, &user.id, &address.0, now, KEPT_ADDRESSES).await?;
+        }
         commit(tx).await?;
         Ok(SignedIn {
             secret,
-            identity: identity(&user)?,
+            identity: identity(&user),
             expires,
         })
     }
@@ -84,7 +101,7 @@ impl Access {
     pub async fn sign_out(&self, secret: &Secret) -> Result<(), AccessError> {
         let mut tx = self.database.begin().await?;
         sessions::remove(&mut tx, &secret.hash()).await?;
-        commit(tx).await
+        self.commit_and_notify(tx).await
     }
 
     /// Who a session's secret stands for, if anyone.
@@ -96,11 +113,14 @@ impl Access {
         let user = users::find(&mut db, &session.user_id).await?;
         drop(db);
         if now.since(session.last_used) >= USE_NOTED_EVERY {
-            let mut tx = self.database.begin().await?;
-            sessions::record_use(&mut tx, &session.secret_hash, now).await?;
-            commit(tx).await?;
+            self.note(async {
+                let mut tx = self.database.begin().await?;
+                sessions::record_use(&mut tx, &session.secret_hash, now).await?;
+                commit(tx).await
+            })
+            .await;
         }
-        user.as_ref().map(identity).transpose()
+        Ok(user.as_ref().map(identity))
     }
 
     /// The sessions of a user, the newest first; `current` is the one that asks.
@@ -132,11 +152,76 @@ impl Access {
         let found = sessions.iter().find(|session| id_of(session) == id);
         let found = found.ok_or_else(|| AccessError::UnknownSession(id.to_owned()))?;
         sessions::remove(&mut tx, &found.secret_hash).await?;
-        commit(tx).await
+        self.commit_and_notify(tx).await
     }
 
-    fn attempts(&self) -> MutexGuard<'_, crate::attempts::Attempts> {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Begins to judge a password; refused while there is a wait.
+    pub(crate) fn attempt(
+        &self,
+        name: &str,
+        address: &Address,
+        known: bool,
+        now: Timestamp,
+    ) -> Result<Attempt<'_>, AccessError> {
+        let mut attempts = lock(&self.attempts);
+        let keys = attempts.keys(name, &address.0, known);
+        attempts.begin(keys, now).map_err(AccessError::TooManyAttempts)?;
+        Ok(Attempt {
+            attempts: &self.attempts,
+            keys,
+            is_judged: false,
+        })
+    }
+}
+
+fn lock(attempts: &Mutex<Attempts>) -> MutexGuard<'_, Attempts> {
+    attempts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A password that is being judged. Dropped before [`Attempt::judge`], it does not count.
+pub(crate) struct Attempt<'a> {
+    attempts: &'a Mutex<Attempts>,
+    keys: Keys,
+    is_judged: bool,
+}
+
+impl Attempt<'_> {
+    pub(crate) async fn judge(
+        mut self,
+        check: impl Future<Output = Result<bool, AccessError>>,
+    ) -> Result<(), AccessError> {
+        self.is_judged = true;
+        if !check.await? {
+            return Err(AccessError::WrongCredentials);
+        }
+        lock(self.attempts).succeeded(self.keys);
+        Ok(())
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_judged {
+            lock(self.attempts).withdraw(self.keys);
+        }
+    }
+}
+
+/// What is taken for one client: an IPv4 address, or the network of an IPv6 address, since a
+/// client has all of that.
+pub(crate) struct Address(String);
+
+impl Address {
+    pub(crate) fn of(text: &str) -> Self {
+        let canonical = text.parse::<IpAddr>().map(|address| address.to_canonical());
+        Self(match canonical {
+            Ok(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            Ok(IpAddr::V4(address)) => address.to_string(),
+            Err(_) => text.to_owned(),
+        })
     }
 }
 
@@ -176,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn wrong_name_and_wrong_password_get_one_answer_and_then_a_wait() {
         let (_folder, access) = scratch().await;
-        for name in ["admin", "nobody", "admin", "admin", "admin"] {
+        for name in ["admin", "nobody", "admin", "admin", "ADMIN", "admin"] {
             let refused = access
                 .sign_in(name, "wrong password", Origin::default(), at(1))
                 .await
@@ -192,6 +277,63 @@ mod tests {
             .sign_in("admin", "correct horse", Origin::default(), at(10))
             .await
             .expect("signs in later");
+    }
+
+    fn from(address: &str) -> Origin {
+        Origin {
+            address: address.to_owned(),
+            user_agent: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn guesses_of_others_hold_a_user_up_at_no_known_address() {
+        let (_folder, access) = scratch().await;
+        let sign_in = |address: &'static str, at| access.sign_in("admin", "correct horse", from(address), at);
+        sign_in("192.0.2.1", at(1)).await.expect("signs in");
+        for address in ["198.51.100.1", "198.51.100.2", "2001:db8::1"] {
+            for _ in 0..8 {
+                let guess = access.sign_in("admin", "wrong password", from(address), at(2)).await;
+                assert!(guess.is_err());
+            }
+        }
+        for name in ["invented", "another"] {
+            for _ in 0..8 {
+                let guess = access.sign_in(name, "wrong password", from("192.0.2.1"), at(2)).await;
+                assert!(guess.is_err());
+            }
+        }
+        sign_in("192.0.2.1", at(2))
+            .await
+            .expect("signs in from a known address");
+        sign_in("192.0.2.77", at(2))
+            .await
+            .expect("signs in from an unknown one");
+        let same_network = sign_in("2001:db8::abcd", at(2)).await;
+        assert!(matches!(same_network, Err(AccessError::TooManyAttempts(_))));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn guesses_side_by_side_are_judged_no_oftener_than_one_after_the_other() {
+        let (_folder, access) = scratch().await;
+        let guess = || {
+            let access = access.clone();
+            tokio::spawn(async move {
+                access
+                    .sign_in("admin", "wrong password", from("192.0.2.1"), at(1))
+                    .await
+            })
+        };
+        let guesses: Vec<_> = (0..60).map(|_| guess()).collect();
+        let (mut judged, mut refused) = (0, 0);
+        for guess in guesses {
+            match guess.await.expect("no panic").expect_err("is wrong") {
+                AccessError::WrongCredentials => judged += 1,
+                AccessError::TooManyAttempts(_) | AccessError::Busy => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+        assert!(judged <= 5, "{judged} judged, {refused} refused");
     }
 
     #[tokio::test]

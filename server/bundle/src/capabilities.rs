@@ -1,6 +1,7 @@
 //! Capabilities by name. capabilities(7)
 
 use crate::BundleError;
+use model::container::host_access::DEFAULT_CAPABILITIES;
 use model::container::spec::Security;
 
 /// All that Linux 6.18 has, in the kernel's order, from bit 0.
@@ -48,24 +49,6 @@ pub const ALL_CAPABILITIES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// What a container may do unless it asks otherwise: Docker's fourteen.
-const DEFAULT: [&str; 14] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FSETID",
-    "FOWNER",
-    "MKNOD",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SETFCAP",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "SYS_CHROOT",
-    "KILL",
-    "AUDIT_WRITE",
-];
-
 /// The capabilities of a container, with their prefix, in the kernel's order.
 pub fn capabilities(security: &Security) -> Result<Vec<String>, BundleError> {
     let prefixed = |name: &&str| format!("CAP_{name}");
@@ -78,7 +61,7 @@ pub fn capabilities(security: &Security) -> Result<Vec<String>, BundleError> {
     let all_dropped = dropped.contains(&"ALL");
     // What is named on its own wins over `ALL`.
     let wanted = |name: &&&str| {
-        let by_default = DEFAULT.contains(*name);
+        let by_default = DEFAULT_CAPABILITIES.contains(*name);
         let base = if all_dropped {
             all_added
         } else {

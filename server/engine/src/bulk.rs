@@ -135,6 +135,20 @@ impl Engine {
         Ok(id)
     }
 
+    /// The containers that [`Engine::bulk`] would act on now.
+    pub fn bulk_containers(&self, targets: &BulkTargets) -> Vec<Arc<Container>> {
+        match targets {
+            BulkTargets::Matching(filter) => {
+                let all = self.list().items.into_iter();
+                all.filter(|container| filter.fits(container)).collect()
+            }
+            BulkTargets::Names(names) => {
+                let found = names.iter().filter_map(|name| self.find(name).ok());
+                found.filter_map(|id| self.inspect(&id).ok()).collect()
+            }
+        }
+    }
+
     fn targets(&self, wanted: BulkTargets) -> Vec<Target> {
         let of = |container: &Arc<Container>| Target {
             id: Ok(container.id.clone()),

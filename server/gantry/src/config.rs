@@ -2,11 +2,12 @@
 
 use crate::rootless;
 use anyhow::{Context as _, bail};
+use ipnet::IpNet;
 use model::container::UserNamespaces;
 use model::network::Subnet;
 use model::snapshotter::Wish;
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub(crate) const DATA_DIR: &str = "/var/lib/gantry";
@@ -21,6 +22,7 @@ pub(crate) struct Given {
     pub(crate) run_dir: Option<PathBuf>,
     pub(crate) listen: Option<String>,
     pub(crate) allowed_host: Option<Vec<String>>,
+    pub(crate) trusted_proxy: Option<Vec<String>>,
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) admin_password_file: Option<PathBuf>,
     pub(crate) cgroup_parent: Option<String>,
@@ -58,6 +60,7 @@ impl Given {
             run_dir: self.run_dir.or(other.run_dir),
             listen: self.listen.or(other.listen),
             allowed_host: self.allowed_host.or(other.allowed_host),
+            trusted_proxy: self.trusted_proxy.or(other.trusted_proxy),
             docker_socket: self.docker_socket.or(other.docker_socket),
             admin_password_file: self.admin_password_file.or(other.admin_password_file),
             cgroup_parent: self.cgroup_parent.or(other.cgroup_parent),
@@ -78,6 +81,7 @@ pub(crate) struct Config {
     pub(crate) run_dir: PathBuf,
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_hosts: Vec<String>,
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// `None` is off.
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) admin_password_file: Option<PathBuf>,
@@ -125,6 +129,7 @@ impl Config {
                 .parse()
                 .with_context(|| format!("`{listen}` is not an address to listen on such as `127.0.0.1:8420`"))?,
             allowed_hosts: given.allowed_host.unwrap_or_default(),
+            trusted_proxies: read_networks(&given.trusted_proxy.unwrap_or_default())?,
             docker_socket,
             admin_password_file: given.admin_password_file,
             cgroup_parent,
@@ -162,6 +167,17 @@ fn pids_limit(given: Option<i64>) -> anyhow::Result<Option<u64>> {
         limit @ 1.. => Ok(u64::try_from(limit).ok()),
         other => bail!("pids limit `{other}` is neither a number of processes nor -1, which is no limit"),
     }
+}
+
+/// Networks such as `10.0.0.0/8`, and single addresses.
+fn read_networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    let read = |text: &String| {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address
+            .or_else(|_| text.parse::<IpNet>())
+            .with_context(|| format!("trusted proxy `{text}` is not an address or a network such as `10.0.0.0/8`"))
+    };
+    texts.iter().map(read).collect()
 }
 
 /// For commands that only need the database.
@@ -238,6 +254,22 @@ mod tests {
         assert_eq!(limit(Some(100)).expect("valid"), Some(100));
         assert_eq!(limit(Some(-1)).expect("valid"), None);
         assert!(limit(Some(0)).is_err() && limit(Some(-2)).is_err());
+    }
+
+    #[test]
+    fn trusted_proxies_are_addresses_and_networks() {
+        let with = |text: &str| {
+            let given = Given {
+                trusted_proxy: Some(vec![text.into()]),
+                ..Given::default()
+            };
+            Config::settle(given).map(|config| config.trusted_proxies[0].to_string())
+        };
+        assert_eq!(with("192.0.2.1").expect("an address"), "192.0.2.1/32");
+        assert_eq!(with("2001:db8::/32").expect("a network"), "2001:db8::/32");
+        for text in ["", "proxy.example", "10.0.0.0/33"] {
+            assert!(with(text).is_err(), "{text}");
+        }
     }
 
     #[test]

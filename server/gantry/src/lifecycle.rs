@@ -89,6 +89,7 @@ async fn run(
         panel: embedded::panel_file,
         listens_on: address,
         allowed_hosts: config.allowed_hosts.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
         // The rest of the descriptors is for containers.
         most_connections: sys::descriptors::limit().midpoint(0).clamp(64, 8192),
         stop: stop.clone(),

@@ -62,10 +62,12 @@ pub enum Action {
     Unmount,
     HealthStatus,
     Prune,
+    /// A user asked for the values of a container's environment variables.
+    RevealEnvironment,
 }
 
 impl Action {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Create,
         Self::Start,
         Self::Attach,
@@ -99,6 +101,7 @@ impl Action {
         Self::Unmount,
         Self::HealthStatus,
         Self::Prune,
+        Self::RevealEnvironment,
     ];
 
     pub fn word(self) -> &'static str {
@@ -136,6 +139,7 @@ impl Action {
             Self::Unmount => "unmount",
             Self::HealthStatus => "health_status",
             Self::Prune => "prune",
+            Self::RevealEnvironment => "reveal_environment",
         }
     }
 

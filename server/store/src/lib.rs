@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod settings;
 pub mod tags;
 pub mod tokens;
+pub mod user_addresses;
 pub mod users;
 pub mod volumes;
 

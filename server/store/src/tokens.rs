@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use model::Timestamp;
+use model::role::Role;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
@@ -13,7 +14,7 @@ pub struct Token {
     /// What its owner calls it.
     pub name: String,
     /// At most the owner's.
-    pub role: String,
+    pub role: Role,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
     pub last_used: Option<Timestamp>,
@@ -25,7 +26,7 @@ pub async fn insert(db: &mut SqliteConnection, token: &Token) -> Result<(), Stor
         .bind(&token.secret_hash)
         .bind(&token.user_id)
         .bind(&token.name)
-        .bind(&token.role)
+        .bind(token.role.word())
         .bind(token.created.as_unix_nanos())
         .bind(token.expires.map(Timestamp::as_unix_nanos))
         .execute(db)
@@ -44,19 +45,17 @@ pub async fn find_by_secret(
         .bind(now.as_unix_nanos())
         .fetch_optional(db)
         .await?;
-    Ok(row.as_ref().map(read))
+    row.as_ref().map(read).transpose()
 }
 
 pub async fn list_of_user(db: &mut SqliteConnection, user_id: &str) -> Result<Vec<Token>, StoreError> {
-    Ok(
-        sqlx::query("SELECT * FROM tokens WHERE user_id = ? ORDER BY created_ns")
-            .bind(user_id)
-            .fetch_all(db)
-            .await?
-            .iter()
-            .map(read)
-            .collect(),
-    )
+    sqlx::query("SELECT * FROM tokens WHERE user_id = ? ORDER BY created_ns")
+        .bind(user_id)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 pub async fn record_use(db: &mut SqliteConnection, id: &str, at: Timestamp) -> Result<(), StoreError> {
@@ -78,19 +77,30 @@ pub async fn remove(db: &mut SqliteConnection, id: &str, user_id: &str) -> Resul
     Ok(done.rows_affected() > 0)
 }
 
-fn read(row: &SqliteRow) -> Token {
-    Token {
-        id: row.get("id"),
+pub async fn remove_of_user(db: &mut SqliteConnection, user_id: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM tokens WHERE user_id = ?")
+        .bind(user_id)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn read(row: &SqliteRow) -> Result<Token, StoreError> {
+    let id: String = row.get("id");
+    let word: &str = row.get("role");
+    let role = Role::parse(word);
+    Ok(Token {
         secret_hash: row.get("secret_hash"),
         user_id: row.get("user_id"),
         name: row.get("name"),
-        role: row.get("role"),
+        role: role.ok_or_else(|| StoreError::unreadable("tokens", &id, "role", format!("`{word}`")))?,
         created: Timestamp::from_unix_nanos(row.get("created_ns")),
         expires: row.get::<Option<i64>, _>("expires_ns").map(Timestamp::from_unix_nanos),
         last_used: row
             .get::<Option<i64>, _>("last_used_ns")
             .map(Timestamp::from_unix_nanos),
-    }
+        id,
+    })
 }
 
 #[cfg(test)]
@@ -110,7 +120,7 @@ mod tests {
             secret_hash: "h".into(),
             user_id: "u1".into(),
             name: "ci".into(),
-            role: "operator".into(),
+            role: Role::Operator,
             created: at(1),
             expires: Some(at(10)),
             last_used: None,

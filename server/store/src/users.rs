@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use model::Timestamp;
+use model::role::Role;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
@@ -11,8 +12,7 @@ pub struct User {
     pub name: String,
     /// argon2id in PHC form.
     pub password_hash: String,
-    /// `admin`, `operator` or `viewer`.
-    pub role: String,
+    pub role: Role,
     pub created: Timestamp,
 }
 
@@ -21,7 +21,7 @@ pub async fn insert(db: &mut SqliteConnection, user: &User) -> Result<(), StoreE
         .bind(&user.id)
         .bind(&user.name)
         .bind(&user.password_hash)
-        .bind(&user.role)
+        .bind(user.role.word())
         .bind(user.created.as_unix_nanos())
         .execute(db)
         .await
@@ -29,31 +29,35 @@ pub async fn insert(db: &mut SqliteConnection, user: &User) -> Result<(), StoreE
     Ok(())
 }
 
+/// Upper and lower case are the same, as names are compared when users are made.
 pub async fn find_by_name(db: &mut SqliteConnection, name: &str) -> Result<Option<User>, StoreError> {
-    Ok(sqlx::query("SELECT * FROM users WHERE name = ?")
+    // Databases of earlier versions may have two that differ in case.
+    sqlx::query("SELECT * FROM users WHERE name = ?1 COLLATE NOCASE ORDER BY name = ?1 DESC, name LIMIT 1")
         .bind(name)
         .fetch_optional(db)
         .await?
         .as_ref()
-        .map(read))
+        .map(read)
+        .transpose()
 }
 
 pub async fn find(db: &mut SqliteConnection, id: &str) -> Result<Option<User>, StoreError> {
-    Ok(sqlx::query("SELECT * FROM users WHERE id = ?")
+    sqlx::query("SELECT * FROM users WHERE id = ?")
         .bind(id)
         .fetch_optional(db)
         .await?
         .as_ref()
-        .map(read))
+        .map(read)
+        .transpose()
 }
 
 pub async fn list(db: &mut SqliteConnection) -> Result<Vec<User>, StoreError> {
-    Ok(sqlx::query("SELECT * FROM users ORDER BY name")
+    sqlx::query("SELECT * FROM users ORDER BY name")
         .fetch_all(db)
         .await?
         .iter()
         .map(read)
-        .collect())
+        .collect()
 }
 
 pub async fn count(db: &mut SqliteConnection) -> Result<u64, StoreError> {
@@ -72,9 +76,9 @@ pub async fn set_password(db: &mut SqliteConnection, id: &str, password_hash: &s
     Ok(())
 }
 
-pub async fn set_role(db: &mut SqliteConnection, id: &str, role: &str) -> Result<(), StoreError> {
+pub async fn set_role(db: &mut SqliteConnection, id: &str, role: Role) -> Result<(), StoreError> {
     sqlx::query("UPDATE users SET role = ? WHERE id = ?")
-        .bind(role)
+        .bind(role.word())
         .bind(id)
         .execute(db)
         .await?;
@@ -103,14 +107,17 @@ pub async fn remove(db: &mut SqliteConnection, id: &str) -> Result<bool, StoreEr
         > 0)
 }
 
-fn read(row: &SqliteRow) -> User {
-    User {
-        id: row.get("id"),
+fn read(row: &SqliteRow) -> Result<User, StoreError> {
+    let id: String = row.get("id");
+    let word: &str = row.get("role");
+    let role = Role::parse(word);
+    Ok(User {
         name: row.get("name"),
         password_hash: row.get("password_hash"),
-        role: row.get("role"),
+        role: role.ok_or_else(|| StoreError::unreadable("users", &id, "role", format!("`{word}`")))?,
         created: Timestamp::from_unix_nanos(row.get("created_ns")),
-    }
+        id,
+    })
 }
 
 #[cfg(test)]
@@ -122,7 +129,7 @@ pub(crate) mod tests {
             id: "u1".into(),
             name: "ada".into(),
             password_hash: "x".into(),
-            role: "admin".into(),
+            role: Role::Admin,
             created: Timestamp::from_unix_nanos(1),
         }
     }
@@ -149,7 +156,10 @@ pub(crate) mod tests {
             password_hash: "y".into(),
             ..ada()
         };
-        assert_eq!(find_by_name(&mut tx, "ada").await.expect("reads"), Some(wanted.clone()));
+        for name in ["ada", "ADA"] {
+            assert_eq!(find_by_name(&mut tx, name).await.expect("reads"), Some(wanted.clone()));
+        }
+        assert_eq!(find_by_name(&mut tx, "ad_").await.expect("reads"), None);
         assert_eq!(find(&mut tx, "u1").await.expect("reads"), Some(wanted));
         assert!(remove(&mut tx, "u1").await.expect("removes"));
         assert_eq!(list(&mut tx).await.expect("lists"), []);

@@ -3,6 +3,7 @@
 use super::body::{Path, Query};
 use super::front::Front;
 use super::guard::Caller;
+use super::mask::{self, Values};
 use super::problem::{Answer, Failure};
 use super::{stream, task, words};
 use access::Permission;
@@ -50,9 +51,10 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
 
 /// Builds under way and those that are over; the newest first.
 #[utoipa::path(get, path = "/builds", tag = "builds", responses((status = 200, body = List<Build>)))]
-async fn list(State(front): State<Front>) -> Answer<Json<List<Build>>> {
+async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<Build>>> {
     let builds = front.engine.builds(MOST_BUILDS).await?;
-    let items = builds.iter().map(shown).collect();
+    let sees_values = mask::sees_values(&caller);
+    let items = builds.iter().map(|build| shown(build, sees_values)).collect();
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
@@ -115,7 +117,7 @@ async fn begin(
         }
     };
     let build = front.engine.find_build(&id).await?;
-    Ok((StatusCode::ACCEPTED, Json(shown(&build))))
+    Ok((StatusCode::ACCEPTED, Json(shown(&build, true))))
 }
 
 async fn from_form(front: &Front, caller: &Caller, request: Request) -> Answer<TaskId> {
@@ -277,9 +279,14 @@ fn new_build(asked: NewBuild, caller: &Caller) -> Answer<engine::NewBuild> {
     })
 }
 
-/// One build, with every step.
+/// One build, with every step. Needs an operator: steps and log hold build arguments.
 #[utoipa::path(get, path = "/builds/{id}", tag = "builds", params(("id" = String, Path)), responses((status = 200, body = Details)))]
-async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Details>> {
+async fn inspect(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<Json<Details>> {
+    caller.require(Permission::Operate)?;
     Ok(Json(details(&front.engine.find_build(&find(&id)?).await?)))
 }
 
@@ -312,9 +319,15 @@ struct Range {
     step: Option<u32>,
 }
 
-/// Lines from a number on.
+/// Lines from a number on. Needs an operator.
 #[utoipa::path(get, path = "/builds/{id}/log", tag = "builds", params(("id" = String, Path), Range), responses((status = 200, body = LinePage)))]
-async fn log(State(front): State<Front>, Path(id): Path<String>, Query(asked): Query<Range>) -> Answer<Json<LinePage>> {
+async fn log(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Query(asked): Query<Range>,
+) -> Answer<Json<LinePage>> {
+    caller.require(Permission::Operate)?;
     let from = asked.from.unwrap_or(1);
     let max = asked.max.unwrap_or(1000).clamp(1, MOST_LINES);
     let mut log = front.engine.build_log(&find(&id)?, from).await?;
@@ -342,13 +355,15 @@ async fn log(State(front): State<Front>, Path(id): Path<String>, Query(asked): Q
     }
 }
 
-/// Lines as they come, an object a line, until the build is over.
+/// Lines as they come, an object a line, until the build is over. Needs an operator.
 #[utoipa::path(get, path = "/builds/{id}/log/follow", tag = "builds", params(("id" = String, Path), Range), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Query(asked): Query<Range>,
 ) -> Answer<([(HeaderName, HeaderValue); 1], axum::body::Body)> {
+    caller.require(Permission::Operate)?;
     let id = find(&id)?;
     let mut watch = front.engine.watch_build(&id).await?;
     let mut log = front.engine.build_log(&id, asked.from.unwrap_or(1)).await?;
@@ -394,10 +409,15 @@ pub(super) async fn read(mut log: engine::BuildLog, max: usize) -> Answer<(engin
 
 /// What is remembered of steps, the least recently used first.
 #[utoipa::path(get, path = "/builds/cache", tag = "builds", responses((status = 200, body = List<CacheEntry>)))]
-async fn cache(State(front): State<Front>) -> Answer<Json<List<CacheEntry>>> {
+async fn cache(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<CacheEntry>>> {
+    let sees_values = mask::sees_values(&caller);
     let entries = front.engine.build_cache().await?.into_iter().map(|entry| CacheEntry {
         key: entry.key,
-        title: entry.title,
+        title: if sees_values {
+            entry.title
+        } else {
+            Values::default().masked(&entry.title)
+        },
         created: entry.created.to_string(),
         used: entry.used.to_string(),
         uses: entry.uses,
@@ -424,14 +444,22 @@ pub(super) fn find(id: &str) -> Answer<TaskId> {
     task::find(id).map_err(|_| Failure::not_found("build", id))
 }
 
-pub(super) fn shown(build: &Engines) -> Build {
+/// With `sees_values` false, without what may hold a build argument.
+pub(super) fn shown(build: &Engines, sees_values: bool) -> Build {
     let count = |states: &[Stepping]| {
         let fitting = build.steps.iter().filter(|step| states.contains(&step.state)).count();
         u32::try_from(fitting).unwrap_or(u32::MAX)
     };
     let title = match build.tags.first() {
         Some(tag) => tag.short(),
-        None => build.dockerfile.lines().next().unwrap_or(&build.file).to_owned(),
+        None => {
+            let line = build.dockerfile.lines().next().unwrap_or(&build.file);
+            if sees_values {
+                line.to_owned()
+            } else {
+                Values::default().masked(line)
+            }
+        }
     };
     Build {
         id: build.id.to_string(),
@@ -453,7 +481,8 @@ pub(super) fn shown(build: &Engines) -> Build {
         image: build.image.as_ref().map(ToString::to_string),
         size_bytes: build.size_bytes,
         problem: build.error.as_ref().map(|error| {
-            let failure = Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "build_failed", error.clone());
+            let detail = if sees_values { error } else { task::HIDDEN_FAILURE };
+            let failure = Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "build_failed", detail);
             *failure.problem
         }),
     }
@@ -494,7 +523,7 @@ pub(super) fn details(build: &Engines) -> Details {
                 message: message.clone(),
             })
             .collect(),
-        build: shown(build),
+        build: shown(build, true),
     }
 }
 

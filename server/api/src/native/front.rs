@@ -2,6 +2,7 @@ use super::idempotency::Answers;
 use crate::panel;
 use access::Access;
 use engine::Engine;
+use ipnet::IpNet;
 use shared::create::Created;
 use shared::system::Check;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub struct Parts {
     /// Names that the server may be asked under besides its addresses; with none, a server
     /// that does not listen on loopback takes any.
     pub allowed_hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// At once.
     pub most_connections: usize,
     /// Ends streams and sockets when the server ends.

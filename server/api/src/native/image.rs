@@ -4,8 +4,10 @@ use super::body::{Json as Body, Path, Query};
 use super::container::files::{Archive, archive};
 use super::front::Front;
 use super::guard::Caller;
+use super::mask::{self, Values};
 use super::problem::{Answer, Failure};
 use super::{task, words};
+use access::Permission;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
@@ -75,14 +77,27 @@ async fn list(State(front): State<Front>) -> Answer<Json<List<Image>>> {
     Ok(Json(words::whole_list(items, images.seq)))
 }
 
-/// One image, by id, a beginning of it, or name.
+/// One image, by id, a beginning of it, or name. A viewer is shown no values of variables
+/// and build arguments.
 #[utoipa::path(get, path = "/images/{id}", tag = "images", params(("id" = String, Path)), responses((status = 200, body = Details)))]
-async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Details>> {
+async fn inspect(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<Json<Details>> {
     let image = front.engine.image(&id).await?;
     let all = front.engine.images().await?;
     let uses = layer_uses(&all.items);
     let config = front.engine.image_config_json(&image.id).await?;
-    let history = history(&config, &image);
+    let mut history = history(&config, &image);
+    let mut env = image.config.env.clone();
+    if !mask::sees_values(&caller) {
+        let values = Values::of_variables(all.items.iter().flat_map(|image| &image.config.env));
+        for step in &mut history {
+            step.instruction = values.masked(&step.instruction);
+        }
+        env = env.iter().map(|entry| mask::variable(entry)).collect();
+    }
     let others = |layer: &engine::Layer| {
         uses.get(layer.chain_id.as_str())
             .map_or(0, |count| count.saturating_sub(1))
@@ -102,7 +117,7 @@ async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<J
                 .collect(),
             entrypoint: image.config.entrypoint,
             command: image.config.command,
-            env: image.config.env,
+            env,
             working_dir: image.config.working_dir,
             user: image.config.user,
             exposed_ports: image.config.exposed_ports,
@@ -324,7 +339,14 @@ enum SaveFormat {
 
 /// The image as an archive; asked for by a name, it has that name in it.
 #[utoipa::path(get, path = "/images/{id}/save", tag = "images", params(("id" = String, Path), Save), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
-async fn save(State(front): State<Front>, Path(id): Path<String>, Query(asked): Query<Save>) -> Answer<Archive> {
+async fn save(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Query(asked): Query<Save>,
+) -> Answer<Archive> {
+    // Its configuration and files hold what variables do.
+    caller.require(Permission::Operate)?;
     let format = match asked.format {
         SaveFormat::Docker => ArchiveFormat::Docker,
         SaveFormat::Oci => ArchiveFormat::Oci,

@@ -3,6 +3,7 @@
 use super::body::Json as Body;
 use super::front::Front;
 use super::guard::Caller;
+use super::mask::{self, Values};
 use super::problem::{Answer, Failure};
 use super::task;
 use access::Permission;
@@ -27,11 +28,20 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
 
 /// All layers of all images, each once, parents before children.
 #[utoipa::path(get, path = "/images/tree", tag = "images", responses((status = 200, body = Tree)))]
-async fn tree(State(front): State<Front>) -> Answer<Json<Tree>> {
+async fn tree(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<Tree>> {
+    let hidden = if mask::sees_values(&caller) {
+        None
+    } else {
+        let images = front.engine.images().await?.items;
+        Some(Values::of_variables(images.iter().flat_map(|image| &image.config.env)))
+    };
     let nodes = front.engine.layer_tree().await?.into_iter().map(|node| Node {
         id: node.chain_id.to_string(),
         parent: node.parent.map(|parent| parent.to_string()),
-        instruction: node.instruction,
+        instruction: match &hidden {
+            Some(values) => values.masked(&node.instruction),
+            None => node.instruction,
+        },
         size_bytes: node.size_bytes,
         image_count: node.image_count,
         freed_bytes: node.freed_bytes,

@@ -11,6 +11,7 @@
 
 mod body;
 mod build;
+mod client;
 mod connections;
 mod container;
 mod event;
@@ -22,6 +23,7 @@ mod image;
 mod image_care;
 mod image_facts;
 mod layers;
+mod mask;
 mod metrics;
 mod network;
 mod openapi;
@@ -35,6 +37,7 @@ mod stream;
 mod system;
 mod task;
 mod volume;
+mod withdrawal;
 mod words;
 
 pub use front::{Front, Parts};
@@ -56,6 +59,8 @@ use utoipa_axum::routes;
 
 /// Bodies of JSON; archives have no such limit.
 const LARGEST_JSON: usize = 4 << 20;
+/// Bodies of requests that anybody may send.
+const LARGEST_OPEN_JSON: usize = 16 << 10;
 
 /// Answers on `listener` until `stop`, then ends what is under way.
 pub async fn serve(listener: TcpListener, front: Front, stop: CancellationToken) -> std::io::Result<()> {
@@ -80,6 +85,7 @@ fn router(front: Front) -> Router {
         .layer(from_fn(guard::same_site))
         .layer(from_fn_with_state(front.clone(), host_name::known_names))
         .layer(from_fn_with_state(front.engine.clone(), run_to_end))
+        .layer(from_fn_with_state(front.clone(), client::identify))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn(layers::secure_answers))
         .layer(from_fn(layers::name_requests))
@@ -114,10 +120,15 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .merge(volume::routes())
         .routes(routes!(people::users, people::create_user))
         .routes(routes!(people::change_user, people::remove_user))
+        .routes(routes!(people::user_tokens))
+        .routes(routes!(people::remove_user_token))
+        .routes(routes!(people::user_sessions))
+        .routes(routes!(people::end_user_session))
         .layer(from_fn_with_state(front.clone(), guard::known_callers));
     let open = OpenApiRouter::new()
         .routes(routes!(session::setup, session::set_up))
         .routes(routes!(session::sign_in))
+        .layer(DefaultBodyLimit::max(LARGEST_OPEN_JSON))
         .layer(from_fn(connections::soon));
     OpenApiRouter::with_openapi(openapi::document())
         .merge(open)

@@ -4,11 +4,12 @@ use super::body::{Json, Path};
 use super::front::Front;
 use super::guard::Caller;
 use super::problem::{Answer, Failure};
-use super::words;
+use super::{session, words};
 use access::Permission;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use shared::list::List;
+use shared::session::Session;
 use shared::user::{FreshToken, NewToken, NewUser, Token, User, UserChange};
 use std::time::Duration;
 
@@ -30,11 +31,10 @@ pub(super) async fn users(
 
 async fn shown(front: &Front, user: access::User) -> Answer<User> {
     let last_seen = front.access.last_seen(&user.id).await?;
-    let role = access::Role::parse(&user.role).unwrap_or(access::Role::Viewer);
     Ok(User {
         id: user.id,
         username: user.name,
-        role: words::role(role),
+        role: words::role(user.role),
         created: user.created.to_string(),
         last_seen: last_seen.map(|at| at.to_string()),
     })
@@ -55,7 +55,7 @@ pub(super) async fn create_user(
     Ok((StatusCode::CREATED, axum::Json(shown(&front, user).await?)))
 }
 
-/// Gives a user another role or password; the latter signs them out everywhere.
+/// Gives a user another role or password; the latter revokes their sessions and tokens.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = String, Path)), request_body = UserChange, responses((status = 200, body = User)))]
 pub(super) async fn change_user(
     State(front): State<Front>,
@@ -81,6 +81,61 @@ pub(super) async fn remove_user(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The tokens of a user. Needs an administrator.
+#[utoipa::path(get, path = "/users/{id}/tokens", tag = "users", params(("id" = String, Path)), responses((status = 200, body = List<Token>)))]
+pub(super) async fn user_tokens(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<axum::Json<List<Token>>> {
+    caller.require(Permission::Administer)?;
+    let user = front.access.user(&id).await?;
+    let tokens = front.access.list_tokens(&user.id).await?;
+    let items = tokens.into_iter().map(|token| shown_token(&user.name, token)).collect();
+    Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+/// Revokes a token of a user at once. Needs an administrator.
+#[utoipa::path(delete, path = "/users/{id}/tokens/{token}", tag = "users", params(("id" = String, Path), ("token" = String, Path)), responses((status = 204)))]
+pub(super) async fn remove_user_token(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path((id, token)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    caller.require(Permission::Administer)?;
+    front.access.remove_token(&token, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The browsers where a user is signed in. Needs an administrator.
+#[utoipa::path(get, path = "/users/{id}/sessions", tag = "users", params(("id" = String, Path)), responses((status = 200, body = List<Session>)))]
+pub(super) async fn user_sessions(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<axum::Json<List<Session>>> {
+    caller.require(Permission::Administer)?;
+    let user = front.access.user(&id).await?;
+    let sessions = front
+        .access
+        .sessions(&user.id, caller.session.as_ref(), crate::now())
+        .await?;
+    let items = sessions.into_iter().map(session::shown).collect();
+    Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+/// Ends a session of a user at once. Needs an administrator.
+#[utoipa::path(delete, path = "/users/{id}/sessions/{session}", tag = "users", params(("id" = String, Path), ("session" = String, Path)), responses((status = 204)))]
+pub(super) async fn end_user_session(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path((id, session)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    caller.require(Permission::Administer)?;
+    front.access.end_session(&id, &session, crate::now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// The tokens of whoever asks.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, body = List<Token>)))]
 pub(super) async fn tokens(
@@ -88,17 +143,17 @@ pub(super) async fn tokens(
     Extension(caller): Extension<Caller>,
 ) -> Answer<axum::Json<List<Token>>> {
     let tokens = front.access.list_tokens(&caller.identity.user_id).await?;
-    let items = tokens.into_iter().map(|token| shown_token(&caller, token)).collect();
+    let owner = &caller.identity.user_name;
+    let items = tokens.into_iter().map(|token| shown_token(owner, token)).collect();
     Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-fn shown_token(caller: &Caller, token: access::Token) -> Token {
-    let role = access::Role::parse(&token.role).unwrap_or(access::Role::Viewer);
+fn shown_token(owner: &str, token: access::Token) -> Token {
     Token {
         id: token.id,
         name: token.name,
-        username: caller.identity.user_name.clone(),
-        role: words::role(role),
+        username: owner.to_owned(),
+        role: words::role(token.role),
         created: token.created.to_string(),
         expires: token.expires.map(|at| at.to_string()),
         last_used: token.last_used.map(|at| at.to_string()),
@@ -133,7 +188,7 @@ pub(super) async fn create_token(
         .create_token(&caller.identity.user_name, asked, crate::now())
         .await?;
     let fresh = FreshToken {
-        token: shown_token(&caller, token),
+        token: shown_token(&caller.identity.user_name, token),
         secret: secret.reveal().to_owned(),
     };
     Ok((StatusCode::CREATED, axum::Json(fresh)))

@@ -81,7 +81,7 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        if status.is_server_error() {
+        if status.is_server_error() && self.retry_after_s.is_none() {
             tracing::warn!(
                 code = self.problem.code,
                 detail = self.problem.detail,
@@ -163,7 +163,13 @@ impl From<AccessError> for Failure {
                 failure.retry_after_s = Some(wait.as_secs().max(1));
                 failure
             }
-            AccessError::PasswordLength => Self::mistake("password", detail),
+            AccessError::Busy => {
+                let mut failure = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail);
+                failure.retry_after_s = Some(1);
+                failure
+            }
+            AccessError::PasswordLength | AccessError::WeakPassword(_) => Self::mistake("password", detail),
+            AccessError::TokenLifetime => Self::mistake("days", detail),
             AccessError::UserName(_) => Self::mistake("username", detail),
             AccessError::UnknownRole(_) | AccessError::RoleAboveOwner { .. } => Self::mistake("role", detail),
             AccessError::UnknownUser(_) | AccessError::UnknownToken(_) | AccessError::UnknownSession(_) => {

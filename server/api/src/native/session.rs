@@ -1,17 +1,17 @@
 //! Signing in and out, the first user, and one's own account.
 
 use super::body::{Json, Path};
+use super::client::Client;
 use super::front::Front;
 use super::guard::{COOKIE_NAME, Caller};
 use super::problem::{Answer, Failure};
 use super::words;
-use access::{Identity, Origin, SESSION_LIFETIME, SignedIn};
-use axum::extract::{ConnectInfo, Extension, State};
+use access::{Identity, Origin, SESSION_LIFETIME, SessionInfo, SignedIn};
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
 use shared::list::List;
 use shared::session::{Me, PasswordChange, Session, Setup, SetupRequest, SignIn};
-use std::net::SocketAddr;
 
 const LONGEST_USER_AGENT: usize = 300;
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -30,7 +30,7 @@ pub(super) async fn setup(State(front): State<Front>) -> Answer<axum::Json<Setup
 #[utoipa::path(post, path = "/setup", tag = "session", security(()), request_body = SetupRequest, responses((status = 200, body = Me)))]
 pub(super) async fn set_up(
     State(front): State<Front>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     Json(request): Json<SetupRequest>,
 ) -> Answer<WithCookie> {
@@ -44,30 +44,30 @@ pub(super) async fn set_up(
         .set_up(&request.username, &request.password, crate::now())
         .await?;
     front.forget_setup_code();
-    begin(&front, &request.username, &request.password, from, &headers).await
+    begin(&front, &request.username, &request.password, client, &headers).await
 }
 
 /// Signs in: the answer sets the cookie of a session.
 #[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = SignIn, responses((status = 200, body = Me)))]
 pub(super) async fn sign_in(
     State(front): State<Front>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     Json(request): Json<SignIn>,
 ) -> Answer<WithCookie> {
-    begin(&front, &request.username, &request.password, from, &headers).await
+    begin(&front, &request.username, &request.password, client, &headers).await
 }
 
 async fn begin(
     front: &Front,
     username: &str,
     password: &str,
-    from: SocketAddr,
+    client: Client,
     headers: &HeaderMap,
 ) -> Answer<WithCookie> {
     let user_agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     let origin = Origin {
-        address: from.ip().to_string(),
+        address: client.address.to_string(),
         user_agent: user_agent.map(|text| text.chars().take(LONGEST_USER_AGENT).collect()),
     };
     let signed_in = front.access.sign_in(username, password, origin, crate::now()).await?;
@@ -129,18 +129,19 @@ pub(super) async fn list(
         .access
         .sessions(&caller.identity.user_id, caller.session.as_ref(), crate::now())
         .await?;
-    let items = sessions
-        .into_iter()
-        .map(|session| Session {
-            id: session.id,
-            current: session.current,
-            created: session.created.to_string(),
-            last_used: session.last_used.to_string(),
-            address: session.address,
-            user_agent: session.user_agent,
-        })
-        .collect();
+    let items = sessions.into_iter().map(shown).collect();
     Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
+}
+
+pub(super) fn shown(session: SessionInfo) -> Session {
+    Session {
+        id: session.id,
+        current: session.current,
+        created: session.created.to_string(),
+        last_used: session.last_used.to_string(),
+        address: session.address,
+        user_agent: session.user_agent,
+    }
 }
 
 /// Signs one of them out.
@@ -157,12 +158,13 @@ pub(super) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends every session, and begins a new one for the browser that asks.
+/// Changes the password. Revokes every session and token of the user, and begins a new session
+/// for the browser that asks.
 #[utoipa::path(post, path = "/account/password", tag = "session", request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     Json(change): Json<PasswordChange>,
 ) -> Answer<(StatusCode, WithCookie)> {
@@ -174,13 +176,21 @@ pub(super) async fn change_password(
     }
     front
         .access
-        .change_password(&caller.identity.user_id, &change.current, &change.new)
+        .change_password(
+            &caller.identity.user_id,
+            &change.current,
+            &change.new,
+            &client.address.to_string(),
+            crate::now(),
+        )
         .await
         .map_err(|error| match error {
             access::AccessError::WrongCredentials => Failure::mistake("current", "the current password is wrong"),
-            access::AccessError::PasswordLength => Failure::mistake("new", error.to_string()),
+            access::AccessError::PasswordLength | access::AccessError::WeakPassword(_) => {
+                Failure::mistake("new", error.to_string())
+            }
             other => other.into(),
         })?;
-    let fresh = begin(&front, &caller.identity.user_name, &change.new, from, &headers).await?;
+    let fresh = begin(&front, &caller.identity.user_name, &change.new, client, &headers).await?;
     Ok((StatusCode::OK, fresh))
 }

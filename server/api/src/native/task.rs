@@ -2,10 +2,12 @@
 
 use super::body::Path;
 use super::front::Front;
+use super::guard::Caller;
+use super::mask;
 use super::problem::{Answer, Failure};
 use super::{stream, words};
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::{HeaderName, HeaderValue};
 use engine::{BulkAction, Kind, LayerState as Layers, Task as Engines, TaskId, TaskKind as Kinds, TaskState as Doing};
@@ -25,15 +27,22 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
 
 /// Tasks that run, and the newest that are over; the newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", responses((status = 200, body = List<Task>)))]
-async fn list(State(front): State<Front>) -> Answer<Json<List<Task>>> {
-    let items = front.engine.tasks().into_iter().map(|task| shown(&task)).collect();
+async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<Task>>> {
+    let sees_values = mask::sees_values(&caller);
+    let tasks = front.engine.tasks();
+    let items = tasks.iter().map(|task| shown_to(task, sees_values)).collect();
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
 /// One task.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task)))]
-async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Task>> {
-    Ok(Json(shown(&front.engine.task(&find(&id)?)?)))
+async fn inspect(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<Json<Task>> {
+    let task = front.engine.task(&find(&id)?)?;
+    Ok(Json(shown_to(&task, mask::sees_values(&caller))))
 }
 
 /// Asks it to stop. What is over stays as it is.
@@ -47,13 +56,15 @@ async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<St
 #[utoipa::path(get, path = "/tasks/{id}/follow", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Answer<([(HeaderName, HeaderValue); 1], axum::body::Body)> {
+    let sees_values = mask::sees_values(&caller);
     let mut task = front.engine.watch_task(&find(&id)?)?;
     Ok(stream::lines(&front, move |sender| async move {
         loop {
             let now = task.borrow_and_update().clone();
-            sender.objects([shown(&now)]).await?;
+            sender.objects([shown_to(&now, sees_values)]).await?;
             if now.state.is_over() || task.changed().await.is_err() {
                 return Ok(());
             }
@@ -63,6 +74,24 @@ async fn follow(
 
 pub(super) fn find(id: &str) -> Answer<TaskId> {
     TaskId::parse(id).ok_or_else(|| Failure::not_found("task", id))
+}
+
+/// What a viewer is told of a build that failed.
+pub(super) const HIDDEN_FAILURE: &str = "the build failed; why is shown to the roles `operator` and `admin`";
+
+/// With `sees_values` false, without what a build wrote: that may hold build arguments.
+pub(super) fn shown_to(task: &Engines, sees_values: bool) -> Task {
+    let mut shown = shown(task);
+    if task.kind == Kinds::Build && !sees_values {
+        if let Some(progress) = &mut shown.progress {
+            progress.log = Vec::new();
+        }
+        if let Some(problem) = &mut shown.problem {
+            HIDDEN_FAILURE.clone_into(&mut problem.detail);
+            problem.mistakes.clear();
+        }
+    }
+    shown
 }
 
 pub(super) fn shown(task: &Engines) -> Task {

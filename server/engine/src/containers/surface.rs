@@ -3,6 +3,7 @@
 use crate::attach::{AttachOptions, Attaching};
 use crate::blocking::blocking;
 use crate::containers::create;
+use crate::containers::keeper::with_facts_of;
 use crate::containers::new::{Created, NewContainer, RemoveOptions};
 use crate::containers::request::{AndThen, Reply, Request};
 use crate::containers::top;
@@ -14,7 +15,7 @@ use crate::journal::Events;
 use model::Signal;
 use model::container::spec::StopTimeout;
 use model::container::{ContainerId, ContainerName, Limits, Refusal, RestartPolicy, StoppedBy};
-use model::event::Event;
+use model::event::{Action, Event, Subject};
 use model::network::PortMapping;
 use network::PublishError;
 use std::sync::Arc;
@@ -156,6 +157,17 @@ impl Engine {
 
     pub async fn rename(&self, id: &ContainerId, name: ContainerName) -> Result<(), EngineError> {
         self.ask(id, |reply| Request::Rename { name, reply }).await
+    }
+
+    /// The container's environment variables with their values; an event records who asked.
+    pub async fn reveal_environment(&self, id: &ContainerId, by: &str) -> Result<Vec<String>, EngineError> {
+        let view = self.inspect(id)?;
+        let facts = with_facts_of(&view.spec, vec![("by".to_owned(), by.to_owned())]);
+        let subject = Subject::Container(id.as_str().to_owned());
+        let mut change = self.inner.journal.change().await?;
+        change.event(subject, Action::RevealEnvironment, facts).await?;
+        change.commit(|| {}).await?;
+        Ok(view.spec.process.env.clone())
     }
 
     /// Changes limits, of a running container at once, and the restart policy. Only

@@ -21,6 +21,10 @@ pub(crate) struct Serve {
     /// A name the server may be asked under, such as that of a proxy; repeatable
     #[arg(long, value_name = "NAME", env = "GANTRY_ALLOWED_HOST", value_delimiter = ',')]
     allowed_host: Option<Vec<String>>,
+    /// A proxy whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are believed: an
+    /// address or a network; repeatable
+    #[arg(long, value_name = "CIDR", env = "GANTRY_TRUSTED_PROXY", value_delimiter = ',')]
+    trusted_proxy: Option<Vec<String>>,
     /// Docker Engine API; `none` turns it off
     #[arg(long, value_name = "PATH", env = "GANTRY_DOCKER_SOCKET")]
     docker_socket: Option<PathBuf>,
@@ -77,6 +81,7 @@ impl Serve {
             run_dir: self.run_dir,
             listen: self.listen,
             allowed_host: self.allowed_host,
+            trusted_proxy: self.trusted_proxy,
             docker_socket: self.docker_socket,
             admin_password_file: self.admin_password_file,
             cgroup_parent: self.cgroup_parent,

@@ -4,6 +4,7 @@
 
 pub mod exit;
 pub mod health;
+pub mod host_access;
 pub mod id;
 pub mod ids;
 pub mod limits;
@@ -15,6 +16,7 @@ pub mod stopped_by;
 pub mod system;
 
 pub use exit::ExitStatus;
+pub use host_access::{HostAccess, host_access};
 pub use id::ContainerId;
 pub use ids::{HostIds, UserNamespace, UserNamespaces};
 pub use limits::Limits;

@@ -26,7 +26,18 @@ pub(super) async fn bulk(
     Body(asked): Body<Bulk>,
 ) -> Answer<(StatusCode, Json<Task>)> {
     let action = action(&asked)?;
-    let id = front.engine.bulk(action, targets(asked)?, Some(caller.owner()))?;
+    let mut targets = targets(asked)?;
+    if matches!(action, BulkAction::Start | BulkAction::Restart { .. }) {
+        let found = front.engine.bulk_containers(&targets);
+        for container in &found {
+            caller.require_for(container)?;
+        }
+        if matches!(targets, BulkTargets::Matching(_)) {
+            // Those that were judged, and no other that fits by now.
+            targets = BulkTargets::Names(found.iter().map(|container| container.id.to_string()).collect());
+        }
+    }
+    let id = front.engine.bulk(action, targets, Some(caller.owner()))?;
     Ok((StatusCode::ACCEPTED, Json(task::shown(&front.engine.task(&id)?))))
 }
 

@@ -3,6 +3,7 @@
 use super::{read, show};
 use crate::native::body::{Json as Body, Path};
 use crate::native::front::Front;
+use crate::native::guard::OperableContainer;
 use crate::native::problem::{Answer, Failure};
 use axum::Json;
 use axum::extract::State;
@@ -14,10 +15,9 @@ use shared::limits::Limits;
 #[utoipa::path(patch, path = "/containers/{id}", tag = "containers", params(("id" = String, Path)), request_body = Change, responses((status = 200, body = Details)))]
 pub(super) async fn change(
     State(front): State<Front>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Body(change): Body<Change>,
 ) -> Answer<Json<Details>> {
-    let id = front.engine.find(&id)?;
     if let Some(name) = change.name {
         let name = ContainerName::parse(&name).map_err(|error| Failure::mistake("name", error.to_string()))?;
         front.engine.rename(&id, name).await?;
@@ -41,10 +41,9 @@ pub(super) async fn limits(State(front): State<Front>, Path(id): Path<String>) -
 #[utoipa::path(patch, path = "/containers/{id}/limits", tag = "containers", params(("id" = String, Path)), request_body = Limits, responses((status = 200, body = Limits)))]
 pub(super) async fn change_limits(
     State(front): State<Front>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Body(limits): Body<Limits>,
 ) -> Answer<Json<Limits>> {
-    let id = front.engine.find(&id)?;
     let asked = read::limits(limits, front.engine.host_stats().cpus);
     let container = front.engine.update(&id, Some(asked), None).await?;
     Ok(Json(show::limits(&container.spec.limits)))

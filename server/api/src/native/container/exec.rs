@@ -2,7 +2,7 @@
 
 use crate::native::body::{Json as Body, Path};
 use crate::native::front::Front;
-use crate::native::guard::Caller;
+use crate::native::guard::{Caller, OperableContainer};
 use crate::native::problem::{Answer, Failure};
 use crate::native::words;
 use access::Permission;
@@ -17,7 +17,7 @@ use shared::list::List;
 #[utoipa::path(post, path = "/containers/{id}/execs", tag = "containers", params(("id" = String, Path)), request_body = NewExec, responses((status = 201, body = ExecCreated)))]
 pub(super) async fn create(
     State(front): State<Front>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Body(new): Body<NewExec>,
 ) -> Answer<(StatusCode, Json<ExecCreated>)> {
     let spec = ExecSpec {
@@ -32,7 +32,7 @@ pub(super) async fn create(
         privileged: false,
         detach_keys: None,
     };
-    let id = front.engine.exec_create(&front.engine.find(&id)?, spec).await?;
+    let id = front.engine.exec_create(&id, spec).await?;
     Ok((StatusCode::CREATED, Json(ExecCreated { id: id.to_string() })))
 }
 

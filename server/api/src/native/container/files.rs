@@ -2,12 +2,11 @@
 
 use crate::native::body::{Json as Body, Path, Query};
 use crate::native::front::Front;
-use crate::native::guard::Caller;
+use crate::native::guard::OperableContainer;
 use crate::native::problem::{Answer, Failure};
 use crate::native::{stream, words};
-use access::Permission;
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
 use engine::{ChangeKind, ContainerConfig, CopyOptions, Download, NewCommit, PathKind, PathStatus};
@@ -37,12 +36,9 @@ pub(in crate::native) struct At {
 #[utoipa::path(get, path = "/containers/{id}/files", tag = "containers", params(("id" = String, Path), At), responses((status = 200, body = List<File>)))]
 pub(super) async fn list(
     State(front): State<Front>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Query(asked): Query<At>,
 ) -> Answer<Json<List<File>>> {
-    caller.require(Permission::Operate)?;
-    let id = front.engine.find(&id)?;
     let files = front.engine.list_path(&id, &asked.path).await?;
     let items = files.into_iter().map(shown).collect();
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
@@ -52,12 +48,9 @@ pub(super) async fn list(
 #[utoipa::path(get, path = "/containers/{id}/archive", tag = "containers", params(("id" = String, Path), At), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
 pub(super) async fn copy_out(
     State(front): State<Front>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Query(asked): Query<At>,
 ) -> Answer<Archive> {
-    caller.require(Permission::Operate)?;
-    let id = front.engine.find(&id)?;
     let (status, download) = front.engine.copy_out(&id, &asked.path).await?;
     Ok(archive(&status.name, download))
 }
@@ -81,11 +74,10 @@ pub(in crate::native) struct Into {
 #[utoipa::path(put, path = "/containers/{id}/archive", tag = "containers", params(("id" = String, Path), Into), request_body(content = Vec<u8>, content_type = "application/x-tar"), responses((status = 204)))]
 pub(super) async fn copy_in(
     State(front): State<Front>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Query(asked): Query<Into>,
     body: axum::body::Body,
 ) -> Answer<StatusCode> {
-    let id = front.engine.find(&id)?;
     let options = CopyOptions {
         own_user: asked.own_user,
         keep_directories: asked.keep_directories,
@@ -97,13 +89,7 @@ pub(super) async fn copy_in(
 
 /// The container's files as a tar, without what is mounted in it.
 #[utoipa::path(get, path = "/containers/{id}/export", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
-pub(super) async fn export(
-    State(front): State<Front>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Answer<Archive> {
-    caller.require(Permission::Operate)?;
-    let id = front.engine.find(&id)?;
+pub(super) async fn export(State(front): State<Front>, OperableContainer(id): OperableContainer) -> Answer<Archive> {
     let name = front.engine.inspect(&id)?.spec.name.as_str().to_owned();
     Ok(archive(&name, front.engine.export(&id).await?))
 }
@@ -128,10 +114,9 @@ pub(super) async fn changes(State(front): State<Front>, Path(id): Path<String>) 
 #[utoipa::path(post, path = "/containers/{id}/commit", tag = "containers", params(("id" = String, Path)), request_body = Asked, responses((status = 201, body = Committed)))]
 pub(super) async fn commit(
     State(front): State<Front>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Body(asked): Body<Asked>,
 ) -> Answer<(StatusCode, Json<Committed>)> {
-    let id = front.engine.find(&id)?;
     let reference = asked.reference.filter(|text| !text.trim().is_empty());
     let reference = reference.map(|text| Reference::parse(text.trim()));
     let reference = reference.transpose();

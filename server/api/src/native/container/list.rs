@@ -1,14 +1,17 @@
 use super::show;
 use crate::native::body::{Path, Query};
 use crate::native::front::Front;
+use crate::native::guard::Caller;
 use crate::native::problem::{Answer, Failure};
+use crate::native::words;
+use access::Permission;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use engine::Container as Engines;
 use serde::Deserialize;
-use shared::container::{Container, Details};
+use shared::container::{Container, Details, Variable};
 use shared::list::List;
 use std::sync::Arc;
 
@@ -104,6 +107,22 @@ pub(super) async fn inspect(State(front): State<Front>, Path(id): Path<String>) 
     let id = front.engine.find(&id)?;
     let container = front.engine.inspect(&id)?;
     Ok(Json(show::details(&container, &front.engine.host_info())))
+}
+
+/// The environment variables of a container with their values.
+///
+/// Needs an operator. The event `reveal_environment` records who asked.
+#[utoipa::path(get, path = "/containers/{id}/environment", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = List<Variable>)))]
+pub(super) async fn environment(
+    State(front): State<Front>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Answer<Json<List<Variable>>> {
+    caller.require(Permission::Operate)?;
+    let id = front.engine.find(&id)?;
+    let entries = front.engine.reveal_environment(&id, &caller.owner()).await?;
+    let items = entries.iter().map(|entry| show::variable(entry)).collect();
+    Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(bulk::bulk))
         .routes(routes!(list::inspect, change::change, orders::remove))
         .routes(routes!(spec::spec))
+        .routes(routes!(list::environment))
         .routes(routes!(orders::start))
         .routes(routes!(orders::stop))
         .routes(routes!(orders::restart))

@@ -2,7 +2,7 @@
 
 use crate::native::body::{Path, Query};
 use crate::native::front::Front;
-use crate::native::guard::Caller;
+use crate::native::guard::{Caller, OperableContainer};
 use crate::native::problem::{Answer, Failure};
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -19,8 +19,8 @@ const DONE: StatusCode = StatusCode::NO_CONTENT;
 
 /// Done when the command runs. Of one that runs, nothing changes.
 #[utoipa::path(post, path = "/containers/{id}/start", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
-pub(super) async fn start(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
-    front.engine.start(&front.engine.find(&id)?).await?;
+pub(super) async fn start(State(front): State<Front>, OperableContainer(id): OperableContainer) -> Answer<StatusCode> {
+    front.engine.start(&id).await?;
     Ok(DONE)
 }
 
@@ -77,11 +77,10 @@ pub(super) async fn stop(
 pub(super) async fn restart(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    OperableContainer(id): OperableContainer,
     Query(stop): Query<Stop>,
 ) -> Answer<StatusCode> {
     let (timeout, signal) = stop.read()?;
-    let id = front.engine.find(&id)?;
     front.engine.restart(&id, timeout, signal, stopped_by(&caller)).await?;
     Ok(DONE)
 }

@@ -2,7 +2,7 @@
 
 use super::spec;
 use crate::native::guard::Caller;
-use crate::native::problem::{Answer, Failure};
+use crate::native::problem::Answer;
 use access::Permission;
 use engine::NewContainer as Asked;
 use model::Signal;
@@ -10,7 +10,7 @@ use model::container::health::{HealthCheck as Check, Probe};
 use model::container::limits::{Ceiling, Cpu};
 use model::container::spec::{Device, LogMode, LogOptions, Rlimit, Seccomp, StopTimeout};
 use model::container::system::SystemChoice as System;
-use model::container::{ContainerName, Limits, RestartPolicy as Policy, UserNamespace as Users};
+use model::container::{ContainerName, Limits, RestartPolicy as Policy, UserNamespace as Users, host_access};
 use model::mount::{Mount, Source};
 use model::network::{NetworkMode as Mode, PortMapping};
 use shared::create::{
@@ -166,39 +166,14 @@ pub(super) fn new_container(mut new: NewContainer, cpus: u32) -> Result<Asked, V
     }
 }
 
-/// What opens the host to a container is an administrator's to ask for.
+/// Containers that open the host are an administrator's to create.
 pub(super) fn require_rights(caller: &Caller, asked: &Asked) -> Answer<()> {
-    let security = &asked.security;
-    let what = if security.privileged {
-        "a privileged container"
-    } else if asked
-        .mounts
-        .iter()
-        .any(|mount| matches!(mount.source, Source::Bind { .. }))
-    {
-        "a path of the host in a container"
-    } else if asked.network.mode == Mode::Host {
-        "the host's network in a container"
-    } else if spec::opens_host(security) {
-        "a namespace or hidden paths of the host in a container"
-    } else if security.users == Users::Host {
-        "the host's user namespace for a container"
-    } else if !asked.devices.is_empty() {
-        "a device of the host in a container"
-    } else if !security.cap_add.is_empty() {
-        "a further capability in a container"
-    } else if security.seccomp != Seccomp::Default {
-        "another seccomp profile for a container"
-    } else {
-        return Ok(());
-    };
-    caller.require(Permission::Administer).map_err(|_| {
-        Failure::forbidden(format!(
-            "{what} needs the role `admin`; `{}` has `{}`",
-            caller.identity.user_name,
-            caller.identity.role.word()
-        ))
-    })
+    match host_access(&asked.security, &asked.network.mode, &asked.mounts, &asked.devices) {
+        Some(opened) if !caller.identity.may(Permission::Administer) => {
+            Err(caller.lacks(&opened.to_string(), Permission::Administer))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Only what is given changes; `null` takes a limit away.

@@ -8,7 +8,9 @@ use model::container::state::Loss;
 use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing, UserNamespace as Users};
 use model::mount::Source;
 use model::network::NetworkMode as Mode;
-use shared::container::{Container, Details, Health, HealthReport, HostIds, Port, ProbeResult, Spec, State, Status};
+use shared::container::{
+    Container, Details, Health, HealthReport, HostIds, Port, ProbeResult, Spec, State, Status, Variable,
+};
 use shared::create::{
     Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy, Rlimit,
     UserNamespace,
@@ -149,7 +151,7 @@ pub(in crate::native) fn details(engines: &Engines, host: &HostInfo) -> Details 
             run: engines.run,
             entrypoint: process.entrypoint.clone(),
             arguments: process.command.clone(),
-            env: process.env.iter().map(|entry| env_entry(entry)).collect(),
+            env: process.env.iter().map(|entry| hidden_variable(entry)).collect(),
             working_dir: process.working_dir.clone(),
             user: process.user.clone(),
             hostname: spec.hostname.clone().unwrap_or_else(|| match spec.network.mode {
@@ -248,6 +250,22 @@ pub(super) fn env_entry(entry: &str) -> EnvEntry {
     EnvEntry {
         name: name.to_owned(),
         value: value.to_owned(),
+    }
+}
+
+/// Values may be passwords: they are shown to those who ask for them by themselves.
+fn hidden_variable(entry: &str) -> Variable {
+    Variable {
+        value: None,
+        ..variable(entry)
+    }
+}
+
+pub(super) fn variable(entry: &str) -> Variable {
+    let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+    Variable {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
     }
 }
 

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use engine::NewContainer as Asked;
 use model::container::limits::{Ceiling, Cpu, DEFAULT_PERIOD_US, DeviceAmount as Amount};
-use model::container::spec::{NamespaceMode as Mode, Seccomp, Security, StopTimeout};
+use model::container::spec::{NamespaceMode as Mode, Seccomp, StopTimeout};
 use model::container::system::SystemChoice as System;
 use model::container::{Limits as AskedLimits, UserNamespace as Users};
 use model::network::NetworkMode as Network;
@@ -23,7 +23,8 @@ use shared::limits::Limits;
 
 /// The request that creates the container again, without a name.
 ///
-/// It has every value of the environment, so it needs the role `operator`.
+/// It has every value of the environment, so it needs the role `operator`, and the event
+/// `reveal_environment` records who asked.
 #[utoipa::path(get, path = "/containers/{id}/spec", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = NewContainer)))]
 pub(super) async fn spec(
     State(front): State<Front>,
@@ -31,7 +32,11 @@ pub(super) async fn spec(
     Path(id): Path<String>,
 ) -> Answer<Json<NewContainer>> {
     caller.require(Permission::Operate)?;
-    let again = front.engine.recreation(&front.engine.find(&id)?).await?;
+    let id = front.engine.find(&id)?;
+    let again = front.engine.recreation(&id).await?;
+    if !again.env.is_empty() {
+        front.engine.reveal_environment(&id, &caller.owner()).await?;
+    }
     Ok(Json(shown(&again)))
 }
 
@@ -287,12 +292,6 @@ impl Further {
         limits.io.read_iops = amounts(self.limits.io_read_iops);
         limits.io.write_iops = amounts(self.limits.io_write_iops);
     }
-}
-
-/// Whether the container sees more of the host than others by its namespaces or paths.
-pub(super) fn opens_host(security: &Security) -> bool {
-    let namespaces = [security.pid, security.ipc, security.uts, security.cgroup];
-    namespaces.contains(&Mode::Host) || security.masked_paths.is_some() || security.readonly_paths.is_some()
 }
 
 #[cfg(test)]

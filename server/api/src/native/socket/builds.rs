@@ -13,14 +13,14 @@ const NEWEST: u32 = 50;
 const LINES: usize = 250;
 
 /// Each build that changed, without its steps.
-pub(super) async fn all(front: &Front, channel: &Channel) -> Result<String, Stop> {
+pub(super) async fn all(front: &Front, channel: &Channel, sees_values: bool) -> Result<String, Stop> {
     let mut changes = front.engine.watch_tasks();
     let mut told: Vec<Build> = Vec::new();
     channel.opened().await?;
     loop {
         changes.borrow_and_update();
         let builds = front.engine.builds(NEWEST).await?;
-        let now: Vec<Build> = builds.iter().map(build::shown).collect();
+        let now: Vec<Build> = builds.iter().map(|one| build::shown(one, sees_values)).collect();
         let news: Vec<BuildNews> = now
             .iter()
             .filter(|build| !told.contains(build))

@@ -18,14 +18,22 @@ const LINE_BYTES: usize = 256 << 10;
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 
 /// Until the source ends; the answer is why it did.
-pub(super) async fn run(front: &Front, channel: Channel, topic: Topic, from: Option<u64>) -> Result<String, Stop> {
+///
+/// With `sees_values` false, what may hold values of variables is left out.
+pub(super) async fn run(
+    front: &Front,
+    channel: Channel,
+    topic: Topic,
+    from: Option<u64>,
+    sees_values: bool,
+) -> Result<String, Stop> {
     match topic {
         Topic::Events => events(front, &channel, from).await,
         Topic::Stats { container } => of_containers(front, &channel, container.as_deref()).await,
         Topic::HostStats => of_host(front, &channel).await,
         Topic::Logs { container } => logs(front, &channel, &container, from).await,
-        Topic::Tasks { task } => tasks(front, &channel, task.as_deref()).await,
-        Topic::Builds { build: None } => builds::all(front, &channel).await,
+        Topic::Tasks { task } => tasks(front, &channel, task.as_deref(), sees_values).await,
+        Topic::Builds { build: None } => builds::all(front, &channel, sees_values).await,
         Topic::Builds { build: Some(build) } => builds::one(front, &channel, &build).await,
         Topic::BuildLog { build } => builds::lines(front, &channel, &build, from).await,
         Topic::Attach { .. } | Topic::Exec { .. } => Ok(String::new()),
@@ -146,7 +154,7 @@ fn parts(lines: Vec<LogLine>) -> Vec<Vec<LogLine>> {
     parts
 }
 
-async fn tasks(front: &Front, channel: &Channel, only: Option<&str>) -> Result<String, Stop> {
+async fn tasks(front: &Front, channel: &Channel, only: Option<&str>, sees_values: bool) -> Result<String, Stop> {
     let only = only.map(task::find).transpose()?;
     let mut changes = front.engine.watch_tasks();
     let mut told: Vec<Task> = Vec::new();
@@ -160,7 +168,7 @@ async fn tasks(front: &Front, channel: &Channel, only: Option<&str>) -> Result<S
         let news = now
             .iter()
             .filter(|task| !told.contains(task))
-            .map(task::shown)
+            .map(|one| task::shown_to(one, sees_values))
             .collect::<Vec<_>>();
         if !news.is_empty() {
             channel.data(0, Data::Tasks(news)).await?;

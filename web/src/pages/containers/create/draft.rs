@@ -101,7 +101,7 @@ impl Draft {
             .spec
             .env
             .iter()
-            .map(|entry| vec![entry.name.clone(), entry.value.clone()]);
+            .map(|entry| vec![entry.name.clone(), entry.value.clone().unwrap_or_default()]);
         draft.rows.insert("env".to_owned(), env.collect());
         let labels = details
             .container

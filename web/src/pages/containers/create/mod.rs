@@ -28,8 +28,9 @@ use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use model::container::limits::HostSize;
 use sections::SECTIONS;
-use shared::container::Details;
+use shared::container::{Details, Variable};
 use shared::create::Created;
+use shared::list::List;
 use shared::problem::Mistakes;
 use shared::system::System;
 use std::time::Duration;
@@ -88,7 +89,12 @@ pub fn Create() -> impl IntoView {
     let draft = RwSignal::new(start);
     if let Some(from) = from {
         spawn_local(async move {
-            if let Ok(details) = http::get_flat::<Details>(&["/containers/", &http::escape(&from)].concat()).await {
+            let path = ["/containers/", &http::escape(&from)].concat();
+            if let Ok(mut details) = http::get_flat::<Details>(&path).await {
+                let variables = http::get::<List<Variable>>(&[&path, "/environment"].concat()).await;
+                if let Ok(variables) = variables {
+                    details.spec.env = variables.items;
+                }
                 let _ = draft.try_set(Draft::like(&details));
             }
         });

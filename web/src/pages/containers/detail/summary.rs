@@ -8,13 +8,15 @@ use crate::components::meter::Meter;
 use crate::components::sparkline::Sparkline;
 use crate::format::{number, size, time};
 use crate::state::App;
-use crate::state::signal::{Edit, Hold, See};
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos_router::components::A;
-use shared::container::{Details, HostIds, Status};
+use shared::container::{Details, HostIds, Status, Variable};
 use shared::create::{MountKind, NetworkMode, Restart, RestartPolicy};
+use shared::list::List;
 use shared::logs::{Page, Stream};
+use shared::session::Role;
 
 /// Lines of the log shown here.
 const TAIL: u32 = 10;
@@ -221,6 +223,70 @@ fn host_ids_words(ids: HostIds) -> String {
     .concat()
 }
 
+/// The names of the variables. Values come from the server when they are asked for, which
+/// it records, and only for those whose role may see them.
+fn environment(id: String, hidden: Vec<Variable>) -> AnyView {
+    let app = App::get();
+    let is_empty = hidden.is_empty();
+    let hidden = StoredValue::new(hidden);
+    let revealed = RwSignal::new(None::<Vec<Variable>>);
+    let path = StoredValue::new(["/containers/", &http::escape(&id), "/environment"].concat());
+    let toggle = move |_| {
+        if revealed.get_untracked().is_some() {
+            revealed.set(None);
+            return;
+        }
+        spawn_local(async move {
+            match http::get::<List<Variable>>(&path.get_value()).await {
+                Ok(list) => {
+                    let _ = revealed.try_set(Some(list.items));
+                }
+                Err(failure) => app.toasts.failed("The values could not be read", failure.to_string()),
+            }
+        });
+    };
+    let button = move || {
+        (!is_empty && app.session.may(Role::Operator)).then(|| {
+            view! {
+                <button
+                    type="button"
+                    class="button button--small"
+                    aria-pressed=move || revealed.get().is_some().to_string()
+                    data-testid="container.env.reveal"
+                    on:click=toggle
+                >
+                    {move || if revealed.get().is_some() { "Hide values" } else { "Show values" }}
+                </button>
+            }
+        })
+    };
+    let rows = move || {
+        let variables = revealed.get().unwrap_or_else(|| hidden.get_value());
+        variables
+            .into_iter()
+            .map(|variable| {
+                view! {
+                    <dt class="mono">{variable.name}</dt>
+                    <dd class="mono">{variable.value.unwrap_or_else(|| "••••••".to_owned())}</dd>
+                }
+            })
+            .collect_view()
+    };
+    view! {
+        <section class="card">
+            <header class="card__head">
+                <h2>"Environment"</h2>
+                {button}
+            </header>
+            <div class="card__body">
+                <dl class="facts">{rows}</dl>
+                {is_empty.then(|| view! { <p class="muted">"None."</p> })}
+            </div>
+        </section>
+    }
+    .into_any()
+}
+
 fn cards(details: Details) -> AnyView {
     let item = details.container;
     let details = details.spec;
@@ -261,8 +327,7 @@ fn cards(details: Details) -> AnyView {
         }
     });
     let mounts = mounts.collect_view();
-    let shown = RwSignal::new(false);
-    let env = StoredValue::new(details.env);
+    let env = environment(item.id.clone(), details.env);
     let labels = item.labels;
     view! {
         <section class="card">
@@ -299,37 +364,7 @@ fn cards(details: Details) -> AnyView {
                 }}
             </div>
         </section>
-        <section class="card">
-            <header class="card__head">
-                <h2>"Environment"</h2>
-                <button
-                    type="button"
-                    class="button button--small"
-                    aria-pressed=move || shown.get().to_string()
-                    data-testid="container.env.reveal"
-                    on:click=move |_| shown.edit(|shown| *shown = !*shown)
-                >
-                    {move || if shown.get() { "Hide values" } else { "Show values" }}
-                </button>
-            </header>
-            <div class="card__body">
-                <dl class="facts">
-                    {move || {
-                        let shown = shown.get();
-                        env.get_value()
-                            .into_iter()
-                            .map(|entry| {
-                                view! {
-                                    <dt class="mono">{entry.name}</dt>
-                                    <dd class="mono">{if shown { entry.value } else { "••••••".to_owned() }}</dd>
-                                }
-                            })
-                            .collect_view()
-                    }}
-                </dl>
-                {env.hold(Vec::is_empty).then(|| view! { <p class="muted">"None."</p> })}
-            </div>
-        </section>
+        {env}
         {(!labels.is_empty())
             .then(|| {
                 view! {
