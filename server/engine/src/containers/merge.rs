@@ -442,7 +442,6 @@ pub(crate) mod tests {
             "net..x",
             "",
             "net/../vm/x",
-            "user.max_user_namespaces",
         ] {
             assert!(refused(name, &nothing), "{name}");
         }
