@@ -130,6 +130,10 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
     };
     drop((theirs, request.stdio));
     let outcome = listen(&mut ours, class.as_ref());
+    if let Ok(execed) = &outcome {
+        trace(&format!("child process in init(): {}", execed.pid));
+        trace("setns_init: about to exec");
+    }
     let _ = sys::children::wait_for(middle);
     outcome
 }

@@ -6,7 +6,9 @@
 
 use oci_spec::runtime::Hook;
 use serde_json::Value;
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -95,6 +97,7 @@ fn execute(hook: &Hook, state: &Value, default: DefaultEnvironment<'_>) -> io::R
         command.env_clear();
         command.envs(variables.iter().filter_map(|variable| variable.split_once('=')));
     }
+    let errors = Errors::collect(&mut command);
     let mut child = command.stdin(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A hook need not read.
@@ -108,7 +111,36 @@ fn execute(hook: &Hook, state: &Value, default: DefaultEnvironment<'_>) -> io::R
             None => return Ok(Some(format!("it took longer than the {seconds} s it may"))),
         },
     };
-    Ok((!status.success()).then(|| status.to_string()))
+    let printed = errors.map(Errors::read).unwrap_or_default();
+    if status.success() {
+        let _ = io::stderr().write_all(printed.as_bytes());
+        return Ok(None);
+    }
+    let printed = printed.trim();
+    let separator = if printed.is_empty() { "" } else { ": " };
+    Ok(Some(format!("{status}{separator}{printed}")))
+}
+
+/// What a hook prints on its standard error. A file and no pipe: a process that the hook
+/// leaves behind may keep it open.
+struct Errors(File);
+
+impl Errors {
+    /// `None` where there is no such file: the hook then has the caller's standard error.
+    fn collect(command: &mut Command) -> Option<Self> {
+        let file = sys::sealed_file::scratch("hook-stderr").ok()?;
+        command.stderr(file.try_clone().ok()?);
+        Some(Self(file))
+    }
+
+    /// The beginning of it.
+    fn read(self) -> String {
+        const MOST_BYTES: usize = 4096;
+        let mut bytes = vec![0; MOST_BYTES];
+        // Not allowed by some filters of system calls.
+        let length = self.0.read_at(&mut bytes, 0).unwrap_or(0);
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    }
 }
 
 /// `None` when it had to be killed.

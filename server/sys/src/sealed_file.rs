@@ -29,6 +29,11 @@ pub fn sealed_copy(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     }
 }
 
+/// An empty file in memory, closed on exec, that can be written.
+pub fn scratch(name: &str) -> io::Result<File> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?.into())
+}
+
 /// Whether nobody can write to `file` any more.
 pub fn is_sealed(file: impl std::os::fd::AsFd) -> bool {
     rustix::fs::fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::WRITE))

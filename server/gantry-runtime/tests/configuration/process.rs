@@ -289,6 +289,18 @@ fn a_hook_that_fails_or_hangs_ends_the_container_and_leaves_nothing() {
 }
 
 #[test]
+fn what_a_failed_hook_printed_is_in_the_error() {
+    let Some(bundle) = Bundle::new("echo ran") else { return };
+    for place in ["createRuntime", "createContainer", "startContainer"] {
+        let script = "[ -n \"$HOME\" ] && echo no luck >&2; exit 3";
+        bundle.edit(|config| {
+            config["hooks"] = json!({place: [{"path": "/bin/busybox", "args": ["sh", "-c", script]}]});
+        });
+        bundle.run().refused("exit status: 3: no luck");
+    }
+}
+
+#[test]
 fn a_poststart_hook_that_fails_stops_the_container() {
     let Some(bundle) = Bundle::new("exec sleep 600") else {
         return;
@@ -480,4 +492,43 @@ fn a_process_of_a_file_may_name_capabilities_that_no_kernel_has() {
     ran.expect("0000000000000020");
     fs::write(&file, "{}").unwrap();
     exec().refused("holds no process");
+}
+
+#[test]
+fn an_empty_home_is_the_users() {
+    let Some(bundle) = Bundle::new("echo $HOME") else {
+        return;
+    };
+    fs::create_dir(bundle.rootfs().join("etc")).unwrap();
+    fs::write(bundle.rootfs().join("etc/passwd"), "root:x:0:0::/root:/bin/sh\n").unwrap();
+    for (variables, home) in [
+        (json!(["HOME=/own"]), "/own"),
+        (json!(["HOME="]), "/root"),
+        (json!(["HOME=/own", "HOME="]), "/root"),
+        (json!([]), "/root"),
+    ] {
+        bundle.edit(|config| config["process"]["env"] = variables);
+        bundle.run().expect(home);
+    }
+}
+
+#[test]
+fn a_directory_of_another_user_can_be_the_working_directory() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    let home = bundle.rootfs().join("home");
+    fs::create_dir(&home).unwrap();
+    std::os::unix::fs::chown(&home, Some(42), Some(42)).unwrap();
+    fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    bundle.edit(|config| {
+        config["process"]["cwd"] = "/home".into();
+        config["process"]["user"] = json!({"uid": 42, "gid": 42});
+    });
+    bundle.run_detached();
+    // Root without CAP_DAC_OVERRIDE may not enter it itself.
+    let ran = Ran::from(bundle.on_it("exec", &["true"]));
+    ran.expect("");
+    let as_root = bundle.command(&["exec", "--user", "0", &bundle.id, "true"]).output();
+    Ran::from(as_root.unwrap()).expect("");
 }

@@ -249,10 +249,28 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Next<'a>, Failure> {
         if let Next::Execute(ready) = &mut next {
             ready.load_filter_early()?;
         }
-        let environment = DefaultEnvironment::Variables(init.process.env().as_deref().unwrap_or_default());
-        run_hooks("startContainer", start_hooks, created, environment)?;
+        let variables = variables_with_home(init.process);
+        run_hooks(
+            "startContainer",
+            start_hooks,
+            created,
+            DefaultEnvironment::Variables(&variables),
+        )?;
     }
     Ok(next)
+}
+
+/// The environment of `process`, with the `HOME` that its program gets.
+fn variables_with_home(process: &Process) -> Vec<String> {
+    let mut variables = process.env().clone().unwrap_or_default();
+    let has_home = variables
+        .iter()
+        .any(|variable| variable.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()));
+    if !has_home {
+        let home = crate::user::home_of(process.user().uid()).filter(|home| !home.is_empty());
+        variables.push(format!("HOME={}", home.as_deref().unwrap_or("/")));
+    }
+    variables
 }
 
 /// v1 groups are joined by the process itself: moving another one takes a global

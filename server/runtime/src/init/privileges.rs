@@ -170,8 +170,10 @@ pub(crate) fn prepare(wanted: Become<'_>) -> Result<Ready, Failure> {
     }
     let cwd = process.cwd();
     let no_directory = || Failure::io("cwd", format!("cannot change to directory `{}`", cwd.display()));
-    if !cwd.as_os_str().is_empty() {
+    let mut is_there = cwd.as_os_str().is_empty();
+    if !is_there {
         match beneath::enter(cwd) {
+            Ok(()) => is_there = true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Failure {
                     code: NOT_FOUND,
@@ -206,7 +208,7 @@ pub(crate) fn prepare(wanted: Become<'_>) -> Result<Ready, Failure> {
         wanted.last_capability,
     )
     .map_err(Failure::io("user", format!("cannot become user {}", identity.uid)))?;
-    if !cwd.as_os_str().is_empty() {
+    if !is_there {
         beneath::enter(cwd).map_err(no_directory())?;
     }
     // A directory that was opened outside would be shown as not reachable.

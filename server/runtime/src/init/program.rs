@@ -49,7 +49,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// `home` is the user's, for an environment without `HOME`.
+    /// `home` is the user's, for an environment without `HOME` or with an empty one.
     pub(super) fn of(process: &Process, home: Option<&str>) -> Result<Self, Failure> {
         let texts = |list: &Option<Vec<String>>| {
             let texts = list.iter().flatten();
@@ -60,6 +60,7 @@ impl Candidates {
         };
         let arguments = texts(process.args())?;
         let mut environment = last_of_each(texts(process.env())?);
+        environment.retain(|variable| variable.to_bytes() != b"HOME=");
         if !environment
             .iter()
             .any(|variable| variable.to_bytes().starts_with(b"HOME="))
