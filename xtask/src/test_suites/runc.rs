@@ -12,7 +12,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_mins(3);
 
 /// Programs that the tests call by name.
-const TOOLS: [&str; 4] = ["bats", "jq", "go", "ip"];
+const TOOLS: [&str; 5] = ["bats", "jq", "go", "ip", "gawk"];
 
 pub(super) fn missing(source: &Path) -> Vec<String> {
     let absent = TOOLS.iter().filter(|tool| !process::exists(tool));
