@@ -36,25 +36,65 @@ pub(super) fn run(run: &Run<'_>) -> Result<Vec<Test>> {
     let groups = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut tests = Vec::new();
     for group in groups.lines().filter(|group| run.wants(group)) {
-        eprintln!("contest: {group}");
-        let mut command = Command::new(run.source.join("contest"));
-        command.current_dir(run.dir).env("TMPDIR", run.dir);
-        command.arg("run").arg("--runtime").arg(&run.runtime);
-        command.arg("--runtimetest").arg(run.source.join("runtimetest"));
-        command.args(["-t", group]);
-        let ran = limited::run(command, run.dir, LIMIT)?;
-        let found = parse(group, &ran.output);
-        if ran.success.is_none() {
-            tests.push(Test::new(group, Outcome::Hung, last_line(&ran.output)));
-        } else if found.is_empty() {
-            tests.push(Test::new(group, Outcome::Failed, last_line(&ran.output)));
+        let found = run_selected(run, group, group)?;
+        let ended = !matches!(&found[..], [only] if only.name == group);
+        // A test that panics or hangs takes the results of its whole group along.
+        let names = if ended { Vec::new() } else { names(&run.source, group) };
+        if names.is_empty() {
+            tests.extend(found);
         }
-        if ran.success != Some(true) || found.iter().any(|test| test.outcome == Outcome::Failed) {
-            fs::write(run.logs.join(format!("{group}.log")), &ran.output)?;
+        for name in names {
+            tests.extend(run_selected(
+                run,
+                &format!("{group}::{name}"),
+                &format!("{group}: {name}"),
+            )?);
         }
-        tests.extend(found);
     }
     Ok(tests)
+}
+
+/// Runs what `selector` selects. One result, called `name`, where it came to no end of its own.
+fn run_selected(run: &Run<'_>, selector: &str, name: &str) -> Result<Vec<Test>> {
+    eprintln!("contest: {selector}");
+    let mut command = Command::new(run.source.join("contest"));
+    command.current_dir(run.dir).env("TMPDIR", run.dir);
+    command.arg("run").arg("--runtime").arg(&run.runtime);
+    command.arg("--runtimetest").arg(run.source.join("runtimetest"));
+    command.args(["-t", selector]);
+    let ran = limited::run(command, run.dir, LIMIT)?;
+    let group = selector.split("::").next().unwrap_or(selector);
+    let found = parse(group, &ran.output);
+    if ran.success != Some(true) || found.iter().any(|test| test.outcome == Outcome::Failed) {
+        let file = selector.replace("::", "-");
+        fs::write(run.logs.join(format!("{file}.log")), &ran.output)?;
+    }
+    let outcome = match ran.success {
+        None => Outcome::Hung,
+        Some(_) if found.is_empty() => Outcome::Failed,
+        Some(_) => return Ok(found),
+    };
+    Ok(vec![Test::new(name, outcome, last_line(&ran.output))])
+}
+
+/// The names of a group's tests, from the source: `contest` lists groups alone.
+fn names(source: &Path, group: &str) -> Vec<String> {
+    let folders = fs::read_dir(source.join("tests/contest/contest/src/tests"));
+    let folders = folders.into_iter().flatten().flatten();
+    let files = folders.filter_map(|folder| fs::read_dir(folder.path()).ok()).flatten();
+    let texts = files.flatten().filter_map(|file| fs::read_to_string(file.path()).ok());
+    let own = format!("TestGroup::new(\"{group}\")");
+    texts
+        .filter(|text| text.contains(&own))
+        .flat_map(|text| literals(&text))
+        .collect()
+}
+
+/// The first argument of each `Test::new`, where it is a literal.
+fn literals(text: &str) -> Vec<String> {
+    let calls = text.split("Test::new(").skip(1);
+    let names = calls.filter_map(|call| call.trim_start().strip_prefix('"')?.split('"').next());
+    names.map(str::to_owned).collect()
 }
 
 fn last_line(output: &str) -> &str {
@@ -91,6 +131,12 @@ fn result(line: &str) -> Option<(&str, Outcome)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_found_in_the_source() {
+        let text = "let a = Test::new(\n    \"first\",\n f);\nlet b = ConditionalTest::new(\"second\", c, t);\nTest::new(n, t)";
+        assert_eq!(literals(text), ["first", "second"]);
+    }
 
     #[test]
     fn results_come_with_their_reasons() {
