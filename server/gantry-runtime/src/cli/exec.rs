@@ -15,7 +15,8 @@ use std::path::PathBuf;
 #[derive(Debug, Default)]
 struct Wish {
     id: Option<String>,
-    process: Option<PathBuf>,
+    /// The file, and what it holds.
+    process: Option<(PathBuf, Vec<u8>)>,
     command: Vec<String>,
     env: Vec<String>,
     cwd: Option<String>,
@@ -47,7 +48,8 @@ impl Wish {
                     break;
                 }
                 Argument::Switch(name) => match name.as_str() {
-                    "p" | "process" => wish.process = Some(arguments.value()?.into()),
+                    // At once: it may be a descriptor, which is closed soon.
+                    "p" | "process" => wish.process = Some(read(arguments.value()?.into())?),
                     "e" | "env" => wish.env.push(arguments.value()?),
                     "cwd" => wish.cwd = Some(arguments.value()?),
                     "u" | "user" => wish.user = Some(arguments.value()?),
@@ -78,8 +80,7 @@ impl Wish {
     /// The OCI process, and what of it had to be left out: from a file, or the
     /// container's own with what is asked put over it.
     fn process(&self, config: &Value) -> Result<(Process, Vec<String>)> {
-        if let Some(path) = &self.process {
-            let json = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        if let Some((path, json)) = &self.process {
             return bundle::config_file::process(path, json)
                 .with_context(|| format!("`{}` holds no process", path.display()));
         }
@@ -129,6 +130,11 @@ impl Wish {
         let process = serde_json::from_value(process).context("the process cannot be described")?;
         Ok((process, Vec::new()))
     }
+}
+
+fn read(path: PathBuf) -> Result<(PathBuf, Vec<u8>)> {
+    let json = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok((path, json))
 }
 
 /// Into the sets of the configuration, made where it has none. Never inheritable, and so

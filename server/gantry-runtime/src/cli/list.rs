@@ -1,12 +1,14 @@
 //! `list`: every container below the root.
 
 use super::arguments::{Argument, Arguments, Global, unknown};
-use super::state_file::StateFile;
+use super::state_file::{StateFile, Status};
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
     let (mut quiet, mut as_json) = (false, false);
@@ -34,15 +36,24 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
     // One that is half made or half removed has no state to show.
     let states: Vec<StateFile> = ids.iter().filter_map(|id| StateFile::load(global, id).ok()).collect();
     if as_json {
-        let items: Vec<Value> = states
+        let items: Vec<Item<'_>> = states
             .iter()
             .map(|state| {
-                let mut item = state.to_oci(state.status(global)?);
-                item["owner"] = owner(global, state).into();
-                Ok(item)
+                let status = state.status(global)?;
+                Ok(Item {
+                    oci_version: bundle::config_file::OCI_VERSION,
+                    id: &state.id,
+                    pid: if status == Status::Stopped { 0 } else { state.pid },
+                    status: status.word(),
+                    bundle: &state.bundle,
+                    rootfs: &state.rootfs,
+                    created: &state.created,
+                    annotations: &state.annotations,
+                    owner: owner(global, state),
+                })
             })
             .collect::<Result<_>>()?;
-        println!("{}", Value::Array(items));
+        println!("{}", serde_json::to_string(&items)?);
         return Ok(());
     }
     if !quiet {
@@ -67,6 +78,21 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The state of a container, with its fields in the order that other runtimes write them.
+#[derive(Serialize)]
+struct Item<'a> {
+    #[serde(rename = "ociVersion")]
+    oci_version: &'a str,
+    id: &'a str,
+    pid: i32,
+    status: &'a str,
+    bundle: &'a Path,
+    rootfs: &'a Path,
+    created: &'a str,
+    annotations: &'a BTreeMap<String, String>,
+    owner: String,
 }
 
 /// Whose state it is: by name for root alone, since names of others are elsewhere.

@@ -296,3 +296,76 @@ fn a_container_without_a_process_is_created_and_cannot_be_started() {
         .unwrap();
     assert_eq!(output, "");
 }
+
+#[test]
+fn a_kill_reaches_every_process_where_they_share_the_hosts_pids() {
+    let Some(bundle) = Bundle::new("sleep 600 & exec sleep 600") else {
+        return;
+    };
+    bundle.edit(|config| {
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "pid");
+    });
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("start", &[]).status.success());
+    let processes = || bundle.group().processes().unwrap();
+    let begun = std::time::Instant::now();
+    while processes().len() < 2 {
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", processes());
+        std::thread::yield_now();
+    }
+    assert!(
+        bundle.on_it("kill", &["0"]).status.success(),
+        "it could be sent a signal"
+    );
+    // Init alone: the other one stays, and the container has ended.
+    let state: Value = serde_json::from_slice(&bundle.on_it("state", &[]).stdout).unwrap();
+    let init = i32::try_from(state["pid"].as_i64().unwrap()).unwrap();
+    sys::pidfd::send_signal(sys::pidfd::open(init).unwrap(), 9).unwrap();
+    bundle.until("stopped");
+    assert!(bundle.on_it("kill", &["KILL"]).status.success());
+    while !processes().is_empty() {
+        assert!(begun.elapsed().as_secs() < 120, "{:?}", processes());
+        std::thread::yield_now();
+    }
+    let (_, said) = failure(&bundle.on_it("kill", &["KILL"]));
+    assert!(said.contains("container not running"), "{said}");
+    let (_, said) = failure(&bundle.on_it("kill", &["0"]));
+    assert!(said.contains("container not running"), "{said}");
+}
+
+#[test]
+fn a_process_can_be_described_in_a_descriptor_of_the_callers() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    assert!(bundle.on_it("start", &[]).status.success());
+    let file = bundle.dir.path().join("process.json");
+    fs::write(
+        &file,
+        r#"{"cwd": "/", "user": {"uid": 0, "gid": 0}, "args": ["/bin/echo", "described"]}"#,
+    )
+    .unwrap();
+    let exec = bundle.command(&["exec", "--process", "/dev/fd/9", &bundle.id]);
+    let line = format!("exec 9< {}; exec \"$@\"", file.display());
+    let mut shell = Command::new("/bin/sh");
+    shell
+        .args(["-c", &line, "sh"])
+        .arg(exec.get_program())
+        .args(exec.get_args());
+    let output = shell.output().unwrap();
+    assert_eq!(output.stdout, b"described\n", "{output:?}");
+}
+
+#[test]
+fn listed_containers_have_their_fields_in_the_usual_order() {
+    let Some(bundle) = Bundle::new("exec sleep 600") else {
+        return;
+    };
+    assert!(bundle.create().status.success());
+    let output = bundle.command(&["list", "--format", "json"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let expected = format!("[{{\"ociVersion\":\"1.3.0\",\"id\":\"{}\",\"pid\":", bundle.id);
+    assert!(text.starts_with(&expected), "{text}");
+}
