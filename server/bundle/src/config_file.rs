@@ -118,6 +118,13 @@ fn drop_unknown_capabilities(config: &mut Value, warnings: &mut Vec<String>) {
 
 /// What the parser knows by another name, or wants where the specification does not.
 fn settle_names(config: &mut Value) {
+    // Other runtimes take a process without a user for root's, and tools count on it.
+    if let Some(process) = config.get_mut("process").and_then(Value::as_object_mut) {
+        let user = process.entry("user").or_insert(Value::Null);
+        if user.is_null() {
+            *user = serde_json::json!({"uid": 0, "gid": 0});
+        }
+    }
     let flags = config
         .pointer_mut("/process/scheduler/flags")
         .and_then(Value::as_array_mut);
@@ -177,6 +184,9 @@ mod tests {
             read.warnings,
             ["ignoring unknown or unavailable capabilities: [CAP_FLY]"]
         );
+        let without_user = json!({"ociVersion": "1.2.0", "process": {"cwd": "/", "args": ["true"]}});
+        let process = read_value(&without_user).unwrap().spec.process().clone();
+        assert_eq!(process.map(|process| process.user().uid()), Some(0));
         let wrong = json!({"ociVersion": "1.2.0", "linux": {"namespaces": [{"type": "flat"}]}});
         assert!(matches!(read_value(&wrong), Err(ConfigError::Form { .. })));
     }
