@@ -29,8 +29,11 @@ pub enum CgroupError {
     Give { path: PathBuf, source: io::Error },
     #[error("cannot remove cgroup `{dir}`: {source}", dir = dir.display())]
     Remove { dir: PathBuf, source: io::Error },
-    #[error("cgroup `{dir}` already holds processes or is frozen; choose another path or end them first", dir = dir.display())]
+    // The wording of both is runc's, which people and test suites search for.
+    #[error("container's cgroup is not empty: `{dir}` has processes; choose another path or end them first", dir = dir.display())]
     InUse { dir: PathBuf },
+    #[error("container's cgroup unexpectedly frozen: `{dir}`; choose another path or thaw it first", dir = dir.display())]
+    Frozen { dir: PathBuf },
     #[error("the host has no cgroup controller `{controller}`, which {setting} needs; see `gantry check`")]
     NoController {
         controller: Controller,

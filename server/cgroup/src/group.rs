@@ -81,13 +81,15 @@ impl Group {
     /// [`Self::create`] for a container: refuses a group that somebody else is using.
     ///
     /// # Errors
-    /// [`CgroupError::InUse`] when it holds processes or is frozen.
+    /// [`CgroupError::InUse`] when it holds processes, [`CgroupError::Frozen`] when it is frozen.
     pub fn create_unused(&self) -> Result<(), CgroupError> {
         let exists = self.counting_dirs().iter().any(|dir| dir.is_dir());
-        if exists && (!self.processes()?.is_empty() || self.is_frozen()?) {
-            return Err(CgroupError::InUse {
-                dir: self.any_dir().unwrap_or_else(|| self.path.clone()),
-            });
+        let dir = || self.any_dir().unwrap_or_else(|| self.path.clone());
+        if exists && !self.processes()?.is_empty() {
+            return Err(CgroupError::InUse { dir: dir() });
+        }
+        if exists && self.is_frozen()? {
+            return Err(CgroupError::Frozen { dir: dir() });
         }
         let made = self.create();
         if made.is_err() && !exists {

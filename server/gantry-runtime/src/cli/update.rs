@@ -2,7 +2,7 @@
 
 use super::arguments::{Argument, Arguments, Global, unknown};
 use super::state_file::StateFile;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use runtime::resctrl::Class;
 use serde_json::{Value, json};
 use std::io::Read as _;
@@ -64,6 +64,9 @@ pub(super) fn update(global: &Global, mut arguments: Arguments) -> Result<()> {
         resources[group][field] = arguments.number::<i64>()?.into();
     }
     let state = StateFile::load(global, &id.context("name the container")?)?;
+    if let Some(idle) = resources["cpu"]["idle"].as_i64().filter(|idle| !(0..=1).contains(idle)) {
+        bail!("cpu.idle is {idle}; it can be 0 or 1");
+    }
     let resources = serde_json::from_value(resources).context("the resources are not as the specification has them")?;
     let (limits, _) = bundle::limits(&resources);
     let group = state.group()?;

@@ -500,6 +500,8 @@ fn sizes_may_have_units_and_zero_is_no_limit() {
     };
     assert!(update(&["--memory", "64m", "--memory-swap=-1"]));
     assert!(!update(&["--memory", "much"]));
+    assert!(!update(&["--cpu-idle", "3"]));
+    assert!(!update(&["--cpu-idle=-1"]));
     assert!(!update(&["--l3-cache-schema", "L3:0=1"]), "it has no class of service");
     let limits = bundle.group().read_limits().unwrap();
     assert_eq!(

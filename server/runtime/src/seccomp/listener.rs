@@ -56,7 +56,8 @@ pub(crate) fn connect(spec: &Spec) -> Result<Option<UnixStream>, Failure> {
         return Ok(None);
     };
     let reached = UnixStream::connect(path);
-    let why = format!("cannot reach the listener at `{}`", path.display());
+    // The wording is runc's, which people and test suites search for.
+    let why = format!("failed to connect with seccomp agent at `{}`", path.display());
     Ok(Some(reached.map_err(Failure::io("seccomp", why))?))
 }
 
