@@ -284,7 +284,7 @@ fn begin(mut request: Create<'_>, process: &Process, plan: Plan) -> Result<Creat
         Cloned::Child => {
             drop(ours);
             trace(&format!(
-                "nsexec container setup; affinity: {}",
+                "nsexec container setup: affinity: {}",
                 crate::scheduling::affinity_mask()
             ));
             let mut tasks = entry.v1_tasks;

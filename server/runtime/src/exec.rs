@@ -93,7 +93,12 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
                 request.preserve_fds,
             );
             let entered = scheduling::set_affinity(affinity.and_then(|affinity| affinity.initial().as_deref()))
-                .inspect(|()| trace(&format!("nsexec: affinity: {}", scheduling::affinity_mask())))
+                .inspect(|()| {
+                    trace(&format!(
+                        "nsexec container setup: affinity: {}",
+                        scheduling::affinity_mask()
+                    ))
+                })
                 .and_then(|()| init::join_cgroups(&mut tasks))
                 .map(|()| scheduling::reset_affinity())
                 .and_then(|()| scheduling::set_affinity(affinity.and_then(|it| it.cpu_affinity_final().as_deref())))

@@ -57,7 +57,7 @@ pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
     let group = state.group()?;
     let mut oom_kills = group.oom_kills().unwrap_or(0);
     loop {
-        println!("{}", stats(&state.id, &group.usage()?));
+        println!("{}", event("stats", &state.id, Some(&stats(&group.usage()?))));
         if once {
             return Ok(());
         }
@@ -68,7 +68,7 @@ pub(super) fn events(global: &Global, mut arguments: Arguments) -> Result<()> {
         let now = group.oom_kills().unwrap_or(oom_kills);
         if now > oom_kills {
             oom_kills = now;
-            println!("{}", json!({"type": "oom", "id": state.id}));
+            println!("{}", event("oom", &state.id, None));
         }
     }
 }
@@ -105,11 +105,14 @@ fn duration(text: &str) -> Result<Duration> {
     Ok(total)
 }
 
-fn stats(id: &str, usage: &Usage) -> Value {
+/// With its fields in the order that other runtimes write them.
+fn event(kind: &str, id: &str, data: Option<&Value>) -> String {
+    let data = data.map(|data| format!(",\"data\":{data}")).unwrap_or_default();
+    format!("{{\"type\":{},\"id\":{}{data}}}", json!(kind), json!(id))
+}
+
+fn stats(usage: &Usage) -> Value {
     json!({
-        "type": "stats",
-        "id": id,
-        "data": {
             "cpu": {
                 "usage": {
                     "total": usage.cpu_total_ns,
@@ -151,7 +154,6 @@ fn stats(id: &str, usage: &Usage) -> Value {
             "hugetlb": {},
             "intel_rdt": {},
             "network_interfaces": null,
-        },
     })
 }
 

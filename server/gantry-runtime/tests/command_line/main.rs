@@ -198,6 +198,8 @@ fn limits_are_updated_and_shown() {
         .unwrap();
     assert!(update.status.success(), "{update:?}");
     let events = bundle.command(&["events", "--stats", &bundle.id]).output().unwrap();
+    let begin = format!("{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{{", bundle.id);
+    assert!(events.stdout.starts_with(begin.as_bytes()), "{events:?}");
     let stats: Value = serde_json::from_slice(&events.stdout).unwrap();
     assert_eq!(stats["data"]["memory"]["usage"]["limit"], 67_108_864);
     assert_eq!(stats["data"]["pids"]["limit"], 20);
