@@ -233,7 +233,7 @@ pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
 }
 
 /// The image's, then the request's; of one name the last. `NAME` alone takes it away.
-fn merge_env(image: &[String], own: &[String]) -> Vec<String> {
+pub(super) fn merge_env(image: &[String], own: &[String]) -> Vec<String> {
     let mut merged: Vec<Option<&String>> = Vec::with_capacity(image.len() + own.len());
     let mut places: HashMap<&str, usize> = HashMap::new();
     for entry in image.iter().chain(own) {

@@ -50,7 +50,7 @@ pub(crate) async fn recover(engine: &Arc<Inner>, same_boot: bool) -> Result<(), 
             keepers.extend(work.join_next().await.and_then(Result::ok).flatten());
         }
         let engine = engine.clone();
-        work.spawn(async move { recover_one(engine, row, same_boot).await });
+        work.spawn(Box::pin(recover_one(engine, row, same_boot)));
     }
     while let Some(looked_at) = work.join_next().await {
         keepers.extend(looked_at.ok().flatten());

@@ -1,6 +1,7 @@
 //! The request that creates a container again: with the same image it gives the same
 //! specification, except for the name and the names of anonymous volumes.
 
+use crate::containers::merge::merge_env;
 use crate::containers::new::NewContainer;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -64,7 +65,7 @@ fn request_of(spec: &Spec, image: &ImageConfig, own_volumes: &[String]) -> NewCo
         image: spec.image.reference.short(),
         entrypoint: has_entrypoint.then(|| process.entrypoint.clone()),
         command: Some(process.command.clone()),
-        env: process.env.iter().cloned().chain(unset(process, image)).collect(),
+        env: env(process, image),
         working_dir: Some(process.working_dir.clone()),
         user: Some(process.user.clone()),
         groups: process.groups.clone(),
@@ -100,12 +101,29 @@ fn request_of(spec: &Spec, image: &ImageConfig, own_volumes: &[String]) -> NewCo
     }
 }
 
-/// The names of the image's variables that the container does not have.
-fn unset(process: &Process, image: &ImageConfig) -> Vec<String> {
-    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
-    let mut known: HashSet<String> = process.env.iter().map(|entry| name(entry)).collect();
-    let of_image = image.env.iter().map(|entry| name(entry));
-    of_image.filter(|variable| known.insert(variable.clone())).collect()
+/// The variables, after the names of those of the image that the container does not have.
+fn env(process: &Process, image: &ImageConfig) -> Vec<String> {
+    let name = |entry: &String| {
+        entry
+            .split_once('=')
+            .map_or(entry.as_str(), |(name, _)| name)
+            .to_owned()
+    };
+    let own: HashSet<String> = process.env.iter().map(name).collect();
+    let mut known = HashSet::new();
+    let of_image: Vec<String> = image
+        .env
+        .iter()
+        .map(name)
+        .filter(|name| known.insert(name.clone()))
+        .collect();
+    let removed = of_image.iter().filter(|name| !own.contains(*name)).cloned();
+    let env: Vec<String> = removed.chain(process.env.iter().cloned()).collect();
+    if merge_env(&image.env, &env) == process.env {
+        return env;
+    }
+    // One that was removed and set again stands in another place than the image has it.
+    of_image.into_iter().chain(process.env.iter().cloned()).collect()
 }
 
 /// The image's probe has to be taken away where the container has none.

@@ -144,10 +144,11 @@ fn attributes(event: &Event, id: String) -> (String, Map<String, Value>) {
     for (name, value) in &event.attributes {
         let (name, value) = match (name.as_str(), event.action) {
             // Told behind the action, or not known to clients.
-            ("command" | "health_status" | "by", _) => continue,
+            ("command" | "health_status" | "by" | "stopped_by", _) => continue,
             ("exit_code", _) => ("exitCode", value.clone()),
             ("exec_id", _) => ("execID", value.clone()),
-            ("old_name", _) => ("oldName", value.clone()),
+            // With the slash that names of containers once began with.
+            ("old_name", _) => ("oldName", format!("/{value}")),
             ("execution_ms", _) => {
                 let seconds = value.parse::<u64>().unwrap_or(0) / 1000;
                 ("execDuration", seconds.to_string())

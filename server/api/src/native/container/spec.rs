@@ -251,10 +251,9 @@ impl Further {
         asked.domainname = self.domainname;
         asked.groups = self.groups;
         asked.stdin_once = self.stdin_once;
-        // A name with a value is a variable, and has been read.
-        asked
-            .env
-            .extend(self.unset_env.into_iter().filter(|name| !name.contains('=')));
+        // The image's variables are removed before others are set. A name with a value is no name.
+        let unset = self.unset_env.into_iter().filter(|name| !name.contains('='));
+        asked.env = unset.chain(std::mem::take(&mut asked.env)).collect();
         asked.network.exposed = self.exposed;
         asked.network.publish_all = self.publish_all;
         asked.network.dns_options = self.dns_options;
@@ -331,7 +330,7 @@ mod tests {
         asked.name = Some(ContainerName::parse("web").expect("valid"));
         asked.entrypoint = Some(words("a b"));
         asked.command = Some(words("c"));
-        asked.env = words("A=b=c UNSET");
+        asked.env = words("UNSET A=b=c");
         (asked.working_dir, asked.user) = (Some("/w".to_owned()), Some("1:2".to_owned()));
         (asked.hostname, asked.domainname) = (Some("h".to_owned()), Some("d".to_owned()));
         asked.groups = words("3");
