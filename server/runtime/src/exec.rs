@@ -97,7 +97,7 @@ pub fn exec(mut request: Exec<'_>) -> Result<Execed, ExecError> {
                     trace(&format!(
                         "nsexec container setup: affinity: {}",
                         scheduling::affinity_mask()
-                    ))
+                    ));
                 })
                 .and_then(|()| init::join_cgroups(&mut tasks))
                 .map(|()| scheduling::reset_affinity())

@@ -128,6 +128,11 @@ pub fn own_root() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open("/", flags, Mode::empty())?)
 }
 
+/// Makes the directory `root` the working directory. fchdir(2)
+pub fn enter_root(root: impl AsFd) -> io::Result<()> {
+    Ok(rustix::process::fchdir(root)?)
+}
+
 /// Makes `path` the working directory. No link of the kernel's own is followed, such as
 /// `/proc/self/fd/5`: it could lead out of the root directory.
 pub fn enter(path: &Path) -> io::Result<()> {

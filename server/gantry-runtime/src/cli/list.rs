@@ -16,7 +16,7 @@ pub(super) fn list(global: &Global, mut arguments: Arguments) -> Result<()> {
         match argument {
             Argument::Switch(name) if matches!(name.as_str(), "q" | "quiet") => quiet = true,
             Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => {
-                as_json = arguments.is_json_format()?
+                as_json = arguments.is_json_format()?;
             }
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(_) => {}

@@ -13,7 +13,7 @@ pub(super) fn ps(global: &Global, mut arguments: Arguments) -> Result<()> {
     while let Some(argument) = arguments.next()? {
         match argument {
             Argument::Switch(name) if matches!(name.as_str(), "f" | "format") => {
-                as_json = arguments.is_json_format()?
+                as_json = arguments.is_json_format()?;
             }
             Argument::Switch(name) => return unknown(&name),
             Argument::Operand(text) if id.is_none() => id = Some(text),

@@ -289,6 +289,22 @@ fn a_hook_that_fails_or_hangs_ends_the_container_and_leaves_nothing() {
 }
 
 #[test]
+fn a_create_container_hook_mounts_below_its_working_directory() {
+    let Some(bundle) = Bundle::new("cat /mounted") else {
+        return;
+    };
+    fs::write(bundle.beside("words"), "of the host\n").unwrap();
+    let script = format!(
+        "touch mounted && mount --bind {} ./mounted",
+        bundle.beside("words").display()
+    );
+    bundle.edit(|config| {
+        config["hooks"] = json!({"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    });
+    bundle.run().expect("of the host");
+}
+
+#[test]
 fn what_a_failed_hook_printed_is_in_the_error() {
     let Some(bundle) = Bundle::new("echo ran") else { return };
     for place in ["createRuntime", "createContainer", "startContainer"] {

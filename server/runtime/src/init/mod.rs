@@ -183,9 +183,14 @@ fn set_up<'a>(init: &mut Init<'a>) -> Result<Next<'a>, Failure> {
             sys::clone::exit_now(crate::error::NOT_STARTED);
         }
     }
+    let create_hooks = hooks.and_then(|hooks| hooks.create_container().as_ref());
+    if create_hooks.is_some_and(|hooks| !hooks.is_empty()) {
+        // As with runc: such hooks find the container's files below their directory.
+        sys::beneath::enter_root(&root).map_err(Failure::io("hook", "cannot enter the root filesystem"))?;
+    }
     run_hooks(
         "createContainer",
-        hooks.and_then(|hooks| hooks.create_container().as_ref()),
+        create_hooks,
         state("creating"),
         DefaultEnvironment::Inherited,
     )?;
