@@ -64,7 +64,9 @@ fn end_all() {
         if pids.is_empty() {
             return;
         }
-        pids.iter().for_each(|pid| thaw(pid));
+        for pid in &pids {
+            thaw(pid);
+        }
         let mut kill = Command::new("kill");
         kill.arg("-KILL")
             .args(&pids)
