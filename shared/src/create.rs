@@ -261,6 +261,9 @@ pub struct Mount {
     /// Of a bind: `rprivate`, `rslave`, `rshared` …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagation: Option<String>,
+    /// Of a bind: what becomes of mounts below the source; absent is `enabled`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bind_recursive: Option<BindRecursive>,
     /// Of a bind: the host's directory is created when it does not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create: bool,
@@ -270,6 +273,21 @@ pub struct Mount {
     /// Of a tmpfs: further mount options.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+}
+
+/// What becomes of mounts below the source of a bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum BindRecursive {
+    /// They are bound too, read-only where the bind is.
+    Enabled,
+    /// They are left out.
+    Disabled,
+    /// They are bound too, and stay writable where the bind is read-only.
+    Writable,
+    /// As `enabled`; the bind must be read-only and private.
+    ReadOnly,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

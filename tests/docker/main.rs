@@ -6,6 +6,7 @@ mod checks;
 mod events;
 mod joins;
 mod mask;
+mod nested_binds;
 mod recreate;
 mod references;
 

@@ -64,6 +64,12 @@ fn fields() -> Vec<(&'static str, Vec<Value>)> {
             vec![
                 json!([{ "Type": "bind", "Source": "DIR", "Target": "/m/bind", "ReadOnly": true,
                          "BindOptions": { "Propagation": "rprivate" } }]),
+                json!([{ "Type": "bind", "Source": "DIR", "Target": "/m/bind",
+                         "BindOptions": { "NonRecursive": true, "CreateMountpoint": true } },
+                       { "Type": "bind", "Source": "DIR", "Target": "/m/writable", "ReadOnly": true,
+                         "BindOptions": { "ReadOnlyNonRecursive": true } },
+                       { "Type": "bind", "Source": "DIR", "Target": "/m/forced", "ReadOnly": true,
+                         "BindOptions": { "ReadOnlyForceRecursive": true } }]),
                 json!([{ "Type": "volume", "Source": "other", "Target": "/m/volume" },
                        { "Type": "volume", "Target": "/m/anonymous" }]),
                 json!([{ "Type": "tmpfs", "Target": "/m/tmpfs", "TmpfsOptions": { "SizeBytes": 65536, "Mode": 448 } }]),

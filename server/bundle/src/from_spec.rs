@@ -338,6 +338,64 @@ mod tests {
         serde_json::to_value(from_spec(&spec, &input()).unwrap()).unwrap()
     }
 
+    fn options_of<'c>(config: &'c Value, target: &str) -> Vec<&'c str> {
+        let mounts = config["mounts"].as_array().unwrap();
+        let mount = mounts.iter().find(|mount| mount["destination"] == target).unwrap();
+        mount["options"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
+    #[test]
+    fn what_lies_below_a_read_only_bind_is_as_read_only() {
+        use model::mount::{Recursion, Source};
+        let bind = |recursion, read_only| {
+            written(|spec| {
+                spec.mounts = vec![Mount {
+                    source: Source::Bind {
+                        path: "/src".to_owned(),
+                        propagation: None,
+                        create: false,
+                        recursion,
+                    },
+                    target: "/x".to_owned(),
+                    read_only,
+                }];
+            })
+        };
+        for (recursion, read_only, options) in [
+            (Recursion::Enabled, true, &["rbind", "ro", "rro", "rprivate"][..]),
+            (Recursion::ReadOnly, true, &["rbind", "ro", "rro", "rprivate"]),
+            (Recursion::Writable, true, &["rbind", "ro", "rprivate"]),
+            (Recursion::Disabled, true, &["bind", "ro", "rprivate"]),
+            (Recursion::Enabled, false, &["rbind", "rw", "rprivate"]),
+            (Recursion::Disabled, false, &["bind", "rw", "rprivate"]),
+        ] {
+            assert_eq!(options_of(&bind(recursion, read_only), "/x"), options, "{recursion:?}");
+        }
+        let volume = written(|spec| spec.mounts = vec![Mount::parse("data:/x:ro").unwrap()]);
+        assert_eq!(options_of(&volume, "/x"), ["rbind", "ro", "rro", "rprivate"]);
+    }
+
+    /// The image's file may be a link into what is mounted.
+    #[test]
+    fn the_engines_files_come_after_all_that_is_not_in_etc() {
+        let config = written(|spec| {
+            spec.mounts = ["/a:/run", "/b:/etc/x", "/c:/var/lib/deep/er", "/d:/etc"]
+                .map(|text| Mount::parse(text).unwrap())
+                .into();
+        });
+        let mounts = config["mounts"].as_array().unwrap();
+        let place = |target: &str| mounts.iter().position(|mount| mount["destination"] == target).unwrap();
+        for before in ["/run", "/var/lib/deep/er"] {
+            assert!(place(before) < place("/etc/resolv.conf"), "{before}");
+        }
+        assert!(place("/etc/hosts") < place("/etc") && place("/etc") < place("/etc/x"));
+    }
+
     #[test]
     fn a_default_container_keeps_its_privileges_small() {
         let config = written(|_| {});
@@ -384,12 +442,12 @@ mod tests {
         let mounts = config["mounts"].as_array().unwrap();
         let own: Vec<&str> = mounts
             .iter()
-            .rev()
-            .take(2)
-            .map(|mount| mount["destination"].as_str().unwrap())
+            .filter_map(|mount| mount["destination"].as_str())
+            .filter(|target| target.starts_with("/srv"))
             .collect();
-        assert_eq!(own, ["/srv/a/b", "/srv"]);
-        assert_eq!(mounts[mounts.len() - 2]["source"], "/data/volumes/data");
+        assert_eq!(own, ["/srv", "/srv/a/b"]);
+        let volume = mounts.iter().find(|mount| mount["destination"] == "/srv").unwrap();
+        assert_eq!(volume["source"], "/data/volumes/data");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{BundleError, Input, Users, defaults, system};
 use model::container::Spec;
 use model::container::spec::{Device, NamespaceMode};
-use model::mount::{Mount, Source};
+use model::mount::{Mount, Recursion, Source};
 use serde_json::{Value, json};
 
 pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleError> {
@@ -16,6 +16,18 @@ pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleErr
     }
     // A mount of one's own at the same place takes that of the engine.
     all.retain(|mount| !mount["destination"].as_str().is_some_and(taken));
+    let mut own: Vec<&Mount> = spec.mounts.iter().collect();
+    // What lies inside another comes after it.
+    own.sort_by_key(|mount| clean(&mount.target).matches('/').count());
+    // The image's `/etc/resolv.conf` may be a link into a directory that is mounted here,
+    // such as `/run`: the file is made in that. A mount at `/etc` itself hides the files.
+    let (in_etc, before): (Vec<&Mount>, Vec<&Mount>) = own.into_iter().partition(|mount| {
+        let target = clean(&mount.target);
+        target == "/etc" || target.starts_with("/etc/")
+    });
+    for mount in before {
+        all.push(own_mount(mount, input)?);
+    }
     for name in ["resolv.conf", "hostname", "hosts"] {
         let target = format!("/etc/{name}");
         if !taken(&target) {
@@ -27,10 +39,7 @@ pub(crate) fn mounts(spec: &Spec, input: &Input) -> Result<Vec<Value>, BundleErr
             }));
         }
     }
-    let mut own: Vec<&Mount> = spec.mounts.iter().collect();
-    // What lies inside another comes after it.
-    own.sort_by_key(|mount| clean(&mount.target).matches('/').count());
-    for mount in own {
+    for mount in in_etc {
         all.push(own_mount(mount, input)?);
     }
     if input.binds_devices {
@@ -62,6 +71,11 @@ fn ipc(spec: &Spec) -> Vec<Value> {
 
 fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {
     let writable = if mount.read_only { "ro" } else { "rw" };
+    // Without it what is mounted below a read-only source could be written to.
+    let below = |recursion: Recursion| match recursion {
+        Recursion::Enabled | Recursion::ReadOnly if mount.read_only => Some("rro"),
+        _ => None,
+    };
     let bind = |source: &dyn AsRef<std::path::Path>, options: Vec<&str>| {
         json!({
             "destination": clean(&mount.target),
@@ -71,14 +85,29 @@ fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {
         })
     };
     Ok(match &mount.source {
-        Source::Bind { path, propagation, .. } => bind(
+        Source::Bind {
             path,
-            vec!["rbind", writable, propagation.as_deref().unwrap_or("rprivate")],
-        ),
+            propagation,
+            recursion,
+            ..
+        } => {
+            let kind = if *recursion == Recursion::Disabled {
+                "bind"
+            } else {
+                "rbind"
+            };
+            let mut options = vec![kind, writable];
+            options.extend(below(*recursion));
+            options.push(propagation.as_deref().unwrap_or("rprivate"));
+            bind(path, options)
+        }
         Source::Volume { name } => {
             let dir = input.volume_dirs.iter().find(|(known, _)| known == name);
             let (_, dir) = dir.ok_or_else(|| BundleError::Volume(name.clone()))?;
-            bind(dir, mapped(input, vec!["rbind", writable, "rprivate"]))
+            let mut options = vec!["rbind", writable];
+            options.extend(below(Recursion::Enabled));
+            options.push("rprivate");
+            bind(dir, mapped(input, options))
         }
         Source::Tmpfs {
             size_bytes,

@@ -8,6 +8,38 @@ pub struct Mount {
     pub read_only: bool,
 }
 
+/// What becomes of mounts below the source of a bind. Docker's `bind-recursive`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recursion {
+    /// They are bound too, read-only where the bind is.
+    #[default]
+    Enabled,
+    /// They are left out.
+    Disabled,
+    /// They are bound too, and stay writable where the bind is read-only.
+    Writable,
+    /// As [`Self::Enabled`], and the bind must be read-only and private.
+    ReadOnly,
+}
+
+impl Recursion {
+    pub const ALL: [Self; 4] = [Self::Enabled, Self::Disabled, Self::Writable, Self::ReadOnly];
+
+    /// As Docker's command line has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Writable => "writable",
+            Self::ReadOnly => "readonly",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|recursion| recursion.as_str() == text)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A path of the host.
@@ -15,6 +47,7 @@ pub enum Source {
         path: String,
         propagation: Option<String>,
         create: bool,
+        recursion: Recursion,
     },
     /// A named volume, made when it does not exist.
     Volume { name: String },
@@ -43,6 +76,12 @@ pub enum InvalidMount {
     Form(String),
     #[error("mount option `{0}` is not known")]
     UnknownOption(String),
+    #[error("bind-recursive `{0}` of mount `{1}` needs a read-only mount")]
+    RecursionOfWritable(&'static str, String),
+    #[error(
+        "bind-recursive `readonly` of mount `{0}` needs the propagation `rprivate`; another one could bring writable mounts in"
+    )]
+    RecursionOfShared(String),
 }
 
 /// A volume's name: as a container's, 1 to 255 bytes.
@@ -79,6 +118,7 @@ impl Mount {
                 path: source.to_owned(),
                 propagation,
                 create: true,
+                recursion: Recursion::default(),
             }
         } else if is_volume_name(source) {
             Source::Volume {
@@ -103,6 +143,12 @@ impl Mount {
         if self.target.split('/').all(|part| part.is_empty() || part == ".") {
             return Err(InvalidMount::TargetIsRoot(self.target.clone()));
         }
+        if let Source::Bind {
+            recursion, propagation, ..
+        } = &self.source
+        {
+            self.check_recursion(*recursion, propagation.as_deref())?;
+        }
         match &self.source {
             Source::Bind { path, .. } if !path.starts_with('/') => Err(InvalidMount::SourceNotAbsolute(path.clone())),
             Source::Volume { name } if !is_volume_name(name) => Err(InvalidMount::VolumeName(name.clone())),
@@ -111,9 +157,49 @@ impl Mount {
     }
 }
 
+impl Mount {
+    fn check_recursion(&self, recursion: Recursion, propagation: Option<&str>) -> Result<(), InvalidMount> {
+        let needs_read_only = matches!(recursion, Recursion::Writable | Recursion::ReadOnly);
+        if needs_read_only && !self.read_only {
+            return Err(InvalidMount::RecursionOfWritable(
+                recursion.as_str(),
+                self.target.clone(),
+            ));
+        }
+        if recursion == Recursion::ReadOnly && !matches!(propagation, None | Some("rprivate")) {
+            return Err(InvalidMount::RecursionOfShared(self.target.clone()));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_below_a_bind_is_asked_for_by_dockers_words() {
+        for recursion in Recursion::ALL {
+            assert_eq!(Recursion::parse(recursion.as_str()), Some(recursion));
+        }
+        assert_eq!(Recursion::parse("rro"), None);
+        let mount = |recursion, read_only, propagation: Option<&str>| Mount {
+            source: Source::Bind {
+                path: "/a".to_owned(),
+                propagation: propagation.map(str::to_owned),
+                create: false,
+                recursion,
+            },
+            target: "/b".to_owned(),
+            read_only,
+        };
+        assert!(mount(Recursion::Disabled, false, None).check().is_ok());
+        assert!(mount(Recursion::Writable, true, Some("rshared")).check().is_ok());
+        assert!(mount(Recursion::ReadOnly, true, Some("rprivate")).check().is_ok());
+        assert!(mount(Recursion::Writable, false, None).check().is_err());
+        assert!(mount(Recursion::ReadOnly, false, None).check().is_err());
+        assert!(mount(Recursion::ReadOnly, true, Some("rslave")).check().is_err());
+    }
 
     #[test]
     fn a_path_is_bound_and_a_word_is_a_volume() {

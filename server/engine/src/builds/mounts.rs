@@ -73,6 +73,7 @@ fn bind(path: PathBuf, target: &str, read_only: bool) -> Result<model::mount::Mo
             path,
             propagation: None,
             create: false,
+            recursion: model::mount::Recursion::default(),
         },
         target: target.to_owned(),
         read_only,

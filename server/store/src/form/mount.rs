@@ -1,4 +1,4 @@
-use model::mount::{Mount, Source};
+use model::mount::{Mount, Recursion, Source};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
@@ -16,6 +16,9 @@ enum SourceForm {
         path: String,
         propagation: Option<String>,
         create: bool,
+        /// Rows of earlier versions have none.
+        #[serde(default)]
+        recursion: RecursionForm,
     },
     Volume {
         name: String,
@@ -25,6 +28,38 @@ enum SourceForm {
         mode: Option<u32>,
         options: Vec<String>,
     },
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RecursionForm {
+    #[default]
+    Enabled,
+    Disabled,
+    Writable,
+    ReadOnly,
+}
+
+impl From<Recursion> for RecursionForm {
+    fn from(recursion: Recursion) -> Self {
+        match recursion {
+            Recursion::Enabled => Self::Enabled,
+            Recursion::Disabled => Self::Disabled,
+            Recursion::Writable => Self::Writable,
+            Recursion::ReadOnly => Self::ReadOnly,
+        }
+    }
+}
+
+impl From<RecursionForm> for Recursion {
+    fn from(recursion: RecursionForm) -> Self {
+        match recursion {
+            RecursionForm::Enabled => Self::Enabled,
+            RecursionForm::Disabled => Self::Disabled,
+            RecursionForm::Writable => Self::Writable,
+            RecursionForm::ReadOnly => Self::ReadOnly,
+        }
+    }
 }
 
 impl From<Mount> for Form {
@@ -40,10 +75,12 @@ impl From<Mount> for Form {
                 path,
                 propagation,
                 create,
+                recursion,
             } => SourceForm::Bind {
                 path,
                 propagation,
                 create,
+                recursion: recursion.into(),
             },
             Source::Volume { name } => SourceForm::Volume { name },
             Source::Tmpfs {
@@ -77,10 +114,12 @@ impl From<Form> for Mount {
                 path,
                 propagation,
                 create,
+                recursion,
             } => Source::Bind {
                 path,
                 propagation,
                 create,
+                recursion: recursion.into(),
             },
             SourceForm::Volume { name } => Source::Volume { name },
             SourceForm::Tmpfs {

@@ -4,8 +4,10 @@
 use super::super::problem::Failure;
 use super::super::query::pairs;
 use super::read::Request;
-use bollard_stubs::models::{HostConfig, Mount as MountBody, MountBindOptionsPropagationEnum, MountType};
-use model::mount::{Mount, Source};
+use bollard_stubs::models::{
+    HostConfig, Mount as MountBody, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
+};
+use model::mount::{Mount, Recursion, Source};
 use std::collections::HashMap;
 
 /// Everyone writes, and removes only their own: what clients expect of a tmpfs.
@@ -101,16 +103,9 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
         Some(MountType::BIND) => {
             let mut propagation = None;
             let mut create = false;
+            let mut recursion = Recursion::default();
             if let Some(options) = bind_options {
-                if options.non_recursive == Some(true) {
-                    return unsupported("BindOptions.NonRecursive");
-                }
-                if options.read_only_non_recursive == Some(true) {
-                    return unsupported("BindOptions.ReadOnlyNonRecursive");
-                }
-                if options.read_only_force_recursive == Some(true) {
-                    return unsupported("BindOptions.ReadOnlyForceRecursive");
-                }
+                recursion = recursion_of(options, read_only)?;
                 create = options.create_mountpoint.unwrap_or(false);
                 propagation = options
                     .propagation
@@ -126,6 +121,7 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
                 path: source,
                 propagation,
                 create,
+                recursion,
             }
         }
         Some(MountType::VOLUME) | None => {
@@ -185,6 +181,22 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
         read_only,
     })?);
     Ok(())
+}
+
+/// dockerd looks at the two about reading only where the mount is read-only.
+fn recursion_of(options: &MountBindOptions, read_only: bool) -> Result<Recursion, Failure> {
+    let writable = read_only && options.read_only_non_recursive == Some(true);
+    let forced = read_only && options.read_only_force_recursive == Some(true);
+    match (options.non_recursive == Some(true), writable, forced) {
+        (_, true, true) => Err(Failure::invalid(
+            "mount options conflict: BindOptions.ReadOnlyNonRecursive and BindOptions.ReadOnlyForceRecursive"
+                .to_owned(),
+        )),
+        (true, _, _) => Ok(Recursion::Disabled),
+        (false, true, false) => Ok(Recursion::Writable),
+        (false, false, true) => Ok(Recursion::ReadOnly),
+        (false, false, false) => Ok(Recursion::Enabled),
+    }
 }
 
 fn checked(mount: Mount) -> Result<Mount, Failure> {

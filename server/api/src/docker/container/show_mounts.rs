@@ -1,6 +1,6 @@
 //! Mounts in the three forms of a create request, so that what is shown can be sent back.
 
-use model::mount::{Mount, Source};
+use model::mount::{Mount, Recursion, Source};
 use serde_json::{Map, Value, json};
 
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ impl ShownMounts {
                     path,
                     propagation,
                     create,
-                } => shown.add_bind(mount, path, propagation.as_deref(), *create),
+                    recursion,
+                } => shown.add_bind(mount, path, propagation.as_deref(), *create, *recursion),
                 Source::Volume { name, .. } if mount.target.contains(':') => shown.mounts.push(json!({
                     "Type": "volume",
                     "Source": name,
@@ -47,8 +48,8 @@ impl ShownMounts {
         shown
     }
 
-    fn add_bind(&mut self, mount: &Mount, path: &str, propagation: Option<&str>, create: bool) {
-        if create && !path.contains(':') && !mount.target.contains(':') {
+    fn add_bind(&mut self, mount: &Mount, path: &str, propagation: Option<&str>, create: bool, recursion: Recursion) {
+        if create && recursion == Recursion::Enabled && !path.contains(':') && !mount.target.contains(':') {
             self.binds.push(bind(path, mount, propagation));
             return;
         }
@@ -59,6 +60,13 @@ impl ShownMounts {
         if create {
             options.insert("CreateMountpoint".to_owned(), true.into());
         }
+        let recursive = match recursion {
+            Recursion::Enabled => None,
+            Recursion::Disabled => Some("NonRecursive"),
+            Recursion::Writable => Some("ReadOnlyNonRecursive"),
+            Recursion::ReadOnly => Some("ReadOnlyForceRecursive"),
+        };
+        options.extend(recursive.map(|option| (option.to_owned(), true.into())));
         let mut shown = json!({
             "Type": "bind",
             "Source": path,

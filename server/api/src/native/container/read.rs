@@ -11,10 +11,11 @@ use model::container::limits::{Ceiling, Cpu};
 use model::container::spec::{Device, LogMode, LogOptions, Rlimit, Seccomp, StopTimeout};
 use model::container::system::SystemChoice as System;
 use model::container::{ContainerName, Limits, RestartPolicy as Policy, UserNamespace as Users, host_access};
-use model::mount::{Mount, Source};
+use model::mount::{Mount, Recursion, Source};
 use model::network::{NetworkMode as Mode, PortMapping};
 use shared::create::{
-    HealthCheck, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, SystemChoice, UserNamespace,
+    BindRecursive, HealthCheck, MountKind, NetworkMode, NewContainer, Restart, RestartPolicy, SystemChoice,
+    UserNamespace,
 };
 use shared::problem::Mistake;
 use std::time::Duration;
@@ -219,6 +220,12 @@ fn read_mount(mount: shared::create::Mount) -> Mount {
                 path: mount.source,
                 propagation: mount.propagation,
                 create: mount.create,
+                recursion: match mount.bind_recursive {
+                    None | Some(BindRecursive::Enabled) => Recursion::Enabled,
+                    Some(BindRecursive::Disabled) => Recursion::Disabled,
+                    Some(BindRecursive::Writable) => Recursion::Writable,
+                    Some(BindRecursive::ReadOnly) => Recursion::ReadOnly,
+                },
             },
             MountKind::Volume => Source::Volume { name: mount.source },
             MountKind::Tmpfs => Source::Tmpfs {

@@ -6,14 +6,14 @@ use model::container::health::{HealthCheck as Check, Probe};
 use model::container::spec::{LogMode, LogOptions as Log, Seccomp, StopTimeout};
 use model::container::state::Loss;
 use model::container::{ExitStatus, RestartPolicy as Policy, State as Doing, UserNamespace as Users};
-use model::mount::Source;
+use model::mount::{Recursion, Source};
 use model::network::NetworkMode as Mode;
 use shared::container::{
     Container, Details, Health, HealthReport, HostIds, Port, ProbeResult, Spec, State, Status, Variable,
 };
 use shared::create::{
-    Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy, Rlimit,
-    UserNamespace,
+    BindRecursive, Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy,
+    Rlimit, UserNamespace,
 };
 use shared::limits::Limits;
 use std::time::Duration;
@@ -288,10 +288,19 @@ pub(super) fn mount(mount: &model::mount::Mount) -> Mount {
     };
     match &mount.source {
         Source::Bind {
-            propagation, create, ..
+            propagation,
+            create,
+            recursion,
+            ..
         } => {
             shown.propagation.clone_from(propagation);
             shown.create = *create;
+            shown.bind_recursive = match recursion {
+                Recursion::Enabled => None,
+                Recursion::Disabled => Some(BindRecursive::Disabled),
+                Recursion::Writable => Some(BindRecursive::Writable),
+                Recursion::ReadOnly => Some(BindRecursive::ReadOnly),
+            };
         }
         Source::Volume { .. } => {}
         Source::Tmpfs {

@@ -238,6 +238,7 @@ fn storage(draft: &Draft, judged: &mut Judged) {
                     path: source.to_owned(),
                     propagation: None,
                     create: true,
+                    recursion: model::mount::Recursion::default(),
                 },
             ),
             "tmpfs" => (
