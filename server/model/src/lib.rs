@@ -17,6 +17,7 @@ pub mod role;
 pub mod signal;
 pub mod size;
 pub mod snapshotter;
+pub mod terminal;
 pub mod timestamp;
 
 pub use signal::Signal;
