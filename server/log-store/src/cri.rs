@@ -1,7 +1,9 @@
 //! The form of a line: `2026-11-23T18:30:00.000000001Z stdout F text`, as the
-//! Container Runtime Interface has it. `F` ends a line, `P` is a piece of one. A
-//! marker for dropped records carries a second tag, `F:dropped`, and its text
-//! begins with their number; readers of the plain form see an ordinary line.
+//! Container Runtime Interface has it. `F` ends a line, `P` is a piece of one. The last
+//! piece before a stream was closed without a newline carries a second tag, `P:end`, so
+//! that the next run's output is not taken for its continuation. A marker for dropped
+//! records is `F:dropped`, and its text begins with their number. Readers of the plain
+//! form see ordinary lines.
 
 use crate::{Record, Stream};
 use model::Timestamp;
@@ -29,14 +31,28 @@ impl Default for Encoder {
 
 impl Encoder {
     pub fn record(&mut self, to: &mut Vec<u8>, time: Timestamp, stream: Stream, text: &[u8], partial: bool) {
-        to.reserve(TIME_BYTES + 11 + text.len());
-        self.time(to, time);
-        to.extend_from_slice(match (stream, partial) {
+        let tags: &[u8] = match (stream, partial) {
             (Stream::Stdout, false) => b" stdout F ",
             (Stream::Stdout, true) => b" stdout P ",
             (Stream::Stderr, false) => b" stderr F ",
             (Stream::Stderr, true) => b" stderr P ",
-        });
+        };
+        self.line(to, time, tags, text);
+    }
+
+    /// The last record of a stream that was closed without a newline.
+    pub fn last(&mut self, to: &mut Vec<u8>, time: Timestamp, stream: Stream, text: &[u8]) {
+        let tags: &[u8] = match stream {
+            Stream::Stdout => b" stdout P:end ",
+            Stream::Stderr => b" stderr P:end ",
+        };
+        self.line(to, time, tags, text);
+    }
+
+    fn line(&mut self, to: &mut Vec<u8>, time: Timestamp, tags: &[u8], text: &[u8]) {
+        to.reserve(TIME_BYTES + tags.len() + text.len() + 1);
+        self.time(to, time);
+        to.extend_from_slice(tags);
         to.extend_from_slice(text);
         to.push(b'\n');
     }
@@ -82,19 +98,54 @@ pub fn parse(seq: u64, line: &[u8]) -> Record {
         time: Timestamp::default(),
         stream: Stream::Stderr,
         partial: false,
+        end_of_stream: false,
         dropped: None,
         text: line.to_vec(),
     })
 }
 
-fn parse_sound(seq: u64, line: &[u8]) -> Option<Record> {
-    let time = time_of(line)?;
-    let rest = &line[TIME_BYTES..];
+/// A record as it stands in a segment, without a copy. The time is not read: that costs
+/// more than all the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawRecord<'a> {
+    pub stream: Stream,
+    pub partial: bool,
+    pub end_of_stream: bool,
+    pub dropped: bool,
+    pub text: &'a [u8],
+}
+
+/// Reads a line without its newline. A damaged line is a record too, as in [`parse`].
+pub fn parse_raw(line: &[u8]) -> RawRecord<'_> {
+    parse_tags(line).unwrap_or(RawRecord {
+        stream: Stream::Stderr,
+        partial: false,
+        end_of_stream: false,
+        dropped: false,
+        text: line,
+    })
+}
+
+fn parse_tags(line: &[u8]) -> Option<RawRecord<'_>> {
+    let rest = line.get(TIME_BYTES..)?;
+    if line[TIME_BYTES - 1] != b'Z' {
+        return None;
+    }
     let (stream, rest) = if let Some(rest) = rest.strip_prefix(b" stdout ") {
         (Stream::Stdout, rest)
     } else {
         (Stream::Stderr, rest.strip_prefix(b" stderr ")?)
     };
+    // Nearly all records.
+    if let Some(text) = rest.strip_prefix(b"F ") {
+        return Some(RawRecord {
+            stream,
+            partial: false,
+            end_of_stream: false,
+            dropped: false,
+            text,
+        });
+    }
     let (tags, text) = match memchr::memchr(b' ', rest) {
         Some(at) => (&rest[..at], &rest[at + 1..]),
         None => (rest, &b""[..]),
@@ -105,14 +156,31 @@ fn parse_sound(seq: u64, line: &[u8]) -> Option<Record> {
         b"P" => true,
         _ => return None,
     };
-    let dropped = tags.any(|tag| tag == b"dropped").then(|| leading_number(text));
+    let mut record = RawRecord {
+        stream,
+        partial,
+        end_of_stream: false,
+        dropped: false,
+        text,
+    };
+    for tag in tags {
+        record.end_of_stream |= partial && tag == b"end";
+        record.dropped |= tag == b"dropped";
+    }
+    Some(record)
+}
+
+fn parse_sound(seq: u64, line: &[u8]) -> Option<Record> {
+    let time = time_of(line)?;
+    let raw = parse_tags(line)?;
     Some(Record {
         seq,
         time,
-        stream,
-        partial,
-        dropped,
-        text: text.to_vec(),
+        stream: raw.stream,
+        partial: raw.partial,
+        end_of_stream: raw.end_of_stream,
+        dropped: raw.dropped.then(|| leading_number(raw.text)),
+        text: raw.text.to_vec(),
     })
 }
 
@@ -153,6 +221,16 @@ mod tests {
     }
 
     #[test]
+    fn the_last_piece_of_a_stream_is_told_from_one_that_continues() {
+        let mut to = Vec::new();
+        Encoder::default().last(&mut to, Timestamp::from_unix_nanos(0), Stream::Stdout, b"$ ");
+        assert_eq!(to, b"1970-01-01T00:00:00.000000000Z stdout P:end $ \n");
+        let record = parse(1, &to[..to.len() - 1]);
+        assert!(record.partial && record.end_of_stream);
+        assert_eq!(record.text, b"$ ");
+    }
+
+    #[test]
     fn a_damaged_line_is_still_a_record() {
         for damaged in [&b""[..], b"\0\0\0", b"1970-01-01T00:00:01.000000007Z stdin F x"] {
             let record = parse(3, damaged);
@@ -172,7 +250,13 @@ mod tests {
             let line = line(time, stream, &text, partial);
             let record = parse(1, &line[..line.len() - 1]);
             prop_assert_eq!(record, Record {
-                seq: 1, time: Timestamp::from_unix_nanos(time), stream, partial, dropped: None, text,
+                seq: 1,
+                time: Timestamp::from_unix_nanos(time),
+                stream,
+                partial,
+                end_of_stream: false,
+                dropped: None,
+                text,
             });
         }
 

@@ -62,8 +62,11 @@ pub struct Record {
     pub seq: u64,
     pub time: Timestamp,
     pub stream: Stream,
-    /// The line goes on in the stream's next record: no newline follows `text`.
+    /// No newline follows `text`: the line continues in the stream's next record,
+    /// unless `end_of_stream` is set.
     pub partial: bool,
+    /// The stream was closed after `text`, without a newline.
+    pub end_of_stream: bool,
     /// This is no output but the marker for that many records that could not be
     /// written; `text` says so for people.
     pub dropped: Option<u64>,

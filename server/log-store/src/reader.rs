@@ -1,5 +1,7 @@
 //! Reads records by number, while a writer may be adding more.
 
+mod scan;
+
 use crate::bytes::{self, Bytes};
 use crate::index::Index;
 use crate::{LogError, Record, cri, segment};

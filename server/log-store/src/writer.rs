@@ -104,12 +104,23 @@ impl Writer {
 
     /// Adds a record, whose text must hold no newline, to the batch.
     pub fn append(&mut self, time: Timestamp, stream: Stream, text: &[u8], partial: bool) {
-        self.latest = time;
-        self.mark();
-        self.make_room(text.len() + 41);
-        self.note_entry(time);
+        self.prepare(time, text);
         self.encoder.record(&mut self.batch, time, stream, text, partial);
         self.batch_records += 1;
+    }
+
+    /// Adds the last record of a stream that was closed without a newline.
+    pub fn append_last(&mut self, time: Timestamp, stream: Stream, text: &[u8]) {
+        self.prepare(time, text);
+        self.encoder.last(&mut self.batch, time, stream, text);
+        self.batch_records += 1;
+    }
+
+    fn prepare(&mut self, time: Timestamp, text: &[u8]) {
+        self.latest = time;
+        self.mark();
+        self.make_room(text.len() + 45);
+        self.note_entry(time);
     }
 
     /// Counts records that the caller could not keep; the next one written is

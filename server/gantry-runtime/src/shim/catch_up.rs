@@ -4,7 +4,8 @@
 //! That works because the log is init's output byte for byte: a record's text, and
 //! a newline unless it is partial. What a reader got last may lie inside a line,
 //! so the bytes of each stream's unfinished line that it already has are skipped
-//! in that stream's next record.
+//! in that stream's next records: a record can be shorter than the unfinished line
+//! was, since a line is cut between characters.
 
 use super::attach::send_output;
 use super::connection::Role;
@@ -98,9 +99,11 @@ impl Shim {
                     return true;
                 };
                 let Some(state) = &mut raw.catch_up else { return true };
-                let skip = std::mem::take(&mut state.skip[place(record.stream)]);
+                let skip = &mut state.skip[place(record.stream)];
+                let sent = record.text.len().min(*skip);
+                *skip -= sent;
                 state.next_seq = record.seq + 1;
-                let mut bytes = record.text.get(skip..).unwrap_or(&[]).to_vec();
+                let mut bytes = record.text[sent..].to_vec();
                 if !record.partial {
                     bytes.push(b'\n');
                 }

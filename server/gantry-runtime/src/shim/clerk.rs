@@ -28,7 +28,12 @@ use sys::epoll::{Interest, Poll};
 pub(crate) const ARGUMENT: &str = "shim-log";
 
 const OPEN: u8 = b'o';
-const DROPPED: u8 = 4;
+/// Bits of a record's kind.
+const STDERR: u8 = 1;
+const PARTIAL: u8 = 2;
+const LAST: u8 = 4;
+/// A message that is not a record.
+const DROPPED: u8 = 8;
 const HEADER_BYTES: usize = 4 + 1 + 8;
 /// Any buffer holds a few of the longest records.
 const LEAST_BUFFER_BYTES: usize = 64 << 10;
@@ -76,6 +81,15 @@ impl Clerk {
     }
 
     pub(super) fn record(&mut self, time: Timestamp, stream: Stream, text: &[u8], partial: bool) {
+        self.send(time, stream, text, if partial { PARTIAL } else { 0 });
+    }
+
+    /// The last record of a stream that was closed without a newline.
+    pub(super) fn last(&mut self, time: Timestamp, stream: Stream, text: &[u8]) {
+        self.send(time, stream, text, LAST);
+    }
+
+    fn send(&mut self, time: Timestamp, stream: Stream, text: &[u8], ending: u8) {
         let waiting = self.buffer.len() - self.sent;
         if waiting + text.len() + 3 * HEADER_BYTES > self.limit {
             self.untold += 1;
@@ -83,13 +97,11 @@ impl Clerk {
             return;
         }
         self.tell_dropped(time);
-        let kind = match (stream, partial) {
-            (Stream::Stdout, false) => 0,
-            (Stream::Stdout, true) => 1,
-            (Stream::Stderr, false) => 2,
-            (Stream::Stderr, true) => 3,
+        let stream = match stream {
+            Stream::Stdout => 0,
+            Stream::Stderr => STDERR,
         };
-        self.push(kind, time, text);
+        self.push(stream | ending, time, text);
     }
 
     fn tell_dropped(&mut self, time: Timestamp) {
@@ -306,8 +318,16 @@ fn take(bytes: &[u8], writer: &mut Writer) -> usize {
                 writer.drop_records(count, time, WHY);
             }
             kind => {
-                let stream = if kind & 2 == 0 { Stream::Stdout } else { Stream::Stderr };
-                writer.append(time, stream, text, kind & 1 == 1);
+                let stream = if kind & STDERR == 0 {
+                    Stream::Stdout
+                } else {
+                    Stream::Stderr
+                };
+                if kind & LAST == 0 {
+                    writer.append(time, stream, text, kind & PARTIAL != 0);
+                } else {
+                    writer.append_last(time, stream, text);
+                }
             }
         }
     }

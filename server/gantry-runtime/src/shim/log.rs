@@ -39,6 +39,14 @@ impl Sink {
             Self::Closed => {}
         }
     }
+
+    fn last(&mut self, time: Timestamp, stream: Stream, text: &[u8]) {
+        match self {
+            Self::Writer(writer) => writer.append_last(time, stream, text),
+            Self::Clerk(clerk) => clerk.last(time, stream, text),
+            Self::Closed => {}
+        }
+    }
 }
 
 impl Log {
@@ -125,7 +133,7 @@ impl Log {
             sink, stdout, stderr, ..
         } = self;
         for (lines, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
-            lines.finish(|text, partial| sink.record(time, stream, text, partial));
+            lines.finish(|text, _| sink.last(time, stream, text));
         }
         if let Sink::Writer(writer) = sink {
             let outcome = writer.finish().context("cannot finish the log");
