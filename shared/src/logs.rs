@@ -7,11 +7,16 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Line {
     pub seq: u64,
+    /// Where the line was stored in several records: the number of the first one. `seq` is
+    /// that of the last one, and no other line has the numbers between in this stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seq: Option<u64>,
     pub time: String,
     pub stream: Stream,
     /// Invalid UTF-8 is replaced.
     pub text: String,
-    /// The line was cut here; the next record goes on.
+    /// No newline follows: the line has no end yet, got none, or is so long that it is given
+    /// in parts.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
 }
@@ -35,6 +40,10 @@ pub struct Page {
     pub first: u64,
     /// The number the next line will get.
     pub next: u64,
+    /// All lines from the first one asked for to the one before this number were looked at.
+    /// Fewer lines than asked for can come when they are long: read on from here.
+    #[serde(default)]
+    pub read_to: u64,
     /// Oldest first; only where they began within what is kept.
     #[serde(default)]
     pub runs: Vec<Run>,
@@ -65,7 +74,11 @@ pub struct Run {
 pub struct Hits {
     /// Line numbers, ascending, at most `max` of them.
     pub seqs: Vec<u64>,
+    /// Matching lines in the whole log; with `count=false` those in `seqs`.
     pub total: u64,
+    /// How many matching lines come before the first of `seqs`. Absent with `count=false`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u64>,
     /// The search stopped at a time limit before the end: there may be more.
     #[serde(default)]
     pub incomplete: bool,

@@ -8,7 +8,7 @@
 
 use crate::build::{Build, Line as BuildLine, Step};
 use crate::event::Event;
-use crate::logs::Line;
+use crate::logs::{Line, Run};
 use crate::stats::{HostStats, Stats};
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,10 @@ pub enum Topic {
     /// Lines from number `from` on.
     Logs {
         container: String,
+        /// Where more lines than these wait to be sent, only the newest ones are, after a
+        /// `gap`. For readers that show the end of a log.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        newest: Option<u32>,
     },
     /// One task, or all of them when absent: each change as a whole.
     Tasks {
@@ -145,6 +149,8 @@ pub enum Data {
     Stats(Vec<Stats>),
     HostStats(HostStats),
     Lines(Vec<Line>),
+    /// The runs of the container whose log is followed, when another one began.
+    Runs(Vec<Run>),
     Tasks(Vec<Task>),
     Builds(Vec<BuildNews>),
     BuildLines(Vec<BuildLine>),
@@ -170,6 +176,7 @@ mod tests {
             ch: 3,
             topic: Topic::Logs {
                 container: "web".into(),
+                newest: None,
             },
             from: Some(7),
             credit: 16,

@@ -83,6 +83,7 @@ async fn a_channel_sends_no_more_than_it_was_granted() {
     let mut socket = api.socket().await;
     let logs = Topic::Logs {
         container: "many".to_owned(),
+        newest: None,
     };
     let ch = socket.channel_with(logs, Some(1), 2).await;
     let (mut frames, mut next) = (0, 1);

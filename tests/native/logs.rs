@@ -97,6 +97,7 @@ async fn a_followed_log_arrives_as_it_is_written() {
     let mut socket = api.socket().await;
     let topic = Topic::Logs {
         container: "clock".to_owned(),
+        newest: None,
     };
     let ch = socket.channel(topic, Some(1)).await;
     let mut next = 1;
@@ -111,4 +112,85 @@ async fn a_followed_log_arrives_as_it_is_written() {
             next > 20
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_line_of_many_pieces_is_read_searched_and_downloaded_as_one() {
+    let Some((_host, api)) = host().await else { return };
+    api.create(&started(
+        "long",
+        "printf x; yes é | tr -d '\\n' | head -c 60000; echo end; echo short; printf 'no newline'",
+    ))
+    .await
+    .expect("it runs");
+    api.wait("long").await;
+    let long = format!("x{}end", "é".repeat(30_000));
+    let page: Page = api.get("/containers/long/logs").await.expect("lines");
+    let texts: Vec<&str> = page.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(texts, [&long, "short", "no newline"]);
+    assert_eq!((page.lines[0].first_seq, page.lines[1].first_seq), (Some(1), None));
+    assert_eq!((page.lines[0].partial, page.lines[2].partial), (false, true));
+    for tail in 0..=3 {
+        let end: Page = api
+            .get(&format!("/containers/long/logs?tail={tail}"))
+            .await
+            .expect("lines");
+        let texts: Vec<&str> = end.lines.iter().map(|line| line.text.as_str()).collect();
+        assert_eq!(texts, [&long, "short", "no newline"][3 - tail..]);
+    }
+    // Whatever piece it is read from.
+    for from in 1..=page.lines[0].seq {
+        let page: Page = api
+            .get(&format!("/containers/long/logs?from={from}&max=1"))
+            .await
+            .expect("a line");
+        assert_eq!(page.lines[0].text, long, "from {from}");
+    }
+    for pattern in ["x%C3%A9", "%C3%A9end", &"%C3%A9".repeat(100)] {
+        let hits: Hits = api
+            .get(&format!("/containers/long/logs/search?q={pattern}"))
+            .await
+            .expect("hits");
+        assert_eq!((hits.seqs, hits.total), (vec![page.lines[0].seq], 1));
+    }
+    let file = api
+        .request(Method::GET, "/containers/long/logs/download?timestamps=true")
+        .send()
+        .await
+        .expect("a file");
+    let file = file.text().await.expect("text");
+    let lines: Vec<&str> = file.lines().collect();
+    assert_eq!(lines.len(), 3);
+    for (line, text) in lines.iter().zip(texts) {
+        let (_, rest) = line.split_once("Z ").expect("a time");
+        assert_eq!(rest, text);
+    }
+}
+
+#[tokio::test]
+async fn what_is_shown_is_searched() {
+    let Some((_host, api)) = host().await else { return };
+    let mut new = started(
+        "colours",
+        "printf '\\033[31merror\\033[0m: disk full\\n50%%\\r100%%\\nall done\\n'",
+    );
+    new.terminal = true;
+    api.create(&new).await.expect("it runs");
+    api.wait("colours").await;
+    for (query, seqs) in [
+        ("q=error%3A+disk", vec![1]),
+        ("q=31m", vec![]),
+        ("q=done%24&regex=true", vec![3]),
+        ("q=%5E100%25%24&regex=true", vec![2]),
+        ("q=50%25", vec![]),
+        ("q=l&before=3", vec![1]),
+        ("q=l&from=2", vec![3]),
+        ("q=l&skip=1&count=false", vec![3]),
+    ] {
+        let hits: Hits = api
+            .get(&format!("/containers/colours/logs/search?{query}"))
+            .await
+            .expect("hits");
+        assert_eq!(hits.seqs, seqs, "{query}");
+    }
 }

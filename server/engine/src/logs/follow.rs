@@ -1,4 +1,4 @@
-use super::line::LogBatch;
+use super::line::{LogBatch, LogLine};
 use super::lines;
 use crate::containers::view::Container;
 use crate::error::{Doing, EngineError};
@@ -14,6 +14,9 @@ const BATCH_LINES: usize = 1000;
 /// a second instead of thousands.
 const GATHER: Duration = Duration::from_millis(20);
 
+/// The same where only the newest lines are wanted: no more than a screen shows.
+const GATHER_NEWEST: Duration = Duration::from_millis(33);
+
 /// Reads on as the log grows, woken by the kernel. inotify(7)
 pub struct LogFollower {
     /// `None` while a read on a blocking thread has it.
@@ -24,6 +27,10 @@ pub struct LogFollower {
     view: watch::Receiver<Arc<Container>>,
     /// More may be there without a new event.
     pending: bool,
+    /// Passes over all but the last so many records where more wait to be read.
+    newest: Option<u64>,
+    /// What comes after the records that were passed over.
+    held: Option<Vec<LogLine>>,
 }
 
 impl std::fmt::Debug for LogFollower {
@@ -52,7 +59,15 @@ impl LogFollower {
             changes,
             view,
             pending: true,
+            newest: None,
+            held: None,
         })
+    }
+
+    /// From now on passes over all but the last `newest` records where more wait to be read,
+    /// for readers that show only the end of a log.
+    pub fn newest_only(&mut self, newest: u64) {
+        self.newest = Some(newest.max(1));
     }
 
     /// The number of the next line that will come.
@@ -63,6 +78,10 @@ impl LogFollower {
     /// The next lines; `None` when the container is removed or the server ends.
     /// Dropped while waiting, it loses nothing.
     pub async fn next(&mut self) -> Option<LogBatch> {
+        if let Some(lines) = self.held.take() {
+            self.next = lines.last().map_or(self.next, |line| line.seq + 1);
+            return Some(LogBatch::Lines(lines));
+        }
         loop {
             if self.pending {
                 match self.read().await {
@@ -82,7 +101,8 @@ impl LogFollower {
                     changed.ok()?;
                     // First: dropped in the wait, it must not forget.
                     self.pending = true;
-                    tokio::time::sleep(GATHER).await;
+                    let gather = if self.newest.is_some() { GATHER_NEWEST } else { GATHER };
+                    tokio::time::sleep(gather).await;
                 }
                 gone = removed(&mut self.view) => {
                     let () = gone;
@@ -94,12 +114,16 @@ impl LogFollower {
 
     async fn read(&mut self) -> Result<Option<LogBatch>, EngineError> {
         let reader = self.reader.take();
-        let (dir, from) = (self.dir.clone(), self.next);
+        let (dir, mut from, newest) = (self.dir.clone(), self.next, self.newest);
         let (reader, records) = crate::blocking::blocking("read a log", move || {
             let mut reader = match reader {
                 Some(reader) => reader,
                 None => log_store::Reader::open(dir).doing(|| "open the log".to_owned())?,
             };
+            if let Some(newest) = newest {
+                reader.refresh().doing(|| "read the log".to_owned())?;
+                from = from.max(reader.next_seq().saturating_sub(newest));
+            }
             let records = reader.records(from, BATCH_LINES).doing(|| "read the log".to_owned())?;
             Ok((reader, records))
         })
@@ -111,6 +135,7 @@ impl LogFollower {
         if first > self.next {
             let skipped = first - self.next;
             self.next = first;
+            self.held = Some(lines(records));
             return Ok(Some(LogBatch::Skipped(skipped)));
         }
         self.next = records.last().map_or(first, |record| record.seq) + 1;

@@ -1,7 +1,7 @@
 //! Standard streams: attached, of execs, of terminals, and kept as logs.
 
 use crate::host::{Host, sh, text_of};
-use engine::{AttachOptions, ExecSpec, Kind, LogBatch, LogQuery, NewContainer, RemoveOptions};
+use engine::{AttachOptions, ExecSpec, HitRange, Kind, LogBatch, LogQuery, NewContainer, RemoveOptions};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -183,17 +183,14 @@ async fn a_log_is_searched_from_its_end() {
         pattern: "line 19".to_owned(),
         regex: false,
         ignore_case: false,
-        invert: false,
         stream: None,
-        since: None,
-        until: None,
-        from_seq: None,
-        backwards: true,
+        hits: HitRange::Before(u64::MAX),
         limit: 5,
+        count: true,
         patience: None,
     };
     let hits = host.engine.logs(&id).unwrap().search(query).await.unwrap();
-    assert_eq!((hits.total, hits.scanned), (111, 2000));
-    assert_eq!(text_of(&hits.hits[0].line), "line 1999");
+    assert_eq!((hits.total, hits.rank), (Some(111), Some(106)));
+    assert_eq!(hits.seqs, [1996, 1997, 1998, 1999, 2000]);
     host.close().await;
 }

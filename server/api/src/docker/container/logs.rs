@@ -76,12 +76,14 @@ impl Wanted {
         self.until.is_some_and(|until| line.time > until)
     }
 
-    fn dress(&self, lines: &[LogLine]) -> Vec<u8> {
+    fn dress(&self, lines: &[LogLine], open: &mut OpenLines) -> Vec<u8> {
         let mut out = Vec::new();
         for line in lines.iter().filter(|line| self.takes(line)) {
             let stream = (!self.terminal).then_some(line.stream);
             let end: &[u8] = if line.partial { b"" } else { b"\n" };
-            let time = if self.timestamps {
+            let continues = line.dropped.is_none() && std::mem::replace(open.of(line.stream), !line.ends());
+            // A line that was stored in several records has one time, at its beginning.
+            let time = if self.timestamps && !continues {
                 format!("{} ", line.time)
             } else {
                 String::new()
@@ -92,6 +94,22 @@ impl Wanted {
             frame::write(&mut out, stream, &[time.as_bytes(), text, end]);
         }
         out
+    }
+}
+
+/// Whether the next record of a stream continues a line.
+#[derive(Debug, Default)]
+struct OpenLines {
+    stdout: bool,
+    stderr: bool,
+}
+
+impl OpenLines {
+    fn of(&mut self, stream: LogStream) -> &mut bool {
+        match stream {
+            LogStream::Stdout => &mut self.stdout,
+            LogStream::Stderr => &mut self.stderr,
+        }
     }
 }
 
@@ -121,7 +139,8 @@ pub(in crate::docker) async fn logs(
         let sent = if follow {
             send_following(&logs, &wanted, from, container, &sender).await
         } else {
-            send_range(&logs, &wanted, from..end, &sender).await.map(drop)
+            let mut open = OpenLines::default();
+            send_range(&logs, &wanted, from..end, &sender, &mut open).await.map(drop)
         };
         match sent {
             Err(Broken::Log(error)) => {
@@ -143,11 +162,12 @@ pub(super) async fn write_history(
 ) -> io::Result<()> {
     let mut from = beginning(logs, wanted).await.map_err(io::Error::other)?;
     let end = logs.range().await.map_err(io::Error::other)?.next;
+    let mut open = OpenLines::default();
     while from < end {
         let lines = read_until(logs, from, end).await.map_err(io::Error::other)?;
         let Some(last) = lines.last() else { return Ok(()) };
         from = last.seq + 1;
-        client.write_all(&wanted.dress(&lines)).await?;
+        client.write_all(&wanted.dress(&lines, &mut open)).await?;
     }
     Ok(())
 }
@@ -163,7 +183,7 @@ pub(super) async fn send_history(logs: &Logs, wanted: &Wanted, sender: &Sender) 
     let (Ok(from), Ok(range)) = (beginning(logs, wanted).await, logs.range().await) else {
         return Ok(());
     };
-    match send_range(logs, wanted, from..range.next, sender).await {
+    match send_range(logs, wanted, from..range.next, sender, &mut OpenLines::default()).await {
         Err(Broken::Gone) => Err(Gone),
         _ => Ok(()),
     }
@@ -197,6 +217,8 @@ async fn beginning(logs: &Logs, wanted: &Wanted) -> Result<u64, EngineError> {
         return Ok(earliest);
     };
     let (mut counted, mut before) = (0, range.next);
+    // The newest line of a stream counts also where it has no newline.
+    let mut seen = OpenLines::default();
     while before > earliest {
         let lines = logs.read_before(before, BLOCK).await?;
         let Some(first) = lines.first().map(|line| line.seq) else {
@@ -206,8 +228,8 @@ async fn beginning(logs: &Logs, wanted: &Wanted) -> Result<u64, EngineError> {
             if line.seq < earliest {
                 return Ok(earliest);
             }
-            // A line that was cut counts once, by its last record.
-            if wanted.takes(line) && !line.partial {
+            // A line in several records counts once, by its last one.
+            if wanted.takes(line) && (!std::mem::replace(seen.of(line.stream), true) || line.ends()) {
                 if counted == tail {
                     return Ok(line.seq + 1);
                 }
@@ -220,14 +242,20 @@ async fn beginning(logs: &Logs, wanted: &Wanted) -> Result<u64, EngineError> {
 }
 
 /// Sends the lines of a range of numbers; returns the number after the last one sent.
-async fn send_range(logs: &Logs, wanted: &Wanted, range: Range<u64>, sender: &Sender) -> Result<u64, Broken> {
+async fn send_range(
+    logs: &Logs,
+    wanted: &Wanted,
+    range: Range<u64>,
+    sender: &Sender,
+    open: &mut OpenLines,
+) -> Result<u64, Broken> {
     let mut from = range.start;
     while from < range.end {
         let lines = read_until(logs, from, range.end).await?;
         let Some(last) = lines.last() else { break };
         from = last.seq + 1;
         let done = lines.iter().any(|line| wanted.is_past(line));
-        let bytes = wanted.dress(&lines);
+        let bytes = wanted.dress(&lines, open);
         if !bytes.is_empty() {
             sender.send(bytes).await?;
         }
@@ -247,7 +275,8 @@ async fn send_following(
     sender: &Sender,
 ) -> Result<(), Broken> {
     let end = logs.range().await?.next;
-    let mut from = send_range(logs, wanted, from..end, sender).await?;
+    let mut open = OpenLines::default();
+    let mut from = send_range(logs, wanted, from..end, sender, &mut open).await?;
     let mut follower = logs.follow(from)?;
     let deadline = until_then(wanted.until);
     tokio::pin!(deadline);
@@ -259,7 +288,7 @@ async fn send_following(
         if !running {
             // Its log is complete before its end is told.
             let end = logs.range().await?.next;
-            send_range(logs, wanted, from..end, sender).await?;
+            send_range(logs, wanted, from..end, sender, &mut open).await?;
             return Ok(());
         }
         tokio::select! {
@@ -270,7 +299,7 @@ async fn send_following(
                     if let Some(last) = lines.last() {
                         from = last.seq + 1;
                     }
-                    let bytes = wanted.dress(&lines);
+                    let bytes = wanted.dress(&lines, &mut open);
                     if !bytes.is_empty() {
                         sender.send(bytes).await?;
                     }
@@ -302,9 +331,11 @@ mod tests {
     fn line(seq: u64, stream: LogStream, text: &str, partial: bool) -> LogLine {
         LogLine {
             seq,
+            first_seq: seq,
             time: Timestamp::from_unix_nanos(1),
             stream,
             partial,
+            end_of_stream: false,
             dropped: None,
             text: text.as_bytes().to_vec(),
         }
@@ -316,13 +347,32 @@ mod tests {
             line(1, LogStream::Stdout, "a", false),
             line(2, LogStream::Stderr, "b", true),
         ];
+        let dress = |wanted: &Wanted| wanted.dress(&lines, &mut OpenLines::default());
         let mut wanted = Wanted::everything(true, true, true);
-        assert_eq!(wanted.dress(&lines), b"a\nb");
+        assert_eq!(dress(&wanted), b"a\nb");
         wanted.terminal = false;
         wanted.stdout = false;
-        assert_eq!(wanted.dress(&lines), b"\x02\0\0\0\0\0\0\x01b");
+        assert_eq!(dress(&wanted), b"\x02\0\0\0\0\0\0\x01b");
         wanted.timestamps = true;
-        let dressed = wanted.dress(&lines);
-        assert!(dressed.ends_with(b"1970-01-01T00:00:00.000000001Z b"));
+        assert!(dress(&wanted).ends_with(b"1970-01-01T00:00:00.000000001Z b"));
+    }
+
+    #[test]
+    fn a_line_in_several_records_has_one_time() {
+        let mut wanted = Wanted::everything(true, true, true);
+        wanted.timestamps = true;
+        let lines = [
+            line(1, LogStream::Stdout, "a", true),
+            line(2, LogStream::Stderr, "x", false),
+            line(3, LogStream::Stdout, "b", false),
+            line(4, LogStream::Stdout, "c", false),
+        ];
+        let mut open = OpenLines::default();
+        // However the records are read.
+        let mut dressed = wanted.dress(&lines[..2], &mut open);
+        dressed.extend(wanted.dress(&lines[2..], &mut open));
+        let time = "1970-01-01T00:00:00.000000001Z";
+        let text = String::from_utf8(dressed).expect("text");
+        assert_eq!(text, format!("{time} a{time} x\nb\n{time} c\n"));
     }
 }

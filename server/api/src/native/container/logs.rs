@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::response::Response;
-use engine::{LogBatch, LogLine, LogQuery, LogStream, Logs};
+use engine::{HitRange, LogBatch, LogLine, LogPage, LogQuery, LogStream};
 use model::Timestamp;
 use serde::Deserialize;
 use shared::logs::{Hits, Line, Page, Position, Run, Stream};
@@ -31,6 +31,7 @@ pub(in crate::native) fn line(line: LogLine) -> Line {
     };
     Line {
         seq: line.seq,
+        first_seq: (line.first_seq < line.seq).then_some(line.first_seq),
         time: line.time.to_string(),
         stream,
         text,
@@ -52,9 +53,11 @@ fn dropped_words(count: u64) -> String {
 pub(in crate::native) struct Read {
     /// The number of the first line wanted.
     from: Option<u64>,
+    /// Only lines below this number.
+    before: Option<u64>,
     /// 1 to 10,000; 1,000 unless given.
     max: Option<usize>,
-    /// The newest so many lines instead.
+    /// The newest so many lines instead, 10,000 at most.
     tail: Option<usize>,
     /// Lines of this time and later. RFC 3339.
     since: Option<String>,
@@ -65,7 +68,8 @@ pub(in crate::native) struct Read {
 }
 
 /// Lines from number `from` on, or the newest. The lines of other streams are left
-/// out after reading: a page can hold fewer than asked for, and more follow.
+/// out after reading: a page can hold fewer than asked for, and more follow. A line of more
+/// than 16 KiB is stored in pieces and given as one, up to about a MiB.
 #[utoipa::path(get, path = "/containers/{id}/logs", tag = "logs", params(("id" = String, Path), Read), responses((status = 200, body = Page)))]
 pub(super) async fn read(
     State(front): State<Front>,
@@ -78,11 +82,19 @@ pub(super) async fn read(
     let since = time("since", asked.since.as_deref())?;
     let until = time("until", asked.until.as_deref())?;
     let stream = stream_asked(asked.stream.as_deref())?;
-    let mut lines = match (asked.tail, asked.from, since) {
-        (Some(tail), _, _) => logs.tail(tail.min(MOST)).await?,
-        (None, Some(from), _) => logs.read(from, max).await?,
-        (None, None, Some(since)) => logs.read(logs.seq_at(since).await?, max).await?,
-        (None, None, None) => logs.read(0, max).await?,
+    let before = asked.before.unwrap_or(u64::MAX);
+    let LogPage {
+        mut lines,
+        next: read_to,
+    } = match (asked.tail, asked.from, since) {
+        (Some(tail), _, _) => {
+            let lines = logs.tail(tail.min(MOST)).await?;
+            let next = lines.last().map_or(0, |line| line.seq + 1);
+            LogPage { lines, next }
+        }
+        (None, Some(from), _) => logs.lines(from, before, max).await?,
+        (None, None, Some(since)) => logs.lines(logs.seq_at(since).await?, before, max).await?,
+        (None, None, None) => logs.lines(0, before, max).await?,
     };
     lines.retain(|line| {
         since.is_none_or(|since| line.time >= since)
@@ -95,11 +107,13 @@ pub(super) async fn read(
         lines: lines.into_iter().map(line).collect(),
         first: range.first,
         next: range.next,
+        read_to,
         runs: runs(&front, &id, range.first).await?,
     }))
 }
 
-async fn runs(front: &Front, id: &model::container::ContainerId, first: u64) -> Answer<Vec<Run>> {
+/// The runs that began within what is kept.
+pub(in crate::native) async fn runs(front: &Front, id: &model::container::ContainerId, first: u64) -> Answer<Vec<Run>> {
     let runs = front.engine.runs(id).await?;
     Ok(runs
         .into_iter()
@@ -151,11 +165,20 @@ pub(in crate::native) struct Search {
     case: bool,
     /// `stdout` or `stderr`.
     stream: Option<String>,
-    /// Line numbers in the answer at most; 1,000 unless given.
+    /// Line numbers in the answer at most, up to 10,000; 1,000 unless given.
     max: Option<usize>,
+    /// Gives the first matching lines after so many.
+    skip: Option<u64>,
+    /// Gives the first matching lines from this number on.
+    from: Option<u64>,
+    /// Gives the last matching lines below this number.
+    before: Option<u64>,
+    /// `false` ends with the last line given, without counting all others.
+    count: Option<bool>,
 }
 
-/// The numbers of the lines that match, of the whole log that is kept.
+/// The numbers of the lines that match, in the whole log that is kept. What is searched is
+/// the text as a terminal shows it: without escape sequences and what was overwritten.
 #[utoipa::path(get, path = "/containers/{id}/logs/search", tag = "logs", params(("id" = String, Path), Search), responses((status = 200, body = Hits)))]
 pub(super) async fn search(
     State(front): State<Front>,
@@ -163,23 +186,33 @@ pub(super) async fn search(
     Query(asked): Query<Search>,
 ) -> Answer<Json<Hits>> {
     let logs = front.engine.logs(&front.engine.find(&id)?)?;
+    let hits = match (asked.skip, asked.from, asked.before) {
+        (None, None, None) => HitRange::Skip(0),
+        (Some(skip), None, None) => HitRange::Skip(skip),
+        (None, Some(from), None) => HitRange::From(from),
+        (None, None, Some(before)) => HitRange::Before(before),
+        _ => {
+            return Err(Failure::mistake(
+                "skip",
+                "only one of `skip`, `from` and `before` can be given".to_owned(),
+            ));
+        }
+    };
     let query = LogQuery {
         pattern: asked.q,
         regex: asked.regex,
         ignore_case: !asked.case,
-        invert: false,
         stream: stream_asked(asked.stream.as_deref())?,
-        since: None,
-        until: None,
-        from_seq: None,
-        backwards: false,
+        hits,
         limit: asked.max.unwrap_or(USUAL).min(MOST_HITS),
+        count: asked.count.unwrap_or(true),
         patience: Some(SEARCH_PATIENCE),
     };
     let found = logs.search(query).await?;
     Ok(Json(Hits {
-        seqs: found.hits.iter().map(|hit| hit.line.seq).collect(),
-        total: found.total,
+        total: found.total.unwrap_or(found.seqs.len() as u64),
+        seqs: found.seqs,
+        rank: found.rank,
         incomplete: found.is_cut_short,
     }))
 }
@@ -215,9 +248,15 @@ pub(in crate::native) struct Download {
     /// Begins each line of text with its time.
     #[serde(default)]
     timestamps: bool,
+    /// The number of the first line wanted; the oldest one unless given.
+    from: Option<u64>,
+    /// The number of the last line wanted; the newest one unless given.
+    to: Option<u64>,
+    /// `stdout` or `stderr`; both unless given.
+    stream: Option<String>,
 }
 
-/// The whole log as a file, as it is at this moment.
+/// The log as a file, as it is at this moment: all of it, or from one line to another.
 #[utoipa::path(get, path = "/containers/{id}/logs/download", tag = "logs", params(("id" = String, Path), Download), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn download(
     State(front): State<Front>,
@@ -227,9 +266,9 @@ pub(super) async fn download(
     let id = front.engine.find(&id)?;
     let logs = front.engine.logs(&id)?;
     let name = front.engine.inspect(&id)?.spec.name.as_str().to_owned();
-    let (write, extension, media_type): (fn(&LogLine, bool, &mut Vec<u8>), _, _) = match asked.format.as_deref() {
-        None | Some("text") => (write_text, "log", "text/plain; charset=utf-8"),
-        Some("json") => (write_json, "jsonl", "application/x-ndjson"),
+    let (is_json, extension, media_type) = match asked.format.as_deref() {
+        None | Some("text") => (false, "log", "text/plain; charset=utf-8"),
+        Some("json") => (true, "jsonl", "application/x-ndjson"),
         Some(other) => {
             return Err(Failure::mistake(
                 "format",
@@ -237,19 +276,31 @@ pub(super) async fn download(
             ));
         }
     };
+    let stream = stream_asked(asked.stream.as_deref())?;
     let range = logs.range().await?;
-    let timestamps = asked.timestamps;
+    let end = asked.to.map_or(range.next, |to| range.next.min(to.saturating_add(1)));
+    let mut next = asked.from.unwrap_or(range.first).max(range.first);
+    let mut text = TextFile {
+        timestamps: asked.timestamps,
+        ..TextFile::default()
+    };
     let body = stream::body(move |sender| async move {
-        let mut next = range.first;
-        while next < range.next {
-            let lines = read_block(&logs, next, range.next).await?;
-            let Some(last) = lines.last() else { break };
-            next = last.seq + 1;
-            let mut text = Vec::new();
-            for line in &lines {
-                write(line, timestamps, &mut text);
+        while next < end {
+            let page = logs.lines(next, end, BLOCK).await?;
+            if page.next <= next {
+                break;
             }
-            sender.send(text).await?;
+            next = page.next;
+            let wanted = |line: &&LogLine| stream.is_none_or(|stream| line.dropped.is_some() || line.stream == stream);
+            let mut bytes = Vec::new();
+            for line in page.lines.iter().filter(wanted) {
+                if is_json {
+                    write_json(line, &mut bytes);
+                } else {
+                    text.write(line, &mut bytes);
+                }
+            }
+            sender.send(bytes).await?;
         }
         Ok(())
     });
@@ -263,27 +314,50 @@ pub(super) async fn download(
     Ok(response)
 }
 
-async fn read_block(logs: &Logs, from: u64, to: u64) -> Answer<Vec<LogLine>> {
-    let mut lines = logs.read(from, BLOCK).await?;
-    lines.retain(|line| line.seq < to);
-    Ok(lines)
+/// Lines as a text file.
+#[derive(Debug, Default)]
+struct TextFile {
+    timestamps: bool,
+    /// The part of a line that was written last has no newline.
+    open: Option<Open>,
 }
 
-fn write_text(line: &LogLine, timestamps: bool, out: &mut Vec<u8>) {
-    if timestamps {
-        out.extend_from_slice(line.time.to_string().as_bytes());
-        out.push(b' ');
-    }
-    match line.dropped {
-        Some(count) => out.extend_from_slice(dropped_words(count).as_bytes()),
-        None => out.extend_from_slice(&line.text),
-    }
-    if !line.partial {
-        out.push(b'\n');
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// The next part of this stream belongs to it.
+    Goes(LogStream),
+    /// Nothing does.
+    Ended,
+}
+
+impl TextFile {
+    fn write(&mut self, line: &LogLine, out: &mut Vec<u8>) {
+        let continues = self.open == Some(Open::Goes(line.stream)) && line.dropped.is_none();
+        if !continues {
+            if self.open.is_some() {
+                out.push(b'\n');
+            }
+            if self.timestamps {
+                out.extend_from_slice(line.time.to_string().as_bytes());
+                out.push(b' ');
+            }
+        }
+        match line.dropped {
+            Some(count) => out.extend_from_slice(dropped_words(count).as_bytes()),
+            None => out.extend_from_slice(&line.text),
+        }
+        self.open = match (line.partial, line.end_of_stream) {
+            (false, _) => {
+                out.push(b'\n');
+                None
+            }
+            (true, false) => Some(Open::Goes(line.stream)),
+            (true, true) => Some(Open::Ended),
+        };
     }
 }
 
-fn write_json(log_line: &LogLine, _timestamps: bool, out: &mut Vec<u8>) {
+fn write_json(log_line: &LogLine, out: &mut Vec<u8>) {
     if serde_json::to_writer(&mut *out, &line(log_line.clone())).is_ok() {
         out.push(b'\n');
     }
@@ -310,13 +384,19 @@ pub(super) async fn follow(
         None => logs.range().await?.next,
     };
     let mut follower = logs.follow(from)?;
+    let mut joiner = logs.joiner(from).await?;
     Ok(stream::lines(&front, move |sender| async move {
         while let Some(batch) = follower.next().await {
             match batch {
-                LogBatch::Lines(lines) => sender.objects(lines.into_iter().map(line)).await?,
+                LogBatch::Lines(records) => {
+                    let lines = records.into_iter().filter_map(|record| joiner.push(record));
+                    sender.objects(lines.map(line)).await?;
+                }
                 LogBatch::Skipped(count) => {
+                    joiner = logs.joiner(follower.next_seq()).await?;
                     let marker = Line {
                         seq: follower.next_seq(),
+                        first_seq: None,
                         time: crate::now().to_string(),
                         stream: Stream::Marker,
                         text: format!("{count} lines were rotated away before they could be read"),
@@ -328,4 +408,43 @@ pub(super) async fn follow(
         }
         Ok(())
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(stream: LogStream, text: &str, partial: bool, end_of_stream: bool) -> LogLine {
+        LogLine {
+            seq: 1,
+            first_seq: 1,
+            time: Timestamp::from_unix_nanos(0),
+            stream,
+            partial,
+            end_of_stream,
+            dropped: None,
+            text: text.as_bytes().to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_line_in_parts_has_one_time_and_the_end_of_a_run_is_the_end_of_a_line() {
+        let mut file = TextFile {
+            timestamps: true,
+            ..TextFile::default()
+        };
+        let mut out = Vec::new();
+        for line in [
+            part(LogStream::Stdout, "a", true, false),
+            part(LogStream::Stdout, "b", false, false),
+            part(LogStream::Stdout, "no newline", true, true),
+            part(LogStream::Stdout, "next run", true, false),
+            part(LogStream::Stderr, "err", false, false),
+        ] {
+            file.write(&line, &mut out);
+        }
+        let time = "1970-01-01T00:00:00.000000000Z";
+        let wanted = format!("{time} ab\n{time} no newline\n{time} next run\n{time} err\n");
+        assert_eq!(String::from_utf8(out).expect("text"), wanted);
+    }
 }

@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) use exec::require_owner;
-pub(super) use logs::line;
+pub(super) use logs::{line, runs};
 
 pub(super) fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new()

@@ -31,7 +31,7 @@ pub(super) async fn run(
         Topic::Events => events(front, &channel, from).await,
         Topic::Stats { container } => of_containers(front, &channel, container.as_deref()).await,
         Topic::HostStats => of_host(front, &channel).await,
-        Topic::Logs { container } => logs(front, &channel, &container, from).await,
+        Topic::Logs { container, newest } => logs(front, &channel, &container, from, newest).await,
         Topic::Tasks { task } => tasks(front, &channel, task.as_deref(), sees_values).await,
         Topic::Builds { build: None } => builds::all(front, &channel, sees_values).await,
         Topic::Builds { build: Some(build) } => builds::one(front, &channel, &build).await,
@@ -108,8 +108,17 @@ async fn of_host(front: &Front, channel: &Channel) -> Result<String, Stop> {
     }
 }
 
-async fn logs(front: &Front, channel: &Channel, container: &str, from: Option<u64>) -> Result<String, Stop> {
-    let logs = front.engine.logs(&front.engine.find(container)?)?;
+async fn logs(
+    front: &Front,
+    channel: &Channel,
+    container: &str,
+    from: Option<u64>,
+    newest: Option<u32>,
+) -> Result<String, Stop> {
+    let id = front.engine.find(container)?;
+    let logs = front.engine.logs(&id)?;
+    let mut view = front.engine.watch(&id)?;
+    let mut last_run = view.borrow_and_update().run;
     let range = logs.range().await?;
     channel.opened().await?;
     let from = match from {
@@ -122,10 +131,33 @@ async fn logs(front: &Front, channel: &Channel, container: &str, from: Option<u6
         None => range.next,
     };
     let mut follower = logs.follow(from)?;
-    while let Some(batch) = follower.next().await {
+    if let Some(newest) = newest {
+        follower.newest_only(newest.into());
+    }
+    let mut joiner = logs.joiner(from).await?;
+    let mut is_removed = false;
+    loop {
+        let batch = tokio::select! {
+            batch = follower.next() => batch,
+            changed = view.changed(), if !is_removed => {
+                is_removed = changed.is_err();
+                let run = view.borrow_and_update().run;
+                if run != last_run {
+                    last_run = run;
+                    let runs = container::runs(front, &id, range.first).await?;
+                    channel.data(follower.next_seq(), Data::Runs(runs)).await?;
+                }
+                continue;
+            }
+        };
         match batch {
-            LogBatch::Skipped(count) => channel.gap(count).await?,
-            LogBatch::Lines(lines) => {
+            None => return Ok("the container was removed".to_owned()),
+            Some(LogBatch::Skipped(count)) => {
+                joiner = logs.joiner(follower.next_seq()).await?;
+                channel.gap(count).await?;
+            }
+            Some(LogBatch::Lines(records)) => {
+                let lines = records.into_iter().filter_map(|record| joiner.push(record)).collect();
                 for part in parts(lines) {
                     let seq = part.last().map_or(0, |line| line.seq + 1);
                     let lines = part.into_iter().map(container::line).collect();
@@ -134,7 +166,6 @@ async fn logs(front: &Front, channel: &Channel, container: &str, from: Option<u6
             }
         }
     }
-    Ok("the container was removed".to_owned())
 }
 
 /// In pieces that a frame can hold, in their order.
@@ -191,9 +222,11 @@ mod tests {
     fn line(seq: u64, bytes: usize) -> LogLine {
         LogLine {
             seq,
+            first_seq: seq,
             time: model::Timestamp::from_unix_nanos(0),
             stream: engine::LogStream::Stdout,
             partial: false,
+            end_of_stream: false,
             dropped: None,
             text: vec![b'x'; bytes],
         }
