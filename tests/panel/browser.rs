@@ -190,6 +190,31 @@ impl Browser {
         answer.json().clone()
     }
 
+    /// Runs a script that calls its last argument with its answer.
+    pub(crate) async fn script_until_done(&self, code: &str, arguments: Vec<serde_json::Value>) -> serde_json::Value {
+        let limit = TimeoutConfiguration::new(Some(4 * LIMIT), None, None);
+        self.driver.update_timeouts(limit).await.expect("it waits");
+        let answer = self
+            .driver
+            .execute_async(code, arguments)
+            .await
+            .expect("the script runs");
+        answer.json().clone()
+    }
+
+    /// Waits until a script answers true.
+    pub(crate) async fn until(&self, what: &str, code: &str) {
+        let end = Instant::now() + LIMIT;
+        while self.script(code).await != serde_json::Value::Bool(true) {
+            assert!(
+                Instant::now() < end,
+                "waited too long for {what}:\n{}",
+                self.text().await
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Presses at the element's middle and lets go elsewhere on it: shares of its
     /// height from the top.
     pub(crate) async fn drag_down(&self, testid: &str, from: f64, to: f64) {

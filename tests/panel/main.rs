@@ -7,6 +7,7 @@ mod connection;
 mod hostile;
 mod log;
 mod story;
+mod terminal;
 
 use harness::{Host, Image};
 

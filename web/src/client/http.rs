@@ -161,6 +161,11 @@ pub async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Failure> {
     read(&request("GET", path, None).await?)
 }
 
+/// An answer that is text.
+pub async fn text(path: &str) -> Result<String, Failure> {
+    request("GET", path, None).await
+}
+
 /// Reads an answer whose parts lie flat in one object.
 pub async fn get_flat<T: FromTree>(path: &str) -> Result<T, Failure> {
     let text = request("GET", path, None).await?;

@@ -4,7 +4,7 @@ use crate::state::signal::Hold;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
-use web_sys::{HtmlElement, ResizeObserver};
+use web_sys::{HtmlElement, HtmlTextAreaElement, ResizeObserver};
 
 /// Calls `act` whenever the element's size changes, as long as the owner lives.
 pub fn on_resize<E>(node: NodeRef<E>, act: impl Fn() + 'static)
@@ -30,7 +30,47 @@ where
 
 /// Puts text on the clipboard.
 pub fn copy(text: &str) {
-    let _ = window().navigator().clipboard().write_text(text);
+    let text = text.to_owned();
+    leptos::task::spawn_local(async move {
+        copy_text(&text).await;
+    });
+}
+
+/// Puts text on the clipboard; tells whether the browser allowed it.
+pub async fn copy_text(text: &str) -> bool {
+    // Absent on pages that came without encryption from another host.
+    let clipboard = js_sys::Reflect::get(&window().navigator(), &"clipboard".into()).ok();
+    if let Some(clipboard) = clipboard.and_then(|clipboard| clipboard.dyn_into::<web_sys::Clipboard>().ok())
+        && wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text))
+            .await
+            .is_ok()
+    {
+        return true;
+    }
+    copy_by_selection(text).unwrap_or(false)
+}
+
+/// The older way: selects the text in a field and copies the selection.
+fn copy_by_selection(text: &str) -> Option<bool> {
+    let document = document();
+    let field: HtmlTextAreaElement = document.create_element("textarea").ok()?.dyn_into().ok()?;
+    field.set_value(text);
+    let _ = field.set_attribute("style", "position:fixed;opacity:0");
+    document.body()?.append_child(&field).ok()?;
+    let focused = document
+        .active_element()
+        .and_then(|element| element.dyn_into::<HtmlElement>().ok());
+    field.select();
+    let command = js_sys::Reflect::get(&document, &"execCommand".into()).ok()?;
+    let done = command
+        .dyn_into::<js_sys::Function>()
+        .ok()?
+        .call1(&document, &"copy".into());
+    field.remove();
+    if let Some(focused) = focused {
+        let _ = focused.focus();
+    }
+    Some(done.is_ok_and(|done| done.is_truthy()))
 }
 
 /// Saves what the address answers as a file, without leaving the page.

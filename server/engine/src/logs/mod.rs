@@ -133,8 +133,6 @@ fn joined(reader: &mut log_store::Reader, from: u64, before: u64, max: usize) ->
         let wanted = usize::try_from(before - next).unwrap_or(usize::MAX).min(RECORDS);
         let records = reader.records(next, wanted)?;
         if records.is_empty() {
-            // The log's end: its last lines may have no newline yet, or never get one.
-            lines.extend(joiner.unfinished().into_iter().filter(|line| line.seq >= from));
             break;
         }
         for record in records {
@@ -145,6 +143,10 @@ fn joined(reader: &mut log_store::Reader, from: u64, before: u64, max: usize) ->
             bytes += record.text.len();
             lines.extend(joiner.push(line_of(record)));
         }
+    }
+    if next >= reader.next_seq() {
+        // The log's last lines may have no newline yet, or never get one.
+        lines.extend(joiner.unfinished().into_iter().filter(|line| line.seq >= from));
     }
     Ok(LogPage { lines, next })
 }

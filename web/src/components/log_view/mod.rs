@@ -4,20 +4,21 @@
 //! (`window`), stands at a line number rather than at a pixel (`scroll`), and
 //! recycles about sixty rows (`row`); `viewer` ties them together.
 
-pub mod ansi;
-pub mod row;
+mod level;
+mod row;
 pub mod scroll;
 mod scroll_bar;
 pub mod source;
+mod style;
 mod toolbar;
 mod viewer;
 pub mod window;
 
 use self::row::Times;
 use self::scroll_bar::ScrollBar;
-use self::source::{Query, Source};
+use self::source::{Query, Source, Streams};
 use self::toolbar::Toolbar;
-use self::viewer::{Controls, Phase, ROW, Streams, Viewer};
+use self::viewer::{Controls, Phase, ROW, Viewer};
 use crate::components::icon::icon;
 use crate::components::notice::{failure, skeleton};
 use crate::components::watch::on_resize;
@@ -55,6 +56,7 @@ pub fn LogView(
         hit: RwSignal::new(None),
         only_hits: RwSignal::new(false),
         selected: RwSignal::new(None),
+        copying: RwSignal::new(None),
         unseen: RwSignal::new(0),
         bounds: RwSignal::new((0, 0)),
         thumb: RwSignal::new((0.0, 1.0)),
@@ -88,20 +90,17 @@ pub fn LogView(
             _ => (seq, seq),
         };
         controls.selected.set(Some(range));
+        controls.copying.set(None);
         controls.follow.set(false);
         on_choose.run(Some(range.0));
         viewer.hold(Viewer::redraw);
     };
-    let copy = move || {
-        if let Some((from, to)) = controls.selected.get_untracked() {
-            let text = viewer.hold(|viewer| viewer.text_of(from, to));
-            crate::components::watch::copy(&text);
-        }
-    };
+    let copy = move || viewer.hold(Viewer::copy_chosen);
     let share = move || {
         if let Some((from, _)) = controls.selected.get_untracked() {
             let address = viewer.hold(|viewer| (viewer.source().share)(from));
             crate::components::watch::copy(&address);
+            controls.copying.set(Some("Copied the link".to_owned()));
         }
     };
     let key = move |event: KeyboardEvent| {
@@ -186,6 +185,7 @@ pub fn LogView(
             view! {
                 <div class="log-view__chosen" role="toolbar" aria-label="Chosen lines">
                     <span>{words}</span>
+                    <span role="status" data-testid="logs.chosen.copied">{move || controls.copying.get()}</span>
                     <button type="button" class="button button--small" data-testid="logs.chosen.copy" on:click=move |_| copy()>
                         {icon("copy")}
                         "Copy"
@@ -302,7 +302,9 @@ pub fn LogView(
             <footer class="log-view__foot">
                 <label class="log-view__jump">
                     {icon("clock")}
-                    <span class="log-view__word">"Jump to"</span>
+                    <span class="log-view__word">
+                        {move || if controls.times.get() == Times::Utc { "Jump to (UTC)" } else { "Jump to" }}
+                    </span>
                     <input
                         class="input input--small"
                         type="datetime-local"
@@ -310,8 +312,12 @@ pub fn LogView(
                         aria-label="Jump to a time"
                         data-testid="logs.time.jump"
                         on:change=move |event| {
-                            // Without a zone the browser reads it as local time, as it was typed.
-                            let moment = js_sys::Date::parse(&event_target_value(&event));
+                            // Without a zone the browser reads it as local time.
+                            let mut typed = event_target_value(&event);
+                            if controls.times.get_untracked() == Times::Utc {
+                                typed.push('Z');
+                            }
+                            let moment = js_sys::Date::parse(&typed);
                             if !moment.is_nan() {
                                 viewer.hold(|viewer| viewer.go_to_time(moment));
                             }

@@ -1,7 +1,7 @@
 //! The scroll bar whose thumb maps to line numbers.
 
 use super::viewer::Viewer;
-use crate::format::{number, time};
+use crate::format::number;
 use crate::state::signal::Hold;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -42,7 +42,8 @@ pub fn ScrollBar(
         viewer.hold(|viewer| {
             viewer.drag(share);
             let (seq, at) = viewer.top();
-            let when = at.map(|at| time::local(at) + "  ").unwrap_or_default();
+            let times = controls.times.get_untracked();
+            let when = at.map(|at| times.moment(at) + "  ").unwrap_or_default();
             bubble.set(when + "line " + &number::count(seq));
         });
     };

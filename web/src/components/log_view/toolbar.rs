@@ -1,16 +1,17 @@
 //! Search, filters and the ways out of the viewer: copy, share, download.
 
 use super::row::Times;
-use super::source::Query;
-use super::viewer::{Streams, Viewer};
+use super::source::{Query, Streams};
+use super::viewer::{Found, Viewer};
 use crate::components::icon::icon;
 use crate::format::number;
 use crate::state::signal::{Edit, Hold, Peek, See};
 use leptos::prelude::*;
 use std::time::Duration;
+use wasm_bindgen::JsCast;
 
 /// Waits until typing pauses before the server is asked.
-const PAUSE: Duration = Duration::from_millis(120);
+const PAUSE: Duration = Duration::from_millis(60);
 
 /// The toolbar above the lines.
 #[component]
@@ -37,15 +38,26 @@ pub fn Toolbar(
     };
     let redraw = move || viewer.hold(Viewer::redraw);
     let found = move || match (controls.hits.get(), controls.hit.get()) {
-        _ if controls.searching.get() => "searching".to_owned(),
-        (Some(Ok(hits)), _) if hits.total == 0 && hits.incomplete => "no hit in time".to_owned(),
-        (Some(Ok(hits)), _) if hits.total == 0 => "no hit".to_owned(),
-        (Some(Ok(hits)), at) => {
-            let at = at.map_or(0, |at| at + 1) as u64;
-            let more = if hits.incomplete { "+" } else { "" };
-            number::count(at) + " of " + &number::count(hits.total) + more
+        (
+            Some(Ok(Found {
+                total: Some(0),
+                incomplete,
+            })),
+            _,
+        ) => if incomplete { "no hit in time" } else { "no hit" }.to_owned(),
+        (
+            Some(Ok(Found {
+                total: Some(total),
+                incomplete,
+            })),
+            at,
+        ) => {
+            let at = at.map_or(0, |at| at + 1);
+            let more = if incomplete { "+" } else { "" };
+            number::count(at) + " of " + &number::count(total) + more
         }
-        (Some(Err(_)) | None, _) => String::new(),
+        _ if controls.searching.get() => "searching".to_owned(),
+        _ => String::new(),
     };
     let mistake = move || controls.hits.get().and_then(Result::err).unwrap_or_default();
     let download = viewer.hold(|viewer| viewer.source().download.clone());
@@ -59,6 +71,7 @@ pub fn Toolbar(
                     placeholder="Search all lines"
                     aria-label="Search all lines"
                     aria-describedby="log-mistake"
+                    data-filter="true"
                     data-testid="logs.search.text"
                     node_ref=field
                     prop:value=move || controls.query.get().text
@@ -75,8 +88,10 @@ pub fn Toolbar(
                         "Escape" => {
                             event.stop_propagation();
                             if controls.query.peek(|query| query.text.is_empty()) {
-                                if let Some(field) = field.get_untracked() {
-                                    let _ = field.blur();
+                                // To the lines, where n, N and the other keys work.
+                                let lines = document().get_element_by_id("log-lines");
+                                if let Some(lines) = lines.and_then(|lines| lines.dyn_into::<web_sys::HtmlElement>().ok()) {
+                                    let _ = lines.focus();
                                 }
                             } else {
                                 change(&|query| query.text.clear());

@@ -2,13 +2,19 @@
 //! for, what is painted. It touches the document only while painting, at most
 //! once a frame.
 
+mod copy;
+mod hits;
 mod paint;
 
+pub use self::hits::Found;
+
+use self::copy::Copied;
+use self::hits::HitList;
 use super::row::{Row, Times};
 use super::scroll::{Ground, Place};
-use super::source::{Following, Hits, News, Query, Source};
+use super::source::{Following, Marks, News, Query, Source, Streams};
 use super::window::{BLOCK, Kind, Window};
-use crate::state::signal::{Edit, Peek};
+use crate::state::signal::Edit;
 use crate::table::{KeySet, Table};
 use leptos::prelude::*;
 use std::cell::RefCell;
@@ -18,14 +24,6 @@ use web_sys::HtmlElement;
 pub const ROW: f64 = 20.0;
 /// Rows mounted above the view, so that their height is known before they are scrolled to.
 const ABOVE: u64 = 8;
-
-/// Which streams are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Streams {
-    Both,
-    Stdout,
-    Stderr,
-}
 
 /// How the first read went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +43,13 @@ pub struct Controls {
     pub streams: RwSignal<Streams>,
     pub query: RwSignal<Query>,
     pub searching: RwSignal<bool>,
-    pub hits: RwSignal<Option<Result<Hits, String>>>,
+    pub hits: RwSignal<Option<Result<Found, String>>>,
     /// Which hit is gone to, from 0.
-    pub hit: RwSignal<Option<usize>>,
+    pub hit: RwSignal<Option<u64>>,
     pub only_hits: RwSignal<bool>,
     pub selected: RwSignal<Option<(u64, u64)>>,
+    /// What became of copying the chosen lines.
+    pub copying: RwSignal<Option<String>>,
     /// Lines that came while not following.
     pub unseen: RwSignal<u64>,
     /// First line kept and the number of the next.
@@ -67,11 +67,15 @@ struct Inner {
     opened: KeySet<u64>,
     view_height: f64,
     look: u64,
+    /// The width of the line numbers, in letters.
+    gutter: usize,
     scheduled: bool,
     following: Option<Following>,
     searches: u64,
-    /// Sentences shown above lines, by line number.
-    marks: Table<u64, String>,
+    /// Sentences shown above lines.
+    marks: Marks,
+    hits: HitList,
+    copied: Option<Copied>,
     /// A line to go to as soon as the log is there.
     wanted: Option<u64>,
 }
@@ -141,11 +145,8 @@ impl Viewer {
                     {
                         let mut inner = viewer.inner.borrow_mut();
                         inner.window.clear();
-                        inner.window.first = page.first;
-                        inner.window.next = page.next;
-                        inner.window.append(page.lines);
-                        inner.marks.extend(page.marks);
-                        inner.window.next = inner.window.next.max(page.next);
+                        inner.window.fill_end(page.lines, page.first, page.next);
+                        inner.marks = page.marks;
                     }
                     viewer.controls.phase.set(Phase::Ready);
                     // Taken first: going there borrows again.
@@ -185,8 +186,12 @@ impl Viewer {
                 }
                 self.schedule();
             }
+            News::Marks(marks) => {
+                self.inner.borrow_mut().marks.extend(marks);
+                self.redraw();
+            }
             News::Gap(count) => {
-                self.inner.borrow_mut().window.reopen_newest();
+                self.inner.borrow_mut().window.gap();
                 if !self.controls.follow.get_untracked() {
                     self.controls.unseen.edit(|unseen| *unseen += count);
                 }
@@ -204,25 +209,16 @@ impl Viewer {
         }
     }
 
-    /// The line numbers of the hits when only they are shown.
-    fn sieve(&self) -> Option<Vec<u64>> {
-        if !self.controls.only_hits.get_untracked() {
-            return None;
-        }
-        self.controls.hits.peek(|hits| {
-            hits.as_ref()
-                .and_then(|hits| hits.as_ref().ok())
-                .map(|h| h.seqs.clone())
-        })
-    }
-
     /// Calls `act` with what surrounds the place, in rows: line numbers, or the
     /// positions among the hits when only they are shown.
-    fn with_ground<T>(&self, inner: &Inner, sieve: Option<&[u64]>, act: impl FnOnce(Ground<'_>) -> T) -> T {
+    fn with_ground<T>(&self, inner: &Inner, act: impl FnOnce(Ground<'_>) -> T) -> T {
+        let is_sieved = self.is_sieved();
         let streams = self.controls.streams.get_untracked();
         let wrap = self.controls.wrap.get_untracked();
         let height = |row: u64| {
-            let seq = seq_of(row, sieve);
+            let Some(seq) = inner.seq_of(row, is_sieved) else {
+                return ROW;
+            };
             if inner.window.is_missing(seq) {
                 return 0.0;
             }
@@ -241,9 +237,10 @@ impl Viewer {
                 ROW
             }
         };
-        let (first, next) = match sieve {
-            Some(seqs) => (0, seqs.len() as u64),
-            None => (inner.window.first, inner.window.next),
+        let (first, next) = if is_sieved {
+            (0, inner.hits.total)
+        } else {
+            (inner.window.first, inner.window.next)
         };
         act(Ground {
             first,
@@ -255,9 +252,8 @@ impl Viewer {
 
     /// Moves by pixels, as a wheel does. Upwards ends following.
     pub fn scroll(&self, pixels: f64) {
-        let sieve = self.sieve();
         let mut inner = self.inner.borrow_mut();
-        let (place, at_end) = self.with_ground(&inner, sieve.as_deref(), |ground| {
+        let (place, at_end) = self.with_ground(&inner, |ground| {
             let place = ground.moved(inner.place, pixels);
             (place, ground.is_at_end(place))
         });
@@ -278,9 +274,8 @@ impl Viewer {
 
     /// Moves the thumb to a share of its way.
     pub fn drag(&self, share: f64) {
-        let sieve = self.sieve();
         let mut inner = self.inner.borrow_mut();
-        let place = self.with_ground(&inner, sieve.as_deref(), |ground| ground.at_share(share));
+        let place = self.with_ground(&inner, |ground| ground.at_share(share));
         inner.place = place;
         drop(inner);
         self.controls.follow.set(false);
@@ -289,24 +284,25 @@ impl Viewer {
 
     /// What stands at the top edge: for the bubble beside the thumb.
     pub fn top(&self) -> (u64, Option<f64>) {
-        let sieve = self.sieve();
         let inner = self.inner.borrow();
-        let seq = seq_of(inner.place.line, sieve.as_deref());
+        let seq = inner.seq_of(inner.place.line, self.is_sieved()).unwrap_or(0);
         (seq, inner.window.line(seq).map(|line| line.at_ms))
     }
 
     /// Shows a line a third down the view.
     pub fn go_to(&self, seq: u64) {
-        let sieve = self.sieve();
-        let mut inner = self.inner.borrow_mut();
-        let row = match &sieve {
-            Some(seqs) => seqs.partition_point(|at| *at < seq) as u64,
-            None => seq,
+        let row = if self.is_sieved() {
+            self.inner.borrow().hits.rank(seq).unwrap_or(0)
+        } else {
+            seq
         };
+        self.go_to_row(row);
+    }
+
+    fn go_to_row(&self, row: u64) {
+        let mut inner = self.inner.borrow_mut();
         let above = inner.view_height / 3.0;
-        let place = self.with_ground(&inner, sieve.as_deref(), |ground| {
-            ground.moved(Place { line: row, offset: 0.0 }, -above)
-        });
+        let place = self.with_ground(&inner, |ground| ground.moved(Place { line: row, offset: 0.0 }, -above));
         inner.place = place;
         drop(inner);
         self.controls.follow.set(false);
@@ -344,75 +340,9 @@ impl Viewer {
         self.redraw();
     }
 
-    /// The text of held lines, for the clipboard.
-    pub fn text_of(&self, from: u64, to: u64) -> String {
-        let inner = self.inner.borrow();
-        let lines: Vec<String> = (from..=to)
-            .filter_map(|seq| inner.window.line(seq))
-            .map(|line| super::ansi::plain(&line.text))
-            .collect();
-        lines.join("\n")
-    }
-
-    /// Searches the whole log on the server; a newer search overtakes an older one.
-    pub fn search(&self, query: Query) {
-        let number = {
-            let mut inner = self.inner.borrow_mut();
-            inner.searches += 1;
-            inner.searches
-        };
-        if query.text.is_empty() {
-            self.controls.hits.set(None);
-            self.controls.hit.set(None);
-            self.controls.only_hits.set(false);
-            self.controls.searching.set(false);
-            self.redraw();
-            return;
-        }
-        self.controls.searching.set(true);
+    fn ask(&self, (from, before): (u64, u64)) {
         let viewer = self.clone();
-        let asking = (self.source.search)(query);
-        leptos::task::spawn_local(async move {
-            let answer = asking.await;
-            if viewer.controls.phase.is_disposed() || viewer.inner.borrow().searches != number {
-                return;
-            }
-            viewer.controls.searching.set(false);
-            let found = answer.as_ref().map(|hits| hits.seqs.clone()).ok();
-            viewer.controls.hits.set(Some(answer));
-            viewer.controls.follow.set(false);
-            if let Some(seqs) = found {
-                // The first hit at or below the top edge, else the last one above it.
-                let (top, _) = viewer.top();
-                let at = seqs.partition_point(|seq| *seq < top).min(seqs.len().saturating_sub(1));
-                viewer.controls.hit.set((!seqs.is_empty()).then_some(at));
-                if let Some(seq) = seqs.get(at) {
-                    viewer.go_to(*seq);
-                }
-            }
-            viewer.redraw();
-        });
-    }
-
-    /// Goes to the next hit, or the one before.
-    pub fn step_hit(&self, step: isize) {
-        let seqs = self.controls.hits.peek(|hits| match hits {
-            Some(Ok(hits)) => hits.seqs.clone(),
-            Some(Err(_)) | None => Vec::new(),
-        });
-        if seqs.is_empty() {
-            return;
-        }
-        let at = self.controls.hit.get_untracked().unwrap_or(0) as isize;
-        let at = (at + step).rem_euclid(seqs.len() as isize) as usize;
-        self.controls.hit.set(Some(at));
-        self.go_to(seqs[at]);
-        self.redraw();
-    }
-
-    fn ask(&self, block: u64) {
-        let viewer = self.clone();
-        let reading = (self.source.read)(block * BLOCK, BLOCK);
+        let reading = (self.source.read)(from, before);
         leptos::task::spawn_local(async move {
             let answer = reading.await;
             let mut inner = viewer.inner.borrow_mut();
@@ -420,10 +350,10 @@ impl Viewer {
                 Ok(page) => {
                     inner.window.first = page.first;
                     inner.window.next = inner.window.next.max(page.next);
-                    inner.window.fill(block, page.lines);
+                    inner.window.fill(from, page.read_to.min(before), page.lines);
                     inner.marks.extend(page.marks);
                 }
-                Err(_) => inner.window.failed(block),
+                Err(_) => inner.window.failed(from),
             }
             drop(inner);
             viewer.schedule();
@@ -431,13 +361,9 @@ impl Viewer {
     }
 }
 
-fn seq_of(row: u64, sieve: Option<&[u64]>) -> u64 {
-    match sieve {
-        Some(seqs) => usize::try_from(row)
-            .ok()
-            .and_then(|row| seqs.get(row))
-            .copied()
-            .unwrap_or(u64::MAX),
-        None => row,
+impl Inner {
+    /// The number of the line in a row; `None` while it is not known.
+    fn seq_of(&self, row: u64, is_sieved: bool) -> Option<u64> {
+        if is_sieved { self.hits.seq(row) } else { Some(row) }
     }
 }

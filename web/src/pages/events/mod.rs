@@ -152,7 +152,10 @@ pub fn Events() -> impl IntoView {
                     </For>
                 </ul>
                 <Show when=move || shown.see(Vec::is_empty)>
-                    <Empty icon="event" text="No event matches."/>
+                    {move || {
+                        let text = if text.see(String::is_empty) { "No events yet." } else { "No event matches." };
+                        view! { <Empty icon="event" text/> }
+                    }}
                 </Show>
             </section>
         </div>

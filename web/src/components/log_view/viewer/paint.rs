@@ -1,28 +1,21 @@
 //! Painting: which rows are mounted, what they show, where they stand. At most
 //! once a frame, and the only place that writes to the document.
 
-use super::super::row::{Look, Row};
+use super::super::row::{Content, Look, Row};
 use super::super::scroll::{Ground, Place};
 use super::super::source::Query;
-use super::super::window::BLOCK;
-use super::{ABOVE, Inner, ROW, Viewer, seq_of};
+use super::{ABOVE, Inner, ROW, Viewer};
+use crate::format::number;
 use crate::state::signal::Peek;
-use crate::table::{KeySet, Table};
+use crate::table::Table;
 use js_sys::{Function, Reflect, RegExp};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlElement};
+use web_sys::{Document, Element, HtmlElement};
 
 impl Viewer {
-    fn look(&self) -> Look {
+    fn look(&self, inner: &Inner) -> Look {
         let hit = self.controls.query.peek(expression);
-        let current_hit = self
-            .controls
-            .hits
-            .peek(|hits| match (hits, self.controls.hit.get_untracked()) {
-                (Some(Ok(hits)), Some(at)) => hits.seqs.get(at).copied(),
-                _ => None,
-            });
         let theme = document()
             .document_element()
             .and_then(|root| root.get_attribute("data-theme"));
@@ -30,7 +23,7 @@ impl Viewer {
             times: self.controls.times.get_untracked(),
             dark: theme.as_deref() == Some("dark"),
             hit,
-            current_hit,
+            current_hit: inner.hits.current,
             selected: self.controls.selected.get_untracked(),
         }
     }
@@ -43,11 +36,10 @@ impl Viewer {
         let Some(canvas) = self.canvas.borrow().clone() else {
             return;
         };
-        let sieve = self.sieve();
-        let sieve = sieve.as_deref();
+        let is_sieved = self.is_sieved();
         let mut inner = self.inner.borrow_mut();
         let follow = self.controls.follow.get_untracked();
-        let (place, rows) = self.with_ground(&inner, sieve, |ground| {
+        let (place, rows) = self.with_ground(&inner, |ground| {
             let place = if follow {
                 ground.end()
             } else {
@@ -56,37 +48,50 @@ impl Viewer {
             (place, in_view(&ground, place))
         });
         inner.place = place;
-        let seqs: Vec<u64> = rows.iter().map(|row| seq_of(*row, sieve)).collect();
-        self.write(&mut inner, &canvas, &seqs);
+        self.write(&mut inner, &canvas, &rows, is_sieved);
 
         if self.controls.wrap.get_untracked() {
-            let Inner { rows, heights, .. } = &mut *inner;
+            let Inner {
+                rows, heights, hits, ..
+            } = &mut *inner;
             for row in rows.iter() {
-                if let Some((seq, _)) = row.shown {
+                let seq = row
+                    .shown
+                    .and_then(|(at, _)| if is_sieved { hits.seq(at) } else { Some(at) });
+                if let Some(seq) = seq {
                     heights.insert(seq, row.height());
                 }
             }
             if follow {
-                let end = self.with_ground(&inner, sieve, |ground| ground.end());
+                let end = self.with_ground(&inner, |ground| ground.end());
                 inner.place = end;
             }
         }
-        self.put(&mut inner, sieve);
+        self.put(&mut inner);
 
-        let wanted: KeySet<u64> = seqs.iter().map(|seq| seq / BLOCK).collect();
         let mut asks = Vec::new();
-        for block in wanted {
-            asks.extend(inner.window.want(block * BLOCK, (block + 1) * BLOCK));
+        let mut unknown = Vec::new();
+        if is_sieved {
+            for row in &rows {
+                match inner.seq_of(*row, true) {
+                    Some(seq) => asks.extend(inner.window.want(seq, seq + 1)),
+                    None => unknown.push(*row),
+                }
+            }
+        } else if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            asks = inner.window.want(*first, *last + 1);
         }
         let bounds = (inner.window.first, inner.window.next);
-        let thumb = self.with_ground(&inner, sieve, |ground| {
+        let thumb = self.with_ground(&inner, |ground| {
             let all = (ground.next - ground.first).max(1) as f64 * ROW;
             (ground.share_of(inner.place), (ground.view_height / all).min(1.0))
         });
+        widen_gutter(&canvas, &mut inner.gutter, bounds.1);
         drop(inner);
-        for block in asks {
-            self.ask(block);
+        for range in asks {
+            self.ask(range);
         }
+        self.want_hits(unknown);
         if self.controls.bounds.get_untracked() != bounds {
             self.controls.bounds.set(bounds);
         }
@@ -95,82 +100,115 @@ impl Viewer {
         }
     }
 
-    /// Gives every line in view a row, writing only rows that come to show another.
-    fn write(&self, inner: &mut Inner, canvas: &HtmlElement, seqs: &[u64]) {
+    /// Gives every row in view an element, writing only those that come to show another.
+    /// The elements stay in the order of the rows in the document too.
+    fn write(&self, inner: &mut Inner, canvas: &HtmlElement, needed: &[u64], is_sieved: bool) {
         let document = document();
-        let look = self.look();
-        let Inner {
-            window,
-            rows,
-            opened,
-            marks,
-            look: version,
-            ..
-        } = inner;
+        let look = self.look(inner);
         let parent: &Element = canvas.as_ref();
-        let needed: KeySet<u64> = seqs.iter().copied().collect();
-        let mut held: KeySet<u64> = KeySet::new();
-        let mut free: Vec<usize> = Vec::new();
-        for (at, row) in rows.iter().enumerate() {
-            match row.shown {
-                Some((seq, _)) if needed.contains(&seq) && held.insert(seq) => {}
-                _ => free.push(at),
-            }
-        }
-        for seq in &needed {
-            if held.contains(seq) {
-                continue;
-            }
-            let at = free.pop().or_else(|| {
-                rows.push(Row::new(&document, parent)?);
-                Some(rows.len() - 1)
-            });
-            if let Some(at) = at {
-                rows[at].shown = Some((*seq, u64::MAX));
-            }
-        }
-        for at in free {
-            rows[at].hide();
-        }
-        for row in rows.iter_mut() {
-            let Some((seq, drawn)) = row.shown else { continue };
-            let line = window.line(seq);
+        arrange(&mut inner.rows, needed, parent, &document);
+        let mut rows = std::mem::take(&mut inner.rows);
+        for row in &mut rows {
+            let Some((at, drawn)) = row.shown else { continue };
+            let seq = inner.seq_of(at, is_sieved);
+            let line = seq.and_then(|seq| inner.window.line(seq));
             // A row drawn as a grey bar is drawn again when its line has come.
-            let now = *version * 2 + u64::from(line.is_some());
+            let now = inner.look * 2 + u64::from(line.is_some());
             if drawn != now {
-                let mark = marks.get(&seq).map(String::as_str);
-                row.write(&document, seq, line, &look, mark, opened.contains(&seq));
-                row.shown = Some((seq, now));
+                let content = Content {
+                    seq,
+                    line,
+                    mark: seq.and_then(|seq| inner.marks.get(&seq)),
+                    opened: seq.is_some_and(|seq| inner.opened.contains(&seq)),
+                };
+                row.write(&document, &content, &look);
+                row.shown = Some((at, now));
             }
         }
+        inner.rows = rows;
     }
 
     /// Moves the rows to where they belong.
-    fn put(&self, inner: &mut Inner, sieve: Option<&[u64]>) {
-        let tops = self.with_ground(inner, sieve, |ground| {
-            let mut tops = Table::new();
-            let mut y = -inner.place.offset;
-            let mut row = inner.place.line;
-            while row < ground.next && y < ground.view_height + ROW {
-                tops.insert(seq_of(row, sieve), y);
-                y += (ground.height)(row);
-                row += 1;
-            }
+    fn put(&self, inner: &mut Inner) {
+        let tops = self.with_ground(inner, |ground| {
             let (mut y, mut row, mut above) = (-inner.place.offset, inner.place.line, 0);
+            let mut tops = Vec::new();
             while row > ground.first && above < ABOVE {
                 row -= 1;
                 let height = (ground.height)(row);
                 y -= height;
                 above += u64::from(height > 0.0);
-                tops.insert(seq_of(row, sieve), y);
+                tops.push((row, y));
+            }
+            tops.reverse();
+            let mut tops: Table<u64, f64> = tops.into_iter().collect();
+            let (mut y, mut row) = (-inner.place.offset, inner.place.line);
+            while row < ground.next && y < ground.view_height + ROW {
+                tops.insert(row, y);
+                y += (ground.height)(row);
+                row += 1;
             }
             tops
         });
-        for row in &inner.rows {
-            if let Some((seq, _)) = row.shown {
-                row.place(tops.get(&seq).copied().unwrap_or(-10_000.0));
+        for row in &mut inner.rows {
+            if let Some((at, _)) = row.shown {
+                row.place(tops.get(&at).copied().unwrap_or(-10_000.0));
             }
         }
+    }
+}
+
+/// Gives each needed row an element, in order. Elements whose row is needed still keep it
+/// and are not moved, so that a selection in them survives; the others are reused.
+fn arrange(rows: &mut Vec<Row>, needed: &[u64], parent: &Element, document: &Document) {
+    let is_needed = |row: &Row| row.shown.is_some_and(|(at, _)| needed.binary_search(&at).is_ok());
+    if !rows.iter().any(is_needed) {
+        // Nothing stays: the elements are in some order, and that is as good as any.
+        while rows.len() < needed.len() {
+            let Some(row) = Row::new(document, parent) else { return };
+            rows.push(row);
+        }
+        let (used, free) = rows.split_at_mut(needed.len());
+        for (row, at) in used.iter_mut().zip(needed) {
+            row.shown = Some((*at, u64::MAX));
+        }
+        free.iter_mut().for_each(Row::hide);
+        return;
+    }
+    let (kept, mut free): (Vec<Row>, Vec<Row>) = std::mem::take(rows).into_iter().partition(is_needed);
+    let mut kept = kept.into_iter().rev().peekable();
+    // From the end, so that what an element is moved before is in its place.
+    let mut placed: Vec<Row> = Vec::with_capacity(needed.len());
+    for at in needed.iter().rev() {
+        if let Some(row) = kept.next_if(|row| row.shown.is_some_and(|(shown, _)| shown == *at)) {
+            placed.push(row);
+            continue;
+        }
+        let Some(mut row) = free.pop().or_else(|| Row::new(document, parent)) else {
+            continue;
+        };
+        row.move_before(parent, placed.last());
+        row.shown = Some((*at, u64::MAX));
+        placed.push(row);
+    }
+    placed.reverse();
+    // Those left over stay behind all others.
+    for row in free.iter_mut().filter(|row| row.shown.is_some()) {
+        row.hide();
+        row.move_before(parent, None);
+    }
+    *rows = placed;
+    rows.append(&mut free);
+}
+
+/// Gives line numbers the room that the longest of them takes.
+fn widen_gutter(canvas: &HtmlElement, gutter: &mut usize, next: u64) {
+    let letters = number::count(next).chars().count();
+    if *gutter != letters {
+        *gutter = letters;
+        let _ = canvas
+            .style()
+            .set_property("--gutter", &[&letters.to_string(), "ch"].concat());
     }
 }
 
@@ -185,6 +223,7 @@ fn in_view(ground: &Ground<'_>, place: Place) -> Vec<u64> {
             above += 1;
         }
     }
+    rows.reverse();
     let mut y = -place.offset;
     let mut row = place.line;
     while row < ground.next && y < ground.view_height && row - place.line < 20_000 {

@@ -4,7 +4,9 @@ use super::Subject;
 use crate::client::http::{self, escape};
 use crate::client::socket::{self, Heard};
 use crate::components::log_view::LogView;
-use crate::components::log_view::source::{Answer, Hits, News, Page, Query, Source};
+use crate::components::log_view::source::{
+    Answer, HitRange, Hits, HitsWanted, Mark, Marks, News, Page, Query, Source, Streams,
+};
 use crate::components::log_view::window::{Kind, Line};
 use crate::format::time;
 use crate::pages::containers::describe;
@@ -18,12 +20,16 @@ use shared::socket::{Data, Topic};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Hits gone through one by one; more are only counted.
-const HITS: u32 = 10_000;
+/// Where lines come faster than a screen shows them, no more than these are sent at once.
+const NEWEST: u32 = 200;
+/// A page of the API holds no more.
+const MAX_LINES: u64 = 10_000;
 
 fn line(line: logs::Line) -> Line {
     Line {
         seq: line.seq,
+        first_seq: line.first_seq.unwrap_or(line.seq),
+        partial: line.partial,
         at_ms: time::parse(&line.time).unwrap_or_default(),
         kind: match line.stream {
             logs::Stream::Stdout => Kind::Stdout,
@@ -35,37 +41,71 @@ fn line(line: logs::Line) -> Line {
 }
 
 /// What is said between the lines of two runs.
-fn run_words(run: &logs::Run, before: Option<&logs::Run>) -> String {
-    let mut words = ["Started, run ", &run.number.to_string()].concat();
-    if let Some(at) = time::parse(&run.started) {
-        words += &[", ", &time::local(at)].concat();
-    }
+fn mark(run: &logs::Run, before: Option<&logs::Run>) -> Mark {
+    let mut end = String::new();
     if let Some(before) = before {
         if before.oom_killed {
-            words += ". The run before it was killed: out of memory";
+            end += ". The run before it was killed: out of memory";
         } else if let Some(code) = before.exit_code {
-            words += &[". The run before it exited with ", &code.to_string()].concat();
+            end += &[". The run before it exited with ", &code.to_string()].concat();
             if let Some(meaning) = describe::exit_meaning(code) {
-                words += &[", ", meaning].concat();
+                end += &[", ", meaning].concat();
             }
         }
     }
-    words
+    Mark {
+        begin: ["Started, run ", &run.number.to_string()].concat(),
+        at_ms: time::parse(&run.started),
+        end,
+    }
+}
+
+fn marks(runs: &[logs::Run]) -> Marks {
+    let mut marks = Marks::new();
+    for (at, run) in runs.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| runs.get(at));
+        marks.insert(run.first_seq, mark(run, before));
+    }
+    marks
 }
 
 /// A page of lines as the viewer takes it, with the runs told apart.
 fn page(page: logs::Page) -> Page {
-    let mut marks = crate::table::Table::new();
-    for (at, run) in page.runs.iter().enumerate() {
-        let before = at.checked_sub(1).and_then(|at| page.runs.get(at));
-        marks.insert(run.first_seq, run_words(run, before));
-    }
     Page {
+        marks: marks(&page.runs),
         lines: page.lines.into_iter().map(line).collect(),
         first: page.first,
         next: page.next,
-        marks,
+        read_to: page.read_to,
     }
+}
+
+fn search_path(base: &str, query: &Query, wanted: HitsWanted) -> String {
+    let (name, number) = match wanted.range {
+        HitRange::Skip(skip) => ("&skip=", skip),
+        HitRange::From(from) => ("&from=", from),
+        HitRange::Before(before) => ("&before=", before),
+    };
+    let mut path = [
+        base,
+        "/search?q=",
+        &escape(&query.text),
+        "&max=",
+        &wanted.max.to_string(),
+        name,
+        &number.to_string(),
+    ]
+    .concat();
+    for (on, parameter) in [
+        (query.regex, "&regex=true"),
+        (query.case_sensitive, "&case=true"),
+        (!wanted.count, "&count=false"),
+    ] {
+        if on {
+            path += parameter;
+        }
+    }
+    path
 }
 
 /// The functions of one container's log.
@@ -73,6 +113,7 @@ pub fn source(id: String) -> Source {
     let base: Rc<str> = ["/containers/", &escape(&id), "/logs"].concat().into();
     let read_base = base.clone();
     let tail_base = base.clone();
+    let text_base = base.clone();
     let search_base = base.clone();
     let at_base = base.clone();
     let follow_id = id.clone();
@@ -81,28 +122,43 @@ pub fn source(id: String) -> Source {
             let path = [&*tail_base, "?tail=", &count.to_string()].concat();
             Box::pin(async move { answer(http::get::<logs::Page>(&path).await.map(page)) })
         }),
-        read: Rc::new(move |from, count| -> Answer<Page> {
-            let path = [&*read_base, "?from=", &from.to_string(), "&max=", &count.to_string()].concat();
-            Box::pin(async move { answer(http::get::<logs::Page>(&path).await.map(page)) })
-        }),
-        search: Rc::new(move |query: Query| -> Answer<Hits> {
-            let mut path = [
-                &*search_base,
-                "/search?q=",
-                &escape(&query.text),
+        read: Rc::new(move |from, before| -> Answer<Page> {
+            let max = (before - from).min(MAX_LINES).to_string();
+            let path = [
+                &*read_base,
+                "?from=",
+                &from.to_string(),
+                "&before=",
+                &before.to_string(),
                 "&max=",
-                &HITS.to_string(),
+                &max,
             ]
             .concat();
-            if query.regex {
-                path += "&regex=true";
-            }
-            if query.case_sensitive {
-                path += "&case=true";
-            }
+            Box::pin(async move { answer(http::get::<logs::Page>(&path).await.map(page)) })
+        }),
+        text: Rc::new(move |from, to, streams| -> Answer<String> {
+            let stream = match streams {
+                Streams::Both => "",
+                Streams::Stdout => "&stream=stdout",
+                Streams::Stderr => "&stream=stderr",
+            };
+            let path = [
+                &*text_base,
+                "/download?from=",
+                &from.to_string(),
+                "&to=",
+                &to.to_string(),
+                stream,
+            ]
+            .concat();
+            Box::pin(async move { answer(http::text(&path).await) })
+        }),
+        search: Rc::new(move |query, wanted| -> Answer<Hits> {
+            let path = search_path(&search_base, &query, wanted);
             Box::pin(async move {
                 answer(http::get::<logs::Hits>(&path).await.map(|hits| Hits {
                     seqs: hits.seqs,
+                    rank: hits.rank.unwrap_or_default(),
                     total: hits.total,
                     incomplete: hits.incomplete,
                 }))
@@ -115,9 +171,11 @@ pub fn source(id: String) -> Source {
         follow: Rc::new(move |from, hear| {
             let topic = Topic::Logs {
                 container: follow_id.clone(),
+                newest: Some(NEWEST),
             };
             Box::new(socket::open(topic, Some(from), move |heard| match heard {
                 Heard::Data(Data::Lines(lines)) => hear(News::Lines(lines.into_iter().map(line).collect())),
+                Heard::Data(Data::Runs(runs)) => hear(News::Marks(marks(&runs))),
                 Heard::Gap(count) => hear(News::Gap(count)),
                 Heard::Reset => hear(News::Reset),
                 _ => {}

@@ -3,7 +3,6 @@
 use super::super::describe;
 use super::{Loaded, Subject};
 use crate::client::http;
-use crate::components::log_view::ansi;
 use crate::components::meter::Meter;
 use crate::components::sparkline::Sparkline;
 use crate::format::{number, size, time};
@@ -180,7 +179,7 @@ fn tail_card(subject: Subject) -> AnyView {
                         .into_iter()
                         .map(|line| {
                             let class = if line.stream == Stream::Stderr { "text-warn" } else { "" };
-                            view! { <span class=class>{ansi::plain(&line.text)} "\n"</span> }
+                            view! { <span class=class>{model::terminal::text(&line.text).into_owned()} "\n"</span> }
                         })
                         .collect_view()
                         .into_any()
