@@ -194,3 +194,32 @@ async fn what_is_shown_is_searched() {
         assert_eq!(hits.seqs, seqs, "{query}");
     }
 }
+
+#[tokio::test]
+async fn a_follower_is_told_of_a_run_that_begins() {
+    let Some((_host, api)) = host().await else { return };
+    api.create(&started("again", "echo up; exec sleep 600"))
+        .await
+        .expect("it runs");
+    let mut socket = api.socket().await;
+    let topic = Topic::Logs {
+        container: "again".to_owned(),
+        newest: Some(10),
+    };
+    let ch = socket.channel(topic, Some(1)).await;
+    socket.data_until(ch, |data| matches!(data, Data::Lines(_))).await;
+    api.act(Method::POST, "/containers/again/restart")
+        .await
+        .expect("it starts again");
+    let (mut runs, mut lines) = (0, 0);
+    socket
+        .data_until(ch, |data| {
+            match data {
+                Data::Runs(all) => runs = all.len(),
+                Data::Lines(new) => lines += new.len(),
+                _ => {}
+            }
+            runs == 2 && lines == 1
+        })
+        .await;
+}

@@ -140,7 +140,9 @@ pub(in crate::docker) async fn logs(
             send_following(&logs, &wanted, from, container, &sender).await
         } else {
             let mut open = OpenLines::default();
-            send_range(&logs, &wanted, from..end, &sender, &mut open).await.map(drop)
+            send_range(&logs, &wanted, from..end, &sender, &mut open)
+                .await
+                .map(drop)
         };
         match sent {
             Err(Broken::Log(error)) => {

@@ -118,7 +118,7 @@ async fn logs(
     let id = front.engine.find(container)?;
     let logs = front.engine.logs(&id)?;
     let mut view = front.engine.watch(&id)?;
-    let mut last_run = view.borrow_and_update().run;
+    let mut told_run = view.borrow_and_update().run;
     let range = logs.range().await?;
     channel.opened().await?;
     let from = match from {
@@ -142,10 +142,13 @@ async fn logs(
             changed = view.changed(), if !is_removed => {
                 is_removed = changed.is_err();
                 let run = view.borrow_and_update().run;
-                if run != last_run {
-                    last_run = run;
+                if run != told_run {
                     let runs = container::runs(front, &id, range.first).await?;
-                    channel.data(follower.next_seq(), Data::Runs(runs)).await?;
+                    // The number changes first; the run is stored once it has started.
+                    if runs.last().is_some_and(|last| last.number == run) {
+                        told_run = run;
+                        channel.data(follower.next_seq(), Data::Runs(runs)).await?;
+                    }
                 }
                 continue;
             }
