@@ -206,11 +206,10 @@ impl Browser {
     pub(crate) async fn until(&self, what: &str, code: &str) {
         let end = Instant::now() + LIMIT;
         while self.script(code).await != serde_json::Value::Bool(true) {
-            assert!(
-                Instant::now() < end,
-                "waited too long for {what}:\n{}",
-                self.text().await
-            );
+            if Instant::now() >= end {
+                let complaints = self.script("return window.complaints").await;
+                panic!("waited too long for {what}:\n{}\n{complaints:#}", self.text().await);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }

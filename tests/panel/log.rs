@@ -145,9 +145,8 @@ async fn a_run_that_begins_while_following_is_marked_in_the_chosen_time() {
         .await;
     let restarted = host.docker().post("/containers/twice/restart?t=0").await;
     assert_eq!(restarted.0, 204, "{}", restarted.1);
-    browser
-        .text_until("logs.lines.view", |text| text.contains("Started, run 2"))
-        .await;
+    let marked = "return document.querySelector('.log-view__lines').textContent.includes('Started, run 2')";
+    browser.until("the mark of the second run", marked).await;
     browser
         .script(
             "const times = document.querySelector('[data-testid=\"logs.times.select\"]');

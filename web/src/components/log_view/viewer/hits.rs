@@ -163,9 +163,11 @@ impl Viewer {
         };
         self.controls.hits.set(Some(Ok(Found::default())));
         self.controls.hit.set(None);
-        self.controls.follow.set(false);
-        if let Some(seq) = landing.filter(|_| !self.controls.only_hits.get_untracked()) {
-            self.go_to(seq);
+        if let Some(seq) = landing {
+            self.controls.follow.set(false);
+            if !self.controls.only_hits.get_untracked() {
+                self.go_to(seq);
+            }
         }
         self.redraw();
     }
