@@ -1,6 +1,8 @@
 //! Running one test at a time, for a limited time, and ending everything it leaves.
 
+use crate::apart;
 use anyhow::{Context as _, Result, bail};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -52,6 +54,7 @@ pub(super) fn expect_to_be_apart() -> Result<()> {
 /// Ends every process of the pid namespace but this one and the shell above it.
 fn end_all() {
     let own = std::process::id();
+    let mut groups = BTreeSet::new();
     // Those that are killed may have been about to fork.
     for _ in 0..100 {
         let pids: Vec<String> = fs::read_dir("/proc")
@@ -62,10 +65,11 @@ fn end_all() {
             .filter(|pid| is_alive(pid))
             .collect();
         if pids.is_empty() {
-            return;
+            break;
         }
         for pid in &pids {
             thaw(pid);
+            groups.extend(groups_of(pid));
         }
         let mut kill = Command::new("kill");
         kill.arg("-KILL")
@@ -74,6 +78,24 @@ fn end_all() {
             .stderr(Stdio::null());
         let _ = kill.status();
         std::thread::sleep(Duration::from_millis(5));
+    }
+    remove_groups(&groups, &groups_of(&own.to_string()));
+}
+
+/// The cgroups of a process, as paths below the hierarchies' roots.
+fn groups_of(pid: &str) -> BTreeSet<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.filter(|path| *path != "/").map(str::to_owned).collect()
+}
+
+/// Removes groups that killed processes were in, where nothing else is in them. `own` are
+/// those that this command runs in.
+fn remove_groups(groups: &BTreeSet<String>, own: &BTreeSet<String>) {
+    for group in groups.difference(own) {
+        for mount in apart::cgroup_mounts() {
+            let _ = fs::remove_dir(mount.join(group.trim_start_matches('/')));
+        }
     }
 }
 
