@@ -46,6 +46,25 @@ impl Layer {
     }
 }
 
+/// Ends writing when it is cancelled: one file of a layer may take minutes.
+struct Stopped<'a, W> {
+    to: W,
+    cancel: &'a CancellationToken,
+}
+
+impl<W: Write> Write for Stopped<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
 impl Store {
     /// Makes a layer on `parents` (lowest first) of what was written: whiteouts, opaque directories, owners, modes, times,
     /// extended attributes, hard links and holes as they are; sockets are left out. The
@@ -62,6 +81,10 @@ impl Store {
             .latest
             .map(|time| time.as_unix_nanos().div_euclid(1_000_000_000));
         let mut packing = LayerWriter::begin(self, options.packing)?;
+        let interrupted = |error| match cancel.is_cancelled() {
+            true => ImageError::Cancelled,
+            false => error,
+        };
         let unpacked_bytes = match written {
             Written::Upper(upper) => {
                 let chain: Vec<Digest> = parents.iter().map(|layer| layer.chain_id.clone()).collect();
@@ -72,9 +95,26 @@ impl Store {
                     latest_s,
                     tidy: options.adopt,
                 };
-                pack(changes, &mut packing, cancel)?.1
+                pack(
+                    changes,
+                    Stopped {
+                        to: &mut packing,
+                        cancel,
+                    },
+                    cancel,
+                )
+                .map_err(interrupted)?
+                .1
             }
-            Written::Tree(tree) => pack_tree(tree, &options.mount_points, latest_s, &mut packing, cancel)?.1,
+            Written::Tree(tree) => {
+                let to = Stopped {
+                    to: &mut packing,
+                    cancel,
+                };
+                pack_tree(tree, &options.mount_points, latest_s, to, cancel)
+                    .map_err(interrupted)?
+                    .1
+            }
         };
         let (digest, diff_id, size_bytes) = packing.commit(self)?;
         let mut diff_ids: Vec<Digest> = parents.iter().map(|layer| layer.diff_id.clone()).collect();
