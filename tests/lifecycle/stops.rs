@@ -130,3 +130,46 @@ async fn a_small_init_passes_signals_on_and_leaves_no_zombies() {
     assert_eq!(docker.post("/containers/init/stop").await.0, StatusCode::NO_CONTENT);
     assert_eq!(docker.inspect("init").await["State"]["ExitCode"], 8);
 }
+
+/// The process that is the parent of a container's first one.
+async fn shim_of(docker: &harness::Docker, name: &str) -> u32 {
+    let pid = docker.inspect(name).await["State"]["Pid"].clone();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent.and_then(|pid| pid.trim().parse().ok()).expect("a parent")
+}
+
+#[tokio::test]
+async fn a_stopped_shim_goes_on_when_it_is_needed_and_leaves_no_orphan() {
+    let Some(mut host) = host().await else { return };
+    let docker = host.docker();
+    let ends = "trap 'exit 5' TERM; : > /marks/$HOSTNAME; while :; do sleep 0.05; done";
+    let mut shims = Vec::new();
+    for name in ["stopped", "removed", "adopted"] {
+        let mut asked = line(&host, ends);
+        asked["Hostname"] = name.into();
+        docker.run(name, &asked).await;
+        docker.until(name, |_| has_mark(&host, name)).await;
+        let shim = shim_of(&docker, name).await;
+        assert!(harness::signal(shim, "STOP"));
+        shims.push(shim);
+    }
+    let (status, why) = docker.post("/containers/stopped/stop").await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{why}");
+    assert_eq!(docker.inspect("stopped").await["State"]["ExitCode"], 5);
+    let (status, why) = docker
+        .ask(reqwest::Method::DELETE, "/containers/removed?force=1", None)
+        .await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{why}");
+    host.kill();
+    host.start_again();
+    let docker = host.docker();
+    assert_eq!(docker.inspect("adopted").await["State"]["Running"], true);
+    assert_eq!(docker.post("/containers/adopted/stop").await.0, StatusCode::NO_CONTENT);
+    for shim in shims {
+        let gone = harness::wait_until(Duration::from_secs(20), || {
+            (!std::path::Path::new(&format!("/proc/{shim}/exe")).exists()).then_some(())
+        });
+        assert!(gone.is_some(), "the shim {shim} stays");
+    }
+}

@@ -26,6 +26,7 @@ impl Signal {
     pub const KILL: Self = Self(9);
     pub const USR1: Self = Self(10);
     pub const TERM: Self = Self(15);
+    pub const CONT: Self = Self(18);
     pub const PWR: Self = Self(30);
     /// `SIGRTMIN+3`, by which systemd halts. systemd(1)
     pub const RTMIN_3: Self = Self(RTMIN + 3);

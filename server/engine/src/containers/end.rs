@@ -12,7 +12,8 @@ use crate::shim;
 use model::Timestamp;
 use model::container::restart::{Occasion, next_delay};
 use model::container::{ExitStatus, InitProcess, Loss, State};
-use model::event::{Action, Subject};
+use model::event::Action;
+use model::{Signal, Timestamp};
 use shim_protocol::{Command, ExitRecord};
 use std::time::Duration;
 use store::containers::ContainerRecord;
@@ -61,7 +62,11 @@ impl Keeper {
         }
         self.unrecorded = None;
         if let Some(mut shim) = self.shim.take() {
-            let _ = shim.ask(Command::Release).await;
+            match end {
+                End::Recorded(_) => drop(shim.ask(Command::Release).await),
+                // It did not even tell of the end.
+                End::Lost(_) => self.kill_shim(),
+            }
         }
         self.clean_up().await;
         let (and_then, waiting) = match self.stopping.take() {
@@ -307,9 +312,15 @@ impl Keeper {
         }
     }
 
+    /// One that does not answer any more would stay for ever.
+    pub(super) fn kill_shim(&self) {
+        shim::signal_process(&self.dirs().run, Signal::KILL);
+    }
+
     /// Kills what lives on without its shim: the cgroup, and init by a handle that
     /// is known to be the same process.
     pub(super) async fn kill_leftovers(&self, init: InitProcess) {
+        self.kill_shim();
         let killed = self.kill_group().await;
         self.log_failure("kill the processes of a container", killed);
         if let Ok(Some(handle)) = sys::pidfd::open_if_same(init.pid, init.start_ticks) {

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(10);
 /// Where the signal could not even be sent.
 const AFTER_FAILED_SIGNAL: Duration = Duration::from_secs(2);
+/// Of a shim that has nothing else to do.
+const SHIM_ANSWER: Duration = Duration::from_secs(5);
 /// What KILL may take: the processes may be in the middle of writing to a slow disk.
 const AFTER_KILL: Duration = Duration::from_secs(10);
 
@@ -35,6 +37,7 @@ pub(super) struct Stopping {
     /// `None` waits for ever.
     pub(super) deadline: Option<Instant>,
     killed: bool,
+    shim_killed: bool,
     pub(super) and_then: AndThen,
     pub(super) waiting: Vec<Reply<()>>,
 }
@@ -118,6 +121,7 @@ impl Keeper {
         self.stopping = Some(Stopping {
             deadline,
             killed,
+            shim_killed: false,
             and_then,
             waiting,
         });
@@ -129,6 +133,20 @@ impl Keeper {
         let Some(mut stopping) = self.stopping.take() else {
             return Flow::GoOn;
         };
+        if stopping.killed && !stopping.shim_killed && !self.shim_answers().await {
+            // Its processes are gone; what does not tell of it is the shim.
+            tracing::warn!(
+                container = self.record.id.short(),
+                "the shim does not answer and is killed"
+            );
+            let killed = self.kill_group().await;
+            self.log_failure("kill the processes of a container", killed);
+            self.kill_shim();
+            stopping.shim_killed = true;
+            stopping.deadline = Some(Instant::now() + AFTER_KILL);
+            self.stopping = Some(stopping);
+            return Flow::GoOn;
+        }
         if stopping.killed {
             for reply in stopping.waiting {
                 let _ = reply.send(Err(EngineError::TimedOut {
@@ -149,6 +167,11 @@ impl Keeper {
         stopping.deadline = Some(Instant::now() + AFTER_KILL);
         self.stopping = Some(stopping);
         Flow::GoOn
+    }
+
+    async fn shim_answers(&mut self) -> bool {
+        let Some(shim) = &mut self.shim else { return false };
+        matches!(tokio::time::timeout(SHIM_ANSWER, shim.state()).await, Ok(Ok(_)))
     }
 
     pub(super) async fn kill(&mut self, signal: Signal, by: StoppedBy) -> Result<(), EngineError> {

@@ -1,13 +1,14 @@
 //! A control connection: requests and their replies, events as they come.
 
 use super::connect_socket;
+use model::Signal;
 use serde::de::DeserializeOwned;
 use shim_protocol::{
-    Command, Event, FrameError, FromShim, Hello, InitState, Problem, Reply, Request, State, Target, frame,
+    Command, Event, FrameError, FromShim, Hello, InitState, Problem, Reply, Request, ShimRecord, State, Target, frame,
 };
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,6 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 /// How long a shim may take to answer. It does one thing at a time, and the
 /// slowest, a start, waits for hooks and mounts only.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// After this long without an answer the shim is told to continue: somebody may have stopped it
+/// with SIGSTOP, by hand or with a whole process group.
+const WAKE_AFTER: Duration = Duration::from_secs(3);
 /// Events that may wait for the keeper. When full, the connection is not read on,
 /// and the shim keeps what it has to say.
 const WAITING_EVENTS: usize = 1024;
@@ -45,18 +49,19 @@ pub(crate) struct Shim {
     next_seq: u64,
     waiting: Waiting,
     events: mpsc::Receiver<Event>,
+    run_dir: PathBuf,
 }
 
 /// Connects to the shim of the container with this run directory.
 pub(crate) async fn connect(run_dir: &Path) -> Result<Shim, ShimError> {
     let mut stream = connect_socket(run_dir).await?;
     stream.write_all(&frame::encode(&Hello::Control)?).await?;
-    Ok(Shim::new(stream))
+    Ok(Shim::new(stream, run_dir))
 }
 
 impl Shim {
     /// Takes over a connection on which control frames flow already.
-    pub(super) fn new(stream: UnixStream) -> Self {
+    pub(super) fn new(stream: UnixStream, run_dir: &Path) -> Self {
         let (reader, writer) = stream.into_split();
         let waiting = Waiting::default();
         let (sender, events) = mpsc::channel(WAITING_EVENTS);
@@ -67,6 +72,7 @@ impl Shim {
             next_seq: 1,
             waiting,
             events,
+            run_dir: run_dir.to_owned(),
         }
     }
 
@@ -84,7 +90,13 @@ impl Shim {
         if self.writer.write_all(&bytes).await.is_err() {
             return Err(ShimError::Gone);
         }
-        let reply = match tokio::time::timeout(ANSWER_LIMIT, reply).await {
+        let mut reply = reply;
+        let mut answered = tokio::time::timeout(WAKE_AFTER, &mut reply).await;
+        if answered.is_err() {
+            signal_process(&self.run_dir, Signal::CONT);
+            answered = tokio::time::timeout(ANSWER_LIMIT - WAKE_AFTER, &mut reply).await;
+        }
+        let reply = match answered {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => return Err(ShimError::Gone),
             Err(_) => {
@@ -127,6 +139,18 @@ impl Shim {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends a signal to the shim itself, if it is there.
+pub(crate) fn signal_process(run_dir: &Path, signal: Signal) {
+    let found = std::fs::read(run_dir.join(ShimRecord::FILE)).ok();
+    let Some(record) = found.and_then(|bytes| ShimRecord::from_json(&bytes).ok()) else {
+        return;
+    };
+    if let Ok(Some(handle)) = sys::pidfd::open_if_same(record.pid, record.start_ticks) {
+        // It may end in this moment.
+        let _ = sys::pidfd::send_signal(&handle, signal.number());
     }
 }
 

@@ -97,5 +97,5 @@ pub(crate) async fn launch(
     };
     // Reaped whenever it ends; when we end first, pid 1 does it.
     tokio::spawn(async move { child.wait().await });
-    outcome.map(|init| (Shim::new(stream), init))
+    outcome.map(|init| (Shim::new(stream, &request.run_dir), init))
 }

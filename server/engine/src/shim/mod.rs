@@ -4,7 +4,7 @@ mod control;
 mod launch;
 mod stream;
 
-pub(crate) use control::{Shim, ShimError, connect};
+pub(crate) use control::{Shim, ShimError, connect, signal_process};
 pub(crate) use launch::{LaunchError, launch, prepare};
 pub(crate) use stream::{attach, exec};
 
