@@ -94,3 +94,35 @@ async fn a_container_has_a_limit_on_processes_unless_it_asks_for_none() {
     let id = docker.inspect("silent").await["Id"].as_str().expect("an id").to_owned();
     assert_eq!(host.cgroup_file(&id, &["pids.max"]).as_deref(), Some("max"));
 }
+
+#[tokio::test]
+async fn followers_on_the_docker_socket_do_not_take_the_descriptors_of_the_panel() {
+    if !harness::can_run_containers() {
+        return;
+    }
+    let limited = ["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"];
+    let options = harness::Options {
+        through: limited.map(str::to_owned).to_vec(),
+        ..harness::Options::default()
+    };
+    let host = Host::start_with(env!("CARGO_BIN_EXE_gantry"), options);
+    let mut followers = Vec::new();
+    for _ in 0..240 {
+        let follower = std::os::unix::net::UnixStream::connect(host.docker_socket());
+        let Ok(mut follower) = follower else { break };
+        let _ = std::io::Write::write_all(&mut follower, b"GET /events HTTP/1.1\r\nHost: docker\r\n\r\n");
+        followers.push(follower);
+    }
+    let answer = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(20))
+        .build()
+        .expect("a client")
+        .get(format!("{}/healthz", host.url()))
+        .send()
+        .await
+        .expect("the panel's server answers");
+    assert_eq!(answer.status(), StatusCode::OK);
+    drop(followers);
+    let (status, _) = host.docker().ask(Method::GET, "/version", None).await;
+    assert_eq!(status, StatusCode::OK, "places are given back");
+}

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 
 /// What is read and thrown away at the most, and how long.
@@ -19,6 +20,8 @@ pub(crate) struct Lingering<S> {
     stream: S,
     /// Once our side is shut.
     end: Option<End>,
+    /// Its place among the connections that there may be at once.
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 struct End {
@@ -28,7 +31,19 @@ struct End {
 
 impl<S> Lingering<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, end: None }
+        Self {
+            stream,
+            end: None,
+            _slot: None,
+        }
+    }
+
+    /// Gives the place back when the connection is gone, whoever has it by then.
+    pub(crate) fn with_slot(stream: S, slot: OwnedSemaphorePermit) -> Self {
+        Self {
+            _slot: Some(slot),
+            ..Self::new(stream)
+        }
     }
 
     pub(crate) fn get_ref(&self) -> &S {
@@ -64,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, end } = self.get_mut();
+        let Self { stream, end, .. } = self.get_mut();
         if end.is_none() {
             ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
         }

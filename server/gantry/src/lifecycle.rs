@@ -78,9 +78,11 @@ async fn run(
     }
     let stop = CancellationToken::new();
     let doors = TaskTracker::new();
+    // Of the descriptors the native API has half at most, this one a quarter, and containers the rest.
+    let max_docker = (sys::descriptors::limit() / 4).clamp(16, 4096);
     if let Some(listener) = docker {
         let (engine, stop) = (engine.clone(), stop.clone());
-        doors.spawn(async move { api::docker::serve(listener, engine, stop).await });
+        doors.spawn(async move { api::docker::serve(listener, engine, max_docker, stop).await });
     }
     let front = api::native::Front::new(api::native::Parts {
         engine: engine.clone(),

@@ -32,7 +32,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_request, map_response};
 use axum::routing::{delete, get, head, post};
 use engine::Engine;
+use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use network::id as network_id;
@@ -42,9 +44,20 @@ pub use version::spoken;
 /// Bodies of JSON; archives have no such limit.
 const MAX_JSON_BYTES: usize = 16 << 20;
 
-/// Answers on `listener` until `stop`; connections that follow something are cut then.
-pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationToken) -> std::io::Result<()> {
-    let serving = axum::serve(Connections(listener), router(engine));
+/// Answers on `listener` until `stop`, at most `max_connections` at once; connections that follow something are cut then.
+pub async fn serve(
+    listener: UnixListener,
+    engine: Engine,
+    max_connections: usize,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let serving = axum::serve(
+        Connections {
+            listener,
+            slots: Arc::new(Semaphore::new(max_connections)),
+        },
+        router(engine),
+    );
     tokio::select! {
         served = async { serving.await } => served,
         () = stop.cancelled() => Ok(()),
@@ -52,19 +65,29 @@ pub async fn serve(listener: UnixListener, engine: Engine, stop: CancellationTok
 }
 
 /// Accepts connections that linger when they close.
-struct Connections(UnixListener);
+struct Connections {
+    listener: UnixListener,
+    slots: Arc<Semaphore>,
+}
 
 impl axum::serve::Listener for Connections {
     type Io = Lingering<UnixStream>;
     type Addr = tokio::net::unix::SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = axum::serve::Listener::accept(&mut self.0).await;
-        (Lingering::new(stream), address)
+        // A connection too many waits in the kernel's queue until another one ends.
+        let slot = self.slots.clone().acquire_owned().await;
+        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        let stream = match slot {
+            Ok(slot) => Lingering::with_slot(stream, slot),
+            // Never: nothing closes the semaphore.
+            Err(_) => Lingering::new(stream),
+        };
+        (stream, address)
     }
 
     fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
