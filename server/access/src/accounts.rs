@@ -1,6 +1,7 @@
 use crate::attempts::Attempts;
 use crate::password::{Class, Places};
 use crate::sessions::Address;
+use crate::unsaved::Unsaved;
 use crate::{AccessError, Permission, Role, Secret, password};
 use model::Timestamp;
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,7 @@ pub struct Access {
     pub(crate) database: Database,
     pub(crate) attempts: Arc<Mutex<Attempts>>,
     pub(crate) places: Arc<Places>,
+    pub(crate) unsaved: Arc<Unsaved>,
     changes: watch::Sender<u64>,
 }
 
@@ -51,6 +53,7 @@ impl Access {
             database,
             attempts: Arc::default(),
             places: Arc::default(),
+            unsaved: Arc::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -131,6 +134,7 @@ impl Access {
         let user = user_by_id(&mut tx, id).await?;
         refuse_for_last_admin(&mut tx, &user).await?;
         users::remove(&mut tx, id).await?;
+        self.unsaved.remove(|session| session.user_id == id);
         self.commit_and_notify(tx).await
     }
 
@@ -150,6 +154,7 @@ impl Access {
         }
         if let Some(hash) = hash {
             replace_password(&mut tx, id, &hash).await?;
+            self.unsaved.remove(|session| session.user_id == id);
         }
         let changed = user_by_id(&mut tx, id).await?;
         self.commit_and_notify(tx).await?;
@@ -175,6 +180,7 @@ impl Access {
         let hash = self.places.hash(new, &user.name).await?;
         let mut tx = self.database.begin().await?;
         replace_password(&mut tx, user_id, &hash).await?;
+        self.unsaved.remove(|session| session.user_id == user_id);
         self.commit_and_notify(tx).await
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod password;
 mod secret;
 mod sessions;
+mod unsaved;
 mod weak;
 
 pub use accounts::{Access, Identity, NewToken};

@@ -75,8 +75,6 @@ impl Access {
         let user = user.ok_or(AccessError::WrongCredentials)?;
         let secret = Secret::random();
         let expires = after(now, SESSION_LIFETIME);
-        let mut tx = self.database.begin().await?;
-        sessions::remove_expired(&mut tx, now).await?;
         let session = Session {
             secret_hash: secret.hash(),
             user_id: user.id.clone(),
@@ -86,11 +84,9 @@ impl Access {
             address: Some(from.address).filter(|address| !address.is_empty()),
             user_agent: from.user_agent,
         };
-        sessions::insert(&mut tx, &session).await?;
-        if !address.0.is_empty() {
-            user_addresses::put(&mut tx, &user.id, &address.0, now, KEPT_ADDRESSES).await?;
+        if let Err(error) = self.save_session(&session, &address, now).await {
+            self.unsaved.keep(session, error)?;
         }
-        commit(tx).await?;
         Ok(SignedIn {
             secret,
             identity: identity(&user),
@@ -98,7 +94,22 @@ impl Access {
         })
     }
 
+    async fn save_session(&self, session: &Session, address: &Address, now: Timestamp) -> Result<(), AccessError> {
+        let mut tx = self.database.begin().await?;
+        sessions::remove_expired(&mut tx, now).await?;
+        sessions::insert(&mut tx, session).await?;
+        if !address.0.is_empty() {
+            user_addresses::put(&mut tx, &session.user_id, &address.0, now, KEPT_ADDRESSES).await?;
+        }
+        commit(tx).await
+    }
+
     pub async fn sign_out(&self, secret: &Secret) -> Result<(), AccessError> {
+        let hash = secret.hash();
+        if self.unsaved.remove(|session| session.secret_hash == hash) {
+            self.notify();
+            return Ok(());
+        }
         let mut tx = self.database.begin().await?;
         sessions::remove(&mut tx, &secret.hash()).await?;
         self.commit_and_notify(tx).await
@@ -107,7 +118,9 @@ impl Access {
     /// Who a session's secret stands for, if anyone.
     pub async fn by_session(&self, secret: &Secret, now: Timestamp) -> Result<Option<Identity>, AccessError> {
         let mut db = self.database.read().await?;
-        let Some(session) = sessions::find(&mut db, &secret.hash(), now).await? else {
+        let hash = secret.hash();
+        let found = sessions::find(&mut db, &hash, now).await?;
+        let Some(session) = found.or_else(|| self.unsaved.find(&hash, now)) else {
             return Ok(None);
         };
         let user = users::find(&mut db, &session.user_id).await?;
@@ -132,8 +145,10 @@ impl Access {
     ) -> Result<Vec<SessionInfo>, AccessError> {
         let current = current.map(Secret::hash);
         let sessions = sessions::list_of_user(&mut *self.database.read().await?, user_id, now).await?;
-        Ok(sessions
+        let unsaved = self.unsaved.of_user(user_id, now);
+        Ok(unsaved
             .into_iter()
+            .chain(sessions)
             .map(|session| SessionInfo {
                 id: id_of(&session).to_owned(),
                 current: current.as_ref() == Some(&session.secret_hash),
@@ -147,6 +162,11 @@ impl Access {
 
     /// Signs one browser of a user out.
     pub async fn end_session(&self, user_id: &str, id: &str, now: Timestamp) -> Result<(), AccessError> {
+        let is_it = |session: &Session| session.user_id == user_id && id_of(session) == id;
+        if self.unsaved.remove(is_it) {
+            self.notify();
+            return Ok(());
+        }
         let mut tx = self.database.begin().await?;
         let sessions = sessions::list_of_user(&mut tx, user_id, now).await?;
         let found = sessions.iter().find(|session| id_of(session) == id);
