@@ -1,6 +1,7 @@
 //! The server is killed at any moment, and nothing is lost: containers go on, and
 //! the next start finds them, their logs and how they ended.
 
+mod cleanup;
 mod lost;
 
 use harness::{Api, Host, Image, Registry, wait_until};

@@ -31,6 +31,7 @@ mod attach;
 mod blocking;
 mod builds;
 mod bulk;
+mod cleanup;
 mod clock;
 mod containers;
 mod disk_use;
@@ -63,6 +64,7 @@ pub use builds::{
     NewBuild, Secret, StepState,
 };
 pub use bulk::{BulkAction, BulkFilter, BulkTargets};
+pub use cleanup::{CleanupOptions, InstanceLeftovers};
 pub use containers::new::{Created, NewContainer, RemoveOptions};
 pub use containers::view::{
     Container, ContainerList, ExitInfo, Health, HealthStatus, ProbeResult, ProcessInfo, Snapshot, WaitCondition,

@@ -175,6 +175,11 @@ fn call_set_attributes(tree: &impl AsFd, attributes: &libc::mount_attr, recursiv
     Ok(())
 }
 
+/// Takes a mount out of this namespace; what still uses it keeps it. umount2(2), `MNT_DETACH`
+pub fn unmount_lazily(path: &Path) -> io::Result<()> {
+    Ok(unmount(path, UnmountFlags::DETACH)?)
+}
+
 /// Mounts made outside still arrive in this namespace's `/`, ours do not go out.
 pub fn isolate_root() -> io::Result<()> {
     Ok(mount_change(

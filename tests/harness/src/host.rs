@@ -278,6 +278,16 @@ impl Host {
         self.own().look()
     }
 
+    /// The same of an instance whose data directory does not name it any more.
+    pub fn leftovers_of(&self, instance: &str) -> Leftovers {
+        let own = self.own();
+        Own {
+            instance: instance.to_owned(),
+            ..own
+        }
+        .look()
+    }
+
     fn own(&self) -> Own {
         Own {
             dir: self.dir.path().to_owned(),

@@ -1,6 +1,7 @@
 //! The commands and their switches.
 
 mod check;
+mod cleanup;
 mod rebuild;
 mod registry;
 mod serve;
@@ -28,6 +29,12 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Says whether this host can run containers, and what it lacks
     Check(check::Check),
+    /// Shows what an instance has on this host, and removes it after a confirmation
+    ///
+    /// Processes, cgroups, mounts, the bridge with its veth pairs, the nftables table and the run
+    /// directory go; the data directory with --data. The instance is the one of the directories,
+    /// or, when they are gone, the one named with --instance. No server may run on them.
+    Cleanup(cleanup::Cleanup),
     /// Makes the rows of a lost database again, of what lies beside the containers' files
     ///
     /// Containers, the images they were made of, and volumes come back; running containers are
@@ -49,6 +56,7 @@ impl Cli {
         match self.command {
             Command::Serve(serve) => serve.run(),
             Command::Check(check) => Ok(check.run()),
+            Command::Cleanup(cleanup) => cleanup.run(),
             Command::Rebuild(rebuild) => rebuild.run(),
             Command::Token(token) => token.run(),
             Command::Registry(registry) => registry.run(),
