@@ -16,6 +16,7 @@ use crate::journal::Journal;
 use crate::layout::{Layout, remove_dir};
 use crate::logs::watcher::Watcher;
 use crate::port_proxy::Proxies;
+use crate::reserve::Reserve;
 use crate::snapshots::{self, Snapshots};
 use crate::spawn::{Program, RuntimeProgram};
 use crate::stats::Hub;
@@ -40,6 +41,8 @@ use tokio_util::task::TaskTracker;
 
 /// What all containers together get to end when the server takes them along.
 const STOP_ALL_PATIENCE: Duration = Duration::from_secs(15);
+/// Below this the database is opened so that it maps nothing.
+const LEAST_ROOM: u64 = 8 << 20;
 /// What tasks get to finish a step they have begun.
 const END_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -80,6 +83,7 @@ pub(crate) struct Inner {
     pub(crate) instance: String,
     pub(crate) host_size: HostSize,
     pub(crate) journal: Journal,
+    pub(crate) reserve: Reserve,
     pub(crate) images: image::Store,
     pub(crate) snapshots: Snapshots,
     pub(crate) leases: Leases,
@@ -128,7 +132,7 @@ impl Engine {
         })
         .await?;
         instance::claim_run_dir(&layout, &instance, options.forget_everything)?;
-        let database = Database::open(&layout.database()).await?;
+        let database = open_database(&layout).await?;
         orphans::refuse_if_forgotten(&database, &layout, options.forget_everything).await?;
         let boot = instance::boot(&database).await?;
         let journal = Journal::open(database.clone()).await?;
@@ -160,6 +164,7 @@ impl Engine {
         instance::keep_subnet(&database, network.subnet()).await?;
         let ending = CancellationToken::new();
         let engine = Arc::new(Inner {
+            reserve: Reserve::new(&layout.data),
             layout,
             instance,
             host_size: stats::host_size(),
@@ -192,6 +197,7 @@ impl Engine {
         crate::builds::sweep(&engine).await?;
         boot.keep(&database).await?;
         engine.tracker.spawn(stats::keep_sampling(engine.clone()));
+        engine.tracker.spawn(crate::reserve::keep(engine.clone()));
         let engine = Self { inner: engine };
         engine.collect_images().await;
         Ok(engine)
@@ -312,6 +318,22 @@ impl Inner {
     pub(crate) fn parent_group(&self) -> cgroup::Group {
         self.hierarchies.group(&self.options.cgroup_parent)
     }
+}
+
+/// SQLite maps its index of the log, and a mapped page that a full disk has no block for kills
+/// the server (SIGBUS). Where room is short the index is kept in memory instead, which locks
+/// other processes, such as `gantry token`, out while the server runs.
+async fn open_database(layout: &Layout) -> Result<Database, EngineError> {
+    let space = sys::host::space(&layout.data).doing(|| format!("look at `{}`", layout.data.display()))?;
+    if space.free_bytes >= LEAST_ROOM {
+        return Ok(Database::open(&layout.database()).await?);
+    }
+    tracing::warn!(
+        free_bytes = space.free_bytes,
+        "the disk of `{}` is full; the database is opened for this server alone until the next start",
+        layout.data.display()
+    );
+    Ok(Database::open_alone(&layout.database()).await?)
 }
 
 /// The shims are in a group of their own, beside the containers'.

@@ -1,5 +1,6 @@
 use model::container::Refusal;
 use std::error::Error;
+use std::io;
 use std::path::Path;
 
 /// Why the engine did not do what it was asked. [`EngineError::kind`] sorts the
@@ -164,6 +165,19 @@ impl EngineError {
             },
             Err(source) => Self::Host { doing, source },
         }
+    }
+
+    /// There is no room on the disk.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        let Self::Host { source, .. } = self else {
+            return false;
+        };
+        source
+            .downcast_ref::<store::StoreError>()
+            .is_some_and(store::StoreError::is_full)
+            || source
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
     }
 
     pub(crate) fn no_container(name: &str) -> Self {

@@ -171,6 +171,14 @@ impl Boot {
 }
 
 pub(crate) async fn set(database: &Database, key: &str, value: &str) -> Result<(), EngineError> {
+    // A start on a full disk writes nothing that is there.
+    if store::settings::find(&mut *database.read().await?, key)
+        .await?
+        .as_deref()
+        == Some(value)
+    {
+        return Ok(());
+    }
     let mut transaction = database.begin().await?;
     store::settings::set(&mut transaction, key, value).await?;
     transaction.commit().await.map_err(store::StoreError::from)?;

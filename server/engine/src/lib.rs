@@ -49,6 +49,7 @@ mod logs;
 mod port_proxy;
 mod rebuild;
 mod registries;
+mod reserve;
 mod shim;
 mod snapshots;
 mod spawn;

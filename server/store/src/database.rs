@@ -25,17 +25,28 @@ const READERS: u32 = 4;
 impl Database {
     /// Opens or makes the file and brings it up to date.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_file(path).await.map_err(|error| error.of_file(path))
+        Self::open_file(path, None).await.map_err(|error| error.of_file(path))
     }
 
-    async fn open_file(path: &Path) -> Result<Self, StoreError> {
-        let options = SqliteConnectOptions::new()
+    /// [`Database::open`] for this process alone, without a file that is mapped.
+    pub async fn open_alone(path: &Path) -> Result<Self, StoreError> {
+        // <https://sqlite.org/vfs.html>, "Multiple VFSes"
+        Self::open_file(path, Some("unix-excl"))
+            .await
+            .map_err(|error| error.of_file(path))
+    }
+
+    async fn open_file(path: &Path, vfs: Option<&'static str>) -> Result<Self, StoreError> {
+        let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
+        if let Some(vfs) = vfs {
+            options = options.vfs(vfs);
+        }
         let open = |source| StoreError::Open {
             path: path.to_owned(),
             source,
@@ -136,6 +147,20 @@ pub(crate) mod tests {
             .await
             .expect_err("is newer");
         assert!(matches!(refused, StoreError::Newer(9999)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_database_of_one_process_alone_maps_no_file() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("gantry.db");
+        let database = Database::open_alone(&path).await.expect("opens");
+        let mut tx = database.begin().await.expect("begins");
+        crate::settings::set(&mut tx, "a", "b").await.expect("writes");
+        tx.commit().await.expect("commits");
+        let mut reader = database.read().await.expect("reads");
+        let found = crate::settings::find(&mut reader, "a").await.expect("reads");
+        assert_eq!(found.as_deref(), Some("b"));
+        assert!(!folder.path().join("gantry.db-shm").exists());
     }
 
     #[tokio::test]

@@ -34,11 +34,16 @@ pub enum StoreError {
 const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_FULL: i32 = 13;
 const SQLITE_NOTADB: i32 = 26;
+/// SQLITE_IOERR_WRITE, of a quota, and SQLITE_IOERR_SHMSIZE.
+const IO_ERRORS_OF_A_FULL_DISK: [i32; 2] = [778, 4874];
 
 impl StoreError {
     /// There is no room on the disk.
     pub fn is_full(&self) -> bool {
-        self.sql().and_then(primary_code) == Some(SQLITE_FULL)
+        match self.sql().and_then(code) {
+            Some(code) => code & 0xff == SQLITE_FULL || IO_ERRORS_OF_A_FULL_DISK.contains(&code),
+            None => false,
+        }
     }
 
     /// What is in the file is not, or is not any more, a database.
@@ -97,10 +102,14 @@ impl StoreError {
     }
 }
 
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
+/// The extended code, which has the primary one in its low byte.
+fn code(error: &sqlx::Error) -> Option<i32> {
     let sqlx::Error::Database(error) = error else {
         return None;
     };
-    // The extended code has the primary one in its low byte.
-    error.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+    error.code()?.parse().ok()
+}
+
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    code(error).map(|code| code & 0xff)
 }

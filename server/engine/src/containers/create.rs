@@ -21,6 +21,7 @@ use store::containers::{ContainerRecord, Phase};
 const NAME_ATTEMPTS: u32 = 20;
 
 pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Created, EngineError> {
+    engine.require_room()?;
     let lease = engine.leases.hold().await;
     let image = image_of(engine, &new.image).await?;
     let wanted_name = new.name.clone();

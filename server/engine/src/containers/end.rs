@@ -5,11 +5,11 @@ use crate::clock;
 use crate::containers::keeper::{Flow, Keeper, planned};
 use crate::containers::request::AndThen;
 use crate::containers::stop::Stopping;
+use crate::containers::unsaved::{RunEnd, WRITE_AGAIN};
 use crate::containers::view::ExitInfo;
 use crate::error::{Doing, EngineError};
 use crate::layout::read_if_there;
 use crate::shim;
-use model::Timestamp;
 use model::container::restart::{Occasion, next_delay};
 use model::container::{ExitStatus, InitProcess, Loss, State};
 use model::event::Action;
@@ -97,7 +97,6 @@ impl Keeper {
     }
 
     async fn record_end(&mut self, end: &End) -> Result<(), EngineError> {
-        let engine = self.engine.clone();
         let since = match &self.record.state {
             State::Running { since, .. } | State::Paused { since, .. } => Some(*since),
             State::Created | State::Exited { .. } | State::Failed { .. } | State::Lost { .. } => None,
@@ -136,44 +135,33 @@ impl Keeper {
             let by = next.stopped_by.iter().map(|by| ("by".to_owned(), by.name().to_owned()));
             events.push((Action::Stop, by.collect()));
         }
-        let mut change = engine.journal.change().await?;
-        store::containers::update(change.db(), &next).await?;
-        super::side_events::end(&mut change, &next.id, &next.spec).await?;
         let known = !matches!(next.state, State::Lost { .. });
-        store::runs::record_end(
-            change.db(),
-            &next.id,
-            next.run,
+        let run_end = RunEnd {
+            run: next.run,
             at,
-            known.then_some(code),
+            code: known.then_some(code),
             oom_killed,
-            next.stopped_by.as_ref(),
-        )
-        .await?;
-        for (action, attributes) in events {
-            let subject = Subject::Container(next.id.as_str().to_owned());
-            change
-                .event(subject, action, super::keeper::with_facts(&next, attributes))
-                .await?;
+            stopped_by: next.stopped_by.clone(),
+        };
+        // Shown together with the row.
+        let before = self.last_exit.replace(ExitInfo {
+            run: next.run,
+            code,
+            oom_killed,
+            error,
+            at,
+        });
+        if let Err(error) = self.save_run_end(next, vec![run_end], events).await {
+            self.last_exit = before;
+            return Err(error);
         }
-        change
-            .commit(|| {
-                self.last_exit = Some(ExitInfo {
-                    run: next.run,
-                    code,
-                    oom_killed,
-                    error,
-                    at,
-                });
-                self.record = next;
-                self.killed_at = None;
-                self.end_health();
-                if plans {
-                    self.plan_restart(Occasion::Exited { code });
-                }
-                self.show();
-            })
-            .await
+        self.killed_at = None;
+        self.end_health();
+        if plans {
+            self.plan_restart(Occasion::Exited { code });
+        }
+        self.show();
+        Ok(())
     }
 
     /// Takes back what a run held of the host. Each step is tried, each failure told.
@@ -257,7 +245,12 @@ impl Keeper {
             Ok(()) | Err(EngineError::Ending) => {}
             Err(error) => {
                 tracing::warn!(container = self.record.id.short(), %error, "a restart failed");
-                self.plan_restart(Occasion::Exited { code: self.exit_code() });
+                if error.is_disk_full() {
+                    // Nothing was recorded that a wait could grow by.
+                    self.restart = Some(planned(WRITE_AGAIN));
+                } else {
+                    self.plan_restart(Occasion::Exited { code: self.exit_code() });
+                }
                 self.show();
             }
         }

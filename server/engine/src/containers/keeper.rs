@@ -7,6 +7,7 @@ use crate::containers::hold::Holds;
 use crate::containers::registry::Handle;
 use crate::containers::request::{Reply, Request};
 use crate::containers::stop::{StopHow, Stopping};
+use crate::containers::unsaved::{RunEnd, Told, Unsaved};
 use crate::containers::view::{Container, ExitInfo, Health};
 use crate::engine::Inner;
 use crate::error::EngineError;
@@ -45,6 +46,8 @@ pub(crate) struct Keeper {
     /// When somebody last sent a signal that is meant to end the run.
     pub(super) killed_at: Option<Instant>,
     pub(super) restart: Option<PlannedRestart>,
+    /// What a full disk kept out of the database.
+    pub(super) unsaved: Unsaved,
     /// An end that the database would not take yet.
     pub(super) unrecorded: Option<Unrecorded>,
     pub(super) last_exit: Option<ExitInfo>,
@@ -82,6 +85,7 @@ impl Keeper {
             stopping: None,
             killed_at: None,
             restart: None,
+            unsaved: Unsaved::default(),
             unrecorded: None,
             last_exit,
             health: None,
@@ -120,6 +124,9 @@ impl Keeper {
             }
         }
         self.end_all_holds().await;
+        if self.unsaved.again.is_some() {
+            self.write_again().await;
+        }
     }
 
     async fn answer(&mut self, request: Request) -> Flow {
@@ -206,13 +213,18 @@ impl Keeper {
         let stop = self.stopping.as_ref().and_then(|stopping| stopping.deadline);
         let restart = self.restart.map(|restart| restart.at);
         let record = self.unrecorded.as_ref().map(|unrecorded| unrecorded.again);
-        stop.into_iter().chain(restart).chain(record).min()
+        let write = self.unsaved.again;
+        stop.into_iter().chain(restart).chain(record).chain(write).min()
     }
 
     async fn on_timer(&mut self) -> Flow {
         let now = Instant::now();
         if let Some(unrecorded) = self.unrecorded.take_if(|unrecorded| unrecorded.again <= now) {
             return self.ended(unrecorded.end).await;
+        }
+        if self.unsaved.again.is_some_and(|again| again <= now) {
+            self.write_again().await;
+            return Flow::GoOn;
         }
         if self.restart.is_some_and(|restart| restart.at <= now) {
             return self.restart_now().await;
@@ -229,16 +241,27 @@ impl Keeper {
     }
 
     /// Writes `next` and the events that tell of it, then shows it.
-    pub(super) async fn save(
+    pub(super) async fn save(&mut self, next: ContainerRecord, events: Told) -> Result<(), EngineError> {
+        self.write(next, Vec::new(), events).await
+    }
+
+    /// [`Keeper::save`] with ends of runs, and with everything that was missing before.
+    pub(super) async fn write(
         &mut self,
         next: ContainerRecord,
-        events: Vec<(Action, Vec<(String, String)>)>,
+        ends: Vec<RunEnd>,
+        events: Told,
     ) -> Result<(), EngineError> {
         let engine = self.engine.clone();
         let must_describe = self.must_describe(&next);
         let mut change = engine.journal.change().await?;
         store::containers::update(change.db(), &next).await?;
-        for (action, attributes) in events {
+        for end in self.unsaved.ends.iter().chain(&ends) {
+            super::side_events::end(&mut change, &next.id, &next.spec).await?;
+            let (code, by) = (end.code, end.stopped_by.as_ref());
+            store::runs::record_end(change.db(), &next.id, end.run, end.at, code, end.oom_killed, by).await?;
+        }
+        for (action, attributes) in self.unsaved.events.iter().cloned().chain(events) {
             let attributes = with_facts(&next, attributes);
             change
                 .event(Subject::Container(next.id.as_str().to_owned()), action, attributes)
@@ -246,6 +269,7 @@ impl Keeper {
         }
         change
             .commit(|| {
+                self.unsaved = Unsaved::default();
                 self.record = next;
                 self.show();
             })

@@ -36,6 +36,7 @@ mod surface;
 mod system;
 mod text;
 pub(crate) mod top;
+mod unsaved;
 pub(crate) mod view;
 pub(crate) mod wait;
 

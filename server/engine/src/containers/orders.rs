@@ -58,7 +58,7 @@ impl Keeper {
         self.forget_holds();
         let mut next = self.record.clone();
         next.state = State::Running { init, since };
-        self.save(next, vec![(Action::Unpause, Vec::new())]).await
+        self.save_end(next, vec![(Action::Unpause, Vec::new())]).await
     }
 
     pub(super) async fn thaw_group(&self) -> Result<(), EngineError> {
@@ -180,7 +180,8 @@ impl Keeper {
     }
 
     async fn tell_of_attachment(&mut self) -> Result<(), EngineError> {
-        self.save(self.record.clone(), vec![(Action::Attach, Vec::new())]).await
+        self.save_end(self.record.clone(), vec![(Action::Attach, Vec::new())])
+            .await
     }
 
     /// Connects to the streams of the process that runs or is about to.

@@ -5,11 +5,15 @@ use crate::containers::end::End;
 use crate::containers::keeper::{Flow, Keeper};
 use crate::containers::new::RemoveOptions;
 use crate::containers::request::AndThen;
+use crate::containers::unsaved::WRITE_AGAIN;
+use crate::engine::Inner;
 use crate::error::{Doing, EngineError};
+use crate::journal::Facts;
 use model::Signal;
-use model::container::{Loss, Verdict};
+use model::container::{ContainerId, Loss, Verdict};
 use model::event::{Action, Subject};
 use shim_protocol::Event;
+use std::sync::Arc;
 use std::time::Duration;
 use store::containers::Phase;
 
@@ -43,7 +47,7 @@ impl Keeper {
         let mut next = self.record.clone();
         next.stopped_by_hand = true;
         let told = ("signal".to_owned(), Signal::KILL.number().to_string());
-        self.save(next, vec![(Action::Kill, vec![told])]).await?;
+        self.save_end(next, vec![(Action::Kill, vec![told])]).await?;
         if self.signal(Signal::KILL).await.is_err() {
             self.kill_group().await?;
         }
@@ -89,7 +93,7 @@ impl Keeper {
     pub(super) async fn unmake(&mut self, volumes: bool) -> Result<(), EngineError> {
         let mut next = self.record.clone();
         next.phase = Phase::Removing;
-        self.save(next, Vec::new()).await?;
+        self.save_end(next, Vec::new()).await?;
         let (engine, id) = (self.engine.clone(), self.record.id.clone());
         let (dirs, group) = (self.dirs(), self.group());
         blocking("remove a container's files", move || {
@@ -99,17 +103,57 @@ impl Keeper {
         })
         .await?;
         engine.execs.forget_all_of(&id);
-        let mut change = engine.journal.change().await?;
-        store::containers::remove(change.db(), &id).await?;
-        let subject = Subject::Container(id.as_str().to_owned());
         let facts = super::keeper::with_facts(&self.record, Vec::new());
-        change.event(subject, Action::Destroy, facts).await?;
-        change.commit(|| engine.containers.remove(&id)).await?;
+        let mut forgotten = engine.forget_container(&id, facts.clone()).await;
+        if matches!(&forgotten, Err(error) if error.is_disk_full()) && engine.reserve.release() {
+            forgotten = engine.forget_container(&id, facts.clone()).await;
+        }
+        match forgotten {
+            Err(error) if error.is_disk_full() => {
+                tracing::warn!(
+                    container = id.short(),
+                    "the disk is full: a removal is recorded as soon as there is room"
+                );
+                engine.containers.remove(&id);
+                engine.tracker.spawn(forget_later(engine.clone(), id.clone(), facts));
+            }
+            outcome => outcome?,
+        }
         engine.addresses.release(&id);
         if volumes {
             let removed = engine.remove_anonymous_volumes(&self.record.spec).await;
             self.log_failure("remove a container's volumes", removed);
         }
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Its files are gone already.
+    async fn forget_container(&self, id: &ContainerId, facts: Facts) -> Result<(), EngineError> {
+        let mut change = self.journal.change().await?;
+        store::containers::remove(change.db(), id).await?;
+        let subject = Subject::Container(id.as_str().to_owned());
+        change.event(subject, Action::Destroy, facts).await?;
+        change.commit(|| self.containers.remove(id)).await
+    }
+}
+
+/// Until there is room, or the server ends: the row then stays, and its container can be
+/// removed once more.
+async fn forget_later(engine: Arc<Inner>, id: ContainerId, facts: Facts) {
+    loop {
+        tokio::select! {
+            () = engine.ending.cancelled() => {}
+            () = tokio::time::sleep(WRITE_AGAIN) => {}
+        }
+        match engine.forget_container(&id, facts.clone()).await {
+            Err(error) if error.is_disk_full() && !engine.ending.is_cancelled() => {}
+            Err(error) => {
+                tracing::error!(container = id.short(), %error, "cannot record a removal");
+                return;
+            }
+            Ok(()) => return,
+        }
     }
 }

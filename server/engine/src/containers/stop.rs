@@ -69,7 +69,7 @@ impl Keeper {
             next.stopped_by_hand = true;
             self.restart = None;
             // The view changes from restarting to exited, so readers of events must be told.
-            self.save(next, vec![(Action::Stop, Vec::new())]).await
+            self.save_end(next, vec![(Action::Stop, Vec::new())]).await
         } else {
             self.restart = None;
             Ok(())
@@ -96,7 +96,7 @@ impl Keeper {
             ("by".to_owned(), by.name().to_owned()),
         ];
         next.stopped_by = Some(by);
-        self.save(next, vec![(Action::Kill, told)]).await?;
+        self.save_end(next, vec![(Action::Kill, told)]).await?;
         // A frozen process takes no signal.
         if matches!(self.record.state, State::Paused { .. }) {
             self.thaw().await?;
@@ -186,7 +186,7 @@ impl Keeper {
                 let mut next = self.record.clone();
                 next.stopped_by_hand = true;
                 self.restart = None;
-                self.save(next, vec![(Action::Kill, told)]).await?;
+                self.save_end(next, vec![(Action::Kill, told)]).await?;
             }
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl Keeper {
         if ends {
             next.stopped_by = Some(by);
         }
-        self.save(next, vec![(Action::Kill, told)]).await?;
+        self.save_end(next, vec![(Action::Kill, told)]).await?;
         if ends {
             self.killed_at = Some(Instant::now());
         }

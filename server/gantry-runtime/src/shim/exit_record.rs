@@ -15,6 +15,10 @@ use sys::children::Ended;
 
 /// How long pipes are read that others hold open after the process ended.
 pub(super) const DRAIN: Duration = Duration::from_secs(2);
+/// Removed before the log is finished.
+const LOG_BLOCK: &str = ".log.new";
+/// More than a record takes, and a block of most file systems.
+const RECORD_BYTES: usize = 4096;
 /// Between attempts to write a record that a disk refuses.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -149,6 +153,8 @@ impl Shim {
         if !(read && alone) && now < until {
             return;
         }
+        // Room for the mark of the lines that a full disk did not take.
+        let _ = fs::remove_file(self.launch.bundle_dir.join(LOG_BLOCK));
         let mut logged = self.log.finish();
         let record = ExitRecord {
             run: self.launch.run,
@@ -243,13 +249,32 @@ fn status(ended: Ended) -> ExitStatus {
     status.into()
 }
 
+/// Takes the blocks on the disk that the record and the last line of the log will need: a
+/// container has to be able to end on a disk that is full by then.
+pub(super) fn reserve_record(dir: &Path) {
+    let record = format!(".{}.new", ExitRecord::FILE);
+    for name in [record.as_str(), LOG_BLOCK] {
+        if let Err(error) = fs::write(dir.join(name), [b' '; RECORD_BYTES]) {
+            complain(&anyhow::Error::new(error).context("cannot keep space for the end of the container"));
+        }
+    }
+}
+
 /// Replaces file `name` in `dir`, so that after a crash there is the old one or
 /// the new one, whole.
 pub(super) fn write_durably(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let context = || format!("cannot write `{}`", dir.join(name).display());
     let temporary = dir.join(format!(".{name}.new"));
-    let mut file = File::create(&temporary).with_context(context)?;
+    // Not truncated: it may have a block already, on a disk that has no other left.
+    let mut options = File::options();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&temporary)
+        .with_context(context)?;
     file.write_all(bytes).with_context(context)?;
+    file.set_len(bytes.len() as u64).with_context(context)?;
     file.sync_all().with_context(context)?;
     fs::rename(&temporary, dir.join(name)).with_context(context)?;
     let dir = File::open(dir).with_context(context)?;

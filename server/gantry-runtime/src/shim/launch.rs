@@ -82,6 +82,7 @@ fn make(launch: Launch, namespace: Option<OwnedFd>) -> Result<Shim, Problem> {
     let hierarchies = Hierarchies::discover()
         .context("cannot find the cgroup hierarchies")
         .map_err(failed("cgroup"))?;
+    super::exit_record::reserve_record(&launch.bundle_dir);
     let shims = launch.shim_cgroup.as_ref();
     let mut shims = shims
         .map(|path| container::make_shims(&hierarchies, path).map_err(failed("cgroup")))
