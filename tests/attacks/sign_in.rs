@@ -200,14 +200,11 @@ async fn a_request_that_names_two_hosts_or_none_is_refused() {
 /// A frame as a client sends it: masked, with zeros.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
-    match u16::try_from(payload.len()) {
-        Ok(length @ 0..126) => frame.push(0x80 | length as u8),
-        Ok(length) => {
-            frame.push(0x80 | 126);
-            frame.extend(length.to_be_bytes());
-        }
-        Err(_) => {
-            frame.push(0x80 | 127);
+    match u8::try_from(payload.len()) {
+        Ok(length @ 0..126) => frame.push(0x80 | length),
+        // The length follows in 64 bits.
+        Ok(_) | Err(_) => {
+            frame.push(0xFF);
             frame.extend((payload.len() as u64).to_be_bytes());
         }
     }
