@@ -2,8 +2,8 @@
 //! `gantry-runtime`.
 //!
 //! Their checkouts are given by environment variables and are built by their own means
-//! before. Each suite runs in namespaces apart. A failure that is not listed in
-//! `docs/conformance.md` fails the command, and so does a test that hangs.
+//! before. Each suite runs in namespaces apart. A test that fails or hangs and is not listed in
+//! `docs/conformance.md` fails the command.
 
 mod contest;
 mod crun;

@@ -27,8 +27,7 @@ pub(super) fn print(suite: &str, tests: &[Test], reasons: &Reasons, complete: bo
     let mut complaints = Vec::new();
     for test in tests {
         let unexpected = match test.outcome {
-            Outcome::Failed => reasons.of(suite, &test.name).is_none(),
-            Outcome::Hung => true,
+            Outcome::Failed | Outcome::Hung => reasons.of(suite, &test.name).is_none(),
             Outcome::Passed | Outcome::Skipped => false,
         };
         if unexpected {

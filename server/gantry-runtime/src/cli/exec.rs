@@ -156,8 +156,8 @@ fn add_capabilities(process: &mut Value, added: &[String]) {
 fn below(text: &str) -> Result<Below> {
     let (controllers, path) = text.rsplit_once(':').unwrap_or(("", text));
     if path.split('/').any(|part| part == "..") {
-        // The wording is runc's, which people and test suites search for.
-        bail!("bad sub cgroup path: {path} is not a sub cgroup path");
+        // The wording is that of runc and crun, which people and test suites search for.
+        bail!("bad sub cgroup path: {path} is not a sub cgroup path: `..` components are not allowed");
     }
     let controllers = controllers.split(',').filter(|name| !name.is_empty());
     Ok(Below {
