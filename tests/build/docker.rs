@@ -3,8 +3,9 @@
 use crate::builder::{BASE, Builder};
 use reqwest::Method;
 use serde_json::Value;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// Unpacked below the target folder; `None` says so.
 fn program() -> Option<&'static str> {
@@ -19,8 +20,9 @@ fn program() -> Option<&'static str> {
     Some(path)
 }
 
-fn docker(builder: &Builder, program: &str, arguments: &[&str]) -> Output {
-    Command::new(program)
+fn command(builder: &Builder, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env(
             "DOCKER_HOST",
@@ -28,9 +30,56 @@ fn docker(builder: &Builder, program: &str, arguments: &[&str]) -> Output {
         )
         .env("DOCKER_BUILDKIT", "0")
         .env("DOCKER_CONFIG", builder.host.dir())
-        .current_dir(builder.host.dir())
-        .output()
-        .expect("it starts")
+        .current_dir(builder.host.dir());
+    command
+}
+
+fn docker(builder: &Builder, program: &str, arguments: &[&str]) -> Output {
+    command(builder, program, arguments).output().expect("it starts")
+}
+
+fn docker_with_input(builder: &Builder, program: &str, arguments: &[&str], input: &str) -> Output {
+    let mut child = command(builder, program, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_docker_command_line_builds_with_a_dockerfile_from_its_input() {
+    let Some(builder) = Builder::start().await else { return };
+    let Some(program) = program() else { return };
+    let text = format!("FROM {BASE}\nCOPY . /all/\nRUN ls -A /all\n");
+    for (name, ignore) in [("plain", None), ("ignoring", Some("left-out\n"))] {
+        let dir = builder.host.dir().join(name);
+        std::fs::create_dir(&dir).expect("a folder");
+        for file in ["kept", "left-out"] {
+            std::fs::write(dir.join(file), file).expect("a file");
+        }
+        if let Some(ignore) = ignore {
+            std::fs::write(dir.join(".dockerignore"), ignore).expect("a file");
+        }
+        let done = docker_with_input(&builder, program, &["build", "--no-cache", "-f", "-", name], &text);
+        let out = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{out}{}", String::from_utf8_lossy(&done.stderr));
+        assert!(out.contains("\nkept\n"), "{out}");
+        assert_eq!(out.contains("\nleft-out\n"), ignore.is_none(), "{out}");
+        assert!(!out.contains("\n.dockerfile"), "{out}");
+    }
+    let alone = docker_with_input(
+        &builder,
+        program,
+        &["build", "-"],
+        &format!("FROM {BASE}\nRUN echo said\n"),
+    );
+    let out = String::from_utf8_lossy(&alone.stdout).into_owned();
+    assert!(alone.status.success() && out.contains("said\n"), "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

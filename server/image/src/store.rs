@@ -2,7 +2,7 @@ use crate::config::{self, ParsedConfig};
 use crate::content::{Content, random_name};
 use crate::disk_size::{DiskSizes, allocated};
 use crate::layer::{Contents, Limits, Unpacked, unpack};
-use crate::pull::Turns;
+use crate::pull::{Interrupted, Turns};
 use crate::registry::{Clients, Patience};
 use crate::roots::RootForm;
 use crate::settling::Kind;
@@ -24,6 +24,7 @@ pub struct Store {
     pub(crate) snapshots: PathBuf,
     pub(crate) clients: Clients,
     pub(crate) turns: Turns,
+    pub(crate) interrupted: Interrupted,
     sizes: DiskSizes,
     pub(crate) limits: Limits,
     pub(crate) roots: RootForm,
@@ -92,6 +93,7 @@ impl Store {
             snapshots,
             clients: Clients::new(Patience::default()),
             turns: Turns::default(),
+            interrupted: Interrupted::default(),
             sizes: DiskSizes::default(),
             limits,
             roots: RootForm::default(),
@@ -145,8 +147,8 @@ impl Store {
         self.unneeded(keep).map(|unneeded| unneeded.sum())
     }
 
-    /// Removes every blob and snapshot that no image of `keep` needs. Nothing may be
-    /// brought meanwhile.
+    /// Removes every blob and snapshot that no image of `keep` needs, nor an interrupted
+    /// pull. Nothing may be brought meanwhile.
     pub fn collect(&self, keep: &[Image]) -> Result<Collected, ImageError> {
         let unneeded = self.unneeded(keep)?;
         self.forget_referrers(|hex| keep.iter().any(|image| image.manifest.hex() == hex))?;
@@ -175,12 +177,13 @@ impl Store {
 
     fn unneeded(&self, keep: &[Image]) -> Result<Unneeded, ImageError> {
         let mut of_referrers = Vec::new();
+        let interrupted = self.interrupted_pulls();
         for image in keep {
             of_referrers.extend(self.blobs_of_referrers(&image.manifest)?);
         }
         let mut blobs: HashSet<&Digest> = of_referrers.iter().collect();
         let mut chains: HashSet<&str> = HashSet::new();
-        for image in keep {
+        for image in keep.iter().chain(&interrupted) {
             blobs.extend([&image.id, &image.manifest]);
             for layer in &image.layers {
                 blobs.insert(&layer.digest);

@@ -193,6 +193,37 @@ async fn a_layer_that_is_not_what_was_promised_is_thrown_away() {
 }
 
 #[tokio::test]
+async fn what_an_interrupted_pull_finished_is_kept_for_the_next() {
+    needs_root!();
+    let (dir, served) = (tempfile::tempdir().unwrap(), served());
+    let blob = |layer: &[u8]| format!("/v2/team/web/blobs/{}", digest(layer));
+    let mut lacking = served.answers.clone();
+    lacking.remove(&blob(&served.layers[1]));
+    let (broken, _) = serve(lacking).await;
+    let store = Store::open(dir.path()).unwrap();
+    let sender = watch::channel(Progress::default()).0;
+    pull(&store, &broken, sender.clone()).await.unwrap_err();
+    // Also when something else is cleaned up meanwhile.
+    store.collect(&[]).unwrap();
+    assert_eq!(store.interrupted_pulls().len(), 1);
+    let (address, asked) = serve(served.answers.clone()).await;
+    pull(&store, &address, sender.clone()).await.unwrap();
+    let asked = asked.lock().unwrap().clone();
+    assert!(!asked.contains(&blob(&served.layers[0])), "{asked:?}");
+    assert!(asked.contains(&blob(&served.layers[1])), "{asked:?}");
+    assert!(store.interrupted_pulls().is_empty());
+    assert_eq!(
+        store.collect(&[]).unwrap().snapshots,
+        2,
+        "it is an image like any other"
+    );
+
+    pull(&store, &broken, sender).await.unwrap_err();
+    store.forget_interrupted_pulls();
+    assert_eq!(store.collect(&[]).unwrap().snapshots, 1);
+}
+
+#[tokio::test]
 async fn what_the_registry_lacks_is_told_as_not_found() {
     let dir = tempfile::tempdir().unwrap();
     let (address, _) = serve(HashMap::new()).await;
@@ -237,7 +268,11 @@ async fn a_bare_root_filesystem_becomes_an_image_of_one_layer() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let options = ImportOptions {
-        changes: vec!["CMD [\"/bin/sh\"]".to_owned()],
+        config: image::document::ContainerConfig {
+            cmd: Some(vec!["/bin/sh".to_owned()]),
+            ..Default::default()
+        },
+        platform: image::Platform::parse("linux/arm64/v8"),
         message: None,
         created: Timestamp::from_unix_nanos(0),
     };
@@ -252,6 +287,8 @@ async fn a_bare_root_filesystem_becomes_an_image_of_one_layer() {
         .await
         .unwrap();
     assert_eq!(image.config.command, ["/bin/sh"]);
+    assert_eq!(image.config.architecture, "arm64");
+    assert_eq!(store.document(&image.id).unwrap().variant.as_deref(), Some("v8"));
     assert_eq!(image.layers.len(), 1);
     assert_eq!(store.config(&image.id).unwrap().0, image.config);
 }

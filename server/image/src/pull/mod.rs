@@ -3,12 +3,14 @@
 //! A layer is written down and hashed by one thread while it arrives, inflated by
 //! another and unpacked by a third, which follow behind; several layers at once, since
 //! none needs those below it. What fails stops the rest, and nothing runs on when a
-//! pull is over.
+//! pull is over; the layers that it finished are kept for the next.
 
 mod blob;
+mod interrupted;
 mod layers;
 mod turns;
 
+pub(crate) use interrupted::Interrupted;
 pub(crate) use turns::Turns;
 
 use crate::config::{self, ParsedConfig};
@@ -121,37 +123,48 @@ impl Pull<'_> {
         let parsed = config::parse(&json)?;
         let chain = check_layers(&manifest, &parsed)?;
         self.begin_layers(&manifest, &chain);
-        let unpacked = self.bring_layers(registry, &manifest, &parsed, &chain).await?;
-        let referrers = Box::pin(self.store.bring_referrers(registry, &digest, &named));
+        let mut image = to_come(&manifest, &digest, &parsed, &chain);
+        match self.bring_parts(registry, &manifest, &parsed, &image, &named).await {
+            Ok(unpacked) => {
+                for (layer, unpacked_bytes) in image.layers.iter_mut().zip(unpacked) {
+                    layer.unpacked_bytes = unpacked_bytes;
+                }
+                self.store.interrupted.forget(&image);
+                self.progress.send_modify(|progress| progress.phase = Phase::Done);
+                Ok(Pulled { image, named })
+            }
+            Err(error) => {
+                if goes_on_later(&error) {
+                    self.store.interrupted.note(image);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the unpacked size of each layer.
+    async fn bring_parts(
+        &self,
+        registry: &Registry,
+        manifest: &Manifest,
+        parsed: &ParsedConfig,
+        image: &Image,
+        named: &Digest,
+    ) -> Result<Vec<u64>, ImageError> {
+        let chain: Vec<Digest> = image.layers.iter().map(|layer| layer.chain_id.clone()).collect();
+        let unpacked = self.bring_layers(registry, manifest, parsed, &chain).await?;
+        let referrers = Box::pin(self.store.bring_referrers(registry, &image.manifest, named));
         match self.unless_stopped(referrers).await {
             // The image is as good without them.
             Err(error) if !self.stop.is_cancelled() => {
-                tracing::warn!(registry = registry.host(), image = %digest, %error, "artifacts of an image did not come");
+                let image = &image.manifest;
+                tracing::warn!(registry = registry.host(), %image, %error, "artifacts of an image did not come");
             }
             outcome => outcome?,
         }
         let content = self.store.content.clone();
         blocking(move || content.settle_soon()).await?;
-        self.progress.send_modify(|progress| progress.phase = Phase::Done);
-        let descriptors = manifest.layers.iter().zip(parsed.diff_ids).zip(chain).zip(unpacked);
-        let layers: Vec<Layer> = descriptors
-            .map(|(((descriptor, diff_id), chain_id), unpacked_bytes)| Layer {
-                digest: descriptor.digest.clone(),
-                diff_id,
-                chain_id,
-                size_bytes: descriptor.size,
-                unpacked_bytes,
-            })
-            .collect();
-        let image = Image {
-            id: manifest.config.digest.clone(),
-            manifest: digest,
-            config: parsed.config,
-            created: parsed.created,
-            size_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
-            layers,
-        };
-        Ok(Pulled { image, named })
+        Ok(unpacked)
     }
 
     async fn unless_stopped<T>(&self, work: impl Future<Output = Result<T, ImageError>>) -> Result<T, ImageError> {
@@ -245,6 +258,42 @@ impl Pull<'_> {
                 .map(|(layer, _)| layer.size)
                 .sum();
         });
+    }
+}
+
+/// Whether the next try may succeed where this did not: a full disk, and what is not what
+/// was promised, stay so.
+fn goes_on_later(error: &ImageError) -> bool {
+    matches!(
+        error,
+        ImageError::Cancelled
+            | ImageError::NotFound(_)
+            | ImageError::Unauthorized { .. }
+            | ImageError::TooManyRequests(_)
+            | ImageError::Unreachable { .. }
+            | ImageError::TooSlow { .. }
+            | ImageError::Answer { .. }
+    )
+}
+
+/// The image as it will be, but for the unpacked sizes.
+fn to_come(manifest: &Manifest, digest: &Digest, parsed: &ParsedConfig, chain: &[Digest]) -> Image {
+    let descriptors = manifest.layers.iter().zip(&parsed.diff_ids).zip(chain);
+    let layers = descriptors.map(|((descriptor, diff_id), chain_id)| Layer {
+        digest: descriptor.digest.clone(),
+        diff_id: diff_id.clone(),
+        chain_id: chain_id.clone(),
+        size_bytes: descriptor.size,
+        unpacked_bytes: 0,
+    });
+    let layers: Vec<Layer> = layers.collect();
+    Image {
+        id: manifest.config.digest.clone(),
+        manifest: digest.clone(),
+        config: parsed.config.clone(),
+        created: parsed.created,
+        size_bytes: layers.iter().map(|layer| layer.size_bytes).sum(),
+        layers,
     }
 }
 
