@@ -16,6 +16,7 @@
 //! syntax; where it is silent, what BuildKit and buildah both do.
 #![forbid(unsafe_code)]
 
+mod changes;
 mod dockerfile;
 mod expand;
 mod ignore;
@@ -32,6 +33,7 @@ mod shell_pattern;
 mod source;
 mod state;
 
+pub use changes::apply_changes;
 pub use dockerfile::{Dockerfile, Stage};
 pub use ignore::Ignore;
 pub use mistake::{Mistake, Warning};
@@ -40,6 +42,7 @@ pub use owner::{Name, Owners, Who, find_ids};
 pub use pattern::{InvalidPattern, Pattern, clean, is_pattern};
 pub use plan::{Base, Inputs, Planned, Source, plan, source_of};
 pub use settings::Settings;
+pub(crate) use source::is_alone as is_heredoc_alone;
 pub use source::{Directives, Heredoc};
 pub use state::{
     AddSource, Arguments, CopyOrder, Location, Order, Outcome, Platform, RunOrder, Script, State, is_proxy,

@@ -4,7 +4,7 @@ use super::flags::{self, Flags};
 use super::{Add, Argument, Command, Copy, From, Instruction, Run, RunNetwork, Said, Step, from_of, health, words};
 use crate::expand;
 use crate::mistake::Mistake;
-use crate::source::{Heredoc, Statement, read_statement};
+use crate::source::{Heredoc, Statement, join_operators, read_statement};
 
 const KEYWORDS: [&str; 18] = [
     "ADD",
@@ -206,6 +206,9 @@ fn copy(flags: &mut Flags, rest: &str, statement: &Statement, escape: char, has_
         )));
     }
     let mut paths = words::list(rest)?;
+    if !statement.heredocs.is_empty() {
+        paths = join_operators(paths);
+    }
     let destination = paths.pop().filter(|_| !paths.is_empty());
     let Some(destination) = destination else {
         return Err(Said(format!("`{rest}` names no destination; {}", form_of("COPY"))));

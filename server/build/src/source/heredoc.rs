@@ -49,16 +49,48 @@ pub(super) fn announced(text: &str, escape: char) -> Vec<Heredoc> {
     if rest.starts_with('[') && serde_json::from_str::<Vec<String>>(rest).is_ok() {
         return Vec::new();
     }
-    expand::raw_words(rest, escape)
+    join_operators(expand::raw_words(rest, escape))
         .iter()
         .filter_map(|word| of_word(word, escape))
         .collect()
 }
 
+/// The whole text is one here-document: `<<EOF`, `<< EOF`.
+pub(crate) fn is_alone(text: &str, escape: char) -> bool {
+    let words = join_operators(expand::raw_words(text, escape));
+    matches!(&words[..], [word] if of_word(word, escape).is_some())
+}
+
+/// Joins an operator with its delimiter where blanks are between them, as the shell reads
+/// it: `<< EOF` becomes `<<EOF`. In an arithmetic expression `<<` is a shift.
+pub(crate) fn join_operators(words: Vec<String>) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::with_capacity(words.len());
+    let mut open_arithmetic = 0usize;
+    for word in words {
+        match joined.last_mut() {
+            Some(last) if open_arithmetic == 0 && is_operator(last) => last.push_str(&word),
+            _ => {
+                open_arithmetic += word.matches("((").count();
+                open_arithmetic = open_arithmetic.saturating_sub(word.matches("))").count());
+                joined.push(word);
+            }
+        }
+    }
+    joined
+}
+
+/// `<<` or `<<-`, with the number of a descriptor or without.
+fn is_operator(word: &str) -> bool {
+    matches!(without_descriptor(word), "<<" | "<<-")
+}
+
+fn without_descriptor(word: &str) -> &str {
+    word.trim_start_matches(|letter: char| letter.is_ascii_digit())
+}
+
 /// What a word such as `<<EOF`, `<<-"EOF"` or `0<<EOF` announces.
 pub(crate) fn of_word(word: &str, escape: char) -> Option<Heredoc> {
-    let word = word.strip_prefix('0').unwrap_or(word);
-    let rest = word.strip_prefix("<<")?;
+    let rest = without_descriptor(word).strip_prefix("<<")?;
     let (strip_tabs, rest) = match rest.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, rest),

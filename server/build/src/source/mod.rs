@@ -7,7 +7,7 @@ mod heredoc;
 
 pub use directives::Directives;
 pub use heredoc::Heredoc;
-pub(crate) use heredoc::of_word;
+pub(crate) use heredoc::{is_alone, join_operators, of_word};
 
 use crate::mistake::{Mistake, Warning};
 
@@ -216,6 +216,37 @@ mod tests {
     }
 
     #[test]
+    fn blanks_may_stand_between_the_operator_and_its_delimiter() {
+        for (operator, expand, strip_tabs) in [
+            ("<< EOF", true, false),
+            ("<<  EOF", true, false),
+            ("<<\tEOF", true, false),
+            ("<<- EOF", true, true),
+            ("<< \"EOF\"", false, false),
+            ("<< 'EOF'", false, false),
+            ("0<< EOF", true, false),
+            ("3<<EOF", true, false),
+        ] {
+            for text in [
+                format!("RUN cat {operator}\nline\nEOF\nRUN b"),
+                format!("RUN {operator}\nline\nEOF\nRUN b"),
+                format!("COPY --chmod=600 {operator} /x\nline\nEOF\nRUN b"),
+            ] {
+                let source = read(&text).unwrap();
+                assert_eq!(source.statements.len(), 2, "{text}");
+                let [heredoc] = &source.statements[0].heredocs[..] else {
+                    panic!("one here-document: {text}")
+                };
+                assert_eq!((heredoc.name.as_str(), heredoc.content.as_str()), ("EOF", "line\n"));
+                assert_eq!((heredoc.expand, heredoc.strip_tabs), (expand, strip_tabs), "{text}");
+            }
+        }
+        let two = read("RUN cat << A << B\na\nA\nb\nB").unwrap();
+        let names: Vec<&str> = two.statements[0].heredocs.iter().map(|doc| doc.name.as_str()).collect();
+        assert_eq!(names, ["A", "B"]);
+    }
+
+    #[test]
     fn a_here_document_without_end_is_told_with_its_line() {
         let error = read("FROM a\nRUN <<EOF\necho\n").unwrap_err();
         assert_eq!((error.line, error.instruction.as_str()), (Some(2), "RUN"));
@@ -229,6 +260,10 @@ mod tests {
             4
         );
         assert_eq!(texts("RUN echo '<<EOF'\nRUN b").len(), 2);
+        assert_eq!(
+            texts("RUN echo $((1 << n)) $(( 2 << 3 ))\nRUN echo a <<\nRUN b").len(),
+            3
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::owner::Who;
 use crate::settings::Settings;
 use crate::{Pattern, ports};
 use model::Signal;
+use model::container::health::{HealthCheck, Probe};
 use std::fmt::Write as _;
 
 /// Where a script with a first line `#!` is put while it runs.
@@ -140,7 +141,7 @@ impl State {
             }
             Instruction::Healthcheck(health) => {
                 self.settings.health = Some(health.clone());
-                settings(format!("HEALTHCHECK {health:?}"))
+                settings(show_health(health))
             }
             Instruction::Maintainer(name) => {
                 self.settings.author = Some(name.clone());
@@ -204,7 +205,7 @@ impl State {
         let words = match &run.command {
             Command::Exec(words) => words.clone(),
             Command::Shell(line) => {
-                let alone = run.heredocs.len() == 1 && crate::source_is_heredoc(line, self.escape);
+                let alone = run.heredocs.len() == 1 && crate::is_heredoc_alone(line, self.escape);
                 let line = match &run.heredocs[..] {
                     [] => line.clone(),
                     [heredoc] if alone => heredoc.text(),
@@ -393,6 +394,35 @@ impl State {
         };
         work(&expander).map_err(|error| error.to_string())
     }
+}
+
+/// As the instruction is written.
+fn show_health(health: &HealthCheck) -> String {
+    let mut text = "HEALTHCHECK ".to_owned();
+    let times = [
+        ("interval", health.interval),
+        ("timeout", health.timeout),
+        ("start-period", health.start_period),
+        ("start-interval", health.start_interval),
+    ];
+    for (name, time) in times {
+        if let Some(time) = time {
+            let _ = write!(text, "--{name}={time:?} ");
+        }
+    }
+    if let Some(retries) = health.retries {
+        let _ = write!(text, "--retries={retries} ");
+    }
+    match &health.test {
+        Probe::None => text.push_str("NONE"),
+        Probe::Command(words) => {
+            let _ = write!(text, "CMD {}", as_json(words));
+        }
+        Probe::Shell(line) => {
+            let _ = write!(text, "CMD {line}");
+        }
+    }
+    text
 }
 
 fn as_json(words: &[String]) -> String {

@@ -36,6 +36,24 @@ fn variables_of_one_instruction_see_what_was_before_it() {
 }
 
 #[test]
+fn the_history_has_a_health_check_as_it_is_written() {
+    for (written, shown) in [
+        (
+            "HEALTHCHECK --interval=5m --timeout=1500ms --start-period=1s --start-interval=2s --retries=4 CMD test -e /ok",
+            "HEALTHCHECK --interval=300s --timeout=1.5s --start-period=1s --start-interval=2s --retries=4 CMD test -e /ok",
+        ),
+        (
+            "HEALTHCHECK CMD [\"test\",\"-e\",\"/a b\"]",
+            "HEALTHCHECK CMD [\"test\",\"-e\",\"/a b\"]",
+        ),
+        ("HEALTHCHECK NONE", "HEALTHCHECK NONE"),
+    ] {
+        let (_, outcome) = carried_out(&format!("FROM a\n{written}"), &[]).unwrap();
+        assert_eq!(outcome.created_by, shown);
+    }
+}
+
+#[test]
 fn arguments_are_seen_where_they_are_declared() {
     let text = "ARG V=1\nARG W=2\nFROM a\nARG V\nARG X=x\nARG TARGETARCH\nLABEL v=$V w=[$W] x=$X a=$TARGETARCH";
     let labels = settings(text).labels;

@@ -57,7 +57,8 @@ impl<'a> Placing<'a> {
         })
     }
 
-    /// The directory and its parents are there afterwards.
+    /// The directory and its parents are there afterwards. Those that are made get the mode
+    /// asked for, as BuildKit has it since 0.21.
     pub(super) fn make_dir(&mut self, path: &Path) -> Result<(), Failure> {
         let mut reached = PathBuf::from("/");
         for component in path.components() {
@@ -73,7 +74,8 @@ impl<'a> Placing<'a> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     let place = self.real_path(&reached)?;
-                    let attributes = self.made(0o755);
+                    let mode = self.how.mode.as_ref().map_or(0o755, |mode| mode.apply(0o755, true));
+                    let attributes = self.made(mode);
                     self.writer
                         .directory(&place)
                         .and_then(|()| self.writer.finish_directory(&place, &attributes))
