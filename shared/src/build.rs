@@ -81,6 +81,7 @@ pub enum BuildState {
 /// A build with its Dockerfile and every step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = BuildDetails))]
 pub struct Details {
     pub build: Build,
     pub dockerfile: String,
@@ -100,6 +101,7 @@ pub struct Warning {
 /// A step, or what is known of it so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = BuildStep))]
 pub struct Step {
     /// From 1, in the order of the Dockerfile; stages that are not needed have none.
     pub number: u32,
@@ -139,6 +141,7 @@ pub enum StepState {
 /// A line that a step wrote. Numbers grow by one over the whole build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = BuildLine))]
 pub struct Line {
     pub seq: u64,
     /// 0 is the builder itself.

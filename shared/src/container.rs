@@ -184,6 +184,7 @@ pub struct Port {
 /// Everything about one container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = ContainerDetails))]
 pub struct Details {
     #[serde(flatten)]
     pub container: Container,
@@ -204,6 +205,7 @@ pub struct Variable {
 /// What a container was made with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = ContainerSpec))]
 pub struct Spec {
     /// How many times it was started.
     pub run: u64,
@@ -270,6 +272,7 @@ pub struct HostIds {
 /// Changes that need no new container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = ContainerUpdate))]
 #[serde(deny_unknown_fields, default)]
 pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]

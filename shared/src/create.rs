@@ -267,6 +267,9 @@ pub struct Mount {
     /// Of a bind: the host's directory is created when it does not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create: bool,
+    /// Of a volume: it is not filled with what the image has there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_copy: bool,
     /// Of a tmpfs: permission bits of its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
@@ -389,4 +392,17 @@ pub struct LogOptions {
     /// Keep nothing at all.
     #[serde(default)]
     pub off: bool,
+    /// As a client of Docker chose it; logs are kept in the same way whatever its name is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<LogDriver>,
+}
+
+/// A log driver and its options, as they were given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LogDriver {
+    pub name: String,
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
 }

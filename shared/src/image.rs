@@ -15,9 +15,9 @@ pub struct Image {
     /// When it came to this host.
     #[serde(default)]
     pub pulled: Option<String>,
-    /// Unpacked, all layers together.
+    /// On the disk, packed and unpacked, all layers together.
     pub size_bytes: u64,
-    /// Of layers that other images use too.
+    /// Of that, what stays when this image alone is removed: others need it too.
     #[serde(default)]
     pub shared_bytes: u64,
     pub layer_count: u32,
@@ -38,6 +38,7 @@ pub struct UsedBy {
 /// Everything about one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = ImageDetails))]
 pub struct Details {
     #[serde(flatten)]
     pub image: Image,
@@ -66,6 +67,7 @@ pub struct Referrer {
 /// What an image says, and what it is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = ImageSpec))]
 pub struct Spec {
     pub manifest: String,
     pub entrypoint: Vec<String>,
@@ -86,6 +88,7 @@ pub struct Spec {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Layer {
     pub digest: String,
+    /// On the disk, packed and unpacked.
     pub size_bytes: u64,
     /// Other images that have it too.
     #[serde(default)]
@@ -95,6 +98,7 @@ pub struct Layer {
 /// A step of the image's making.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = HistoryStep))]
 pub struct Step {
     #[serde(default)]
     pub created: Option<String>,

@@ -45,6 +45,7 @@ pub struct Leaf {
 /// A file or directory as one layer has it, or takes away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = LayerFile))]
 pub struct File {
     /// Its name in the directory asked for.
     pub name: String,
@@ -77,6 +78,7 @@ pub enum FileKind {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = LayerChange))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     Added,
@@ -125,6 +127,8 @@ pub struct Prune {
     /// Only these of a preview, by their ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Vec<String>>,
+    /// Also what builds remember: layers are kept for that, too.
+    pub build_cache: bool,
 }
 
 /// What goes, or went.
@@ -132,7 +136,19 @@ pub struct Prune {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Pruned {
     pub items: Vec<PrunedItem>,
-    /// Of all together: what they share counts once, what others need not at all.
+    /// On the disk, of all together: what they share counts once, what others need not at
+    /// all. With the build cache only where that goes too.
+    pub freed_bytes: u64,
+    #[serde(default)]
+    pub build_cache: PrunedCache,
+}
+
+/// What builds remember: what goes of it, or, where it was not asked for, could go too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PrunedCache {
+    pub steps: u64,
+    /// Freed beyond what the images free alone.
     pub freed_bytes: u64,
 }
 
@@ -142,6 +158,7 @@ pub struct PrunedItem {
     pub id: String,
     /// For people: its first tag, or a short id.
     pub name: String,
+    /// On the disk, whatever else needs it too.
     pub size_bytes: u64,
     /// When a container last used it; absent is never.
     #[serde(default)]

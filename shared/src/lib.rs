@@ -70,7 +70,7 @@
 //! | `GET /builds/{id}/log/follow?from&step` | | JSON lines of [`build::Line`], for `curl -N` |
 //! | `GET /builds/cache`, `POST /builds/cache/prune` | [`build::CachePrune`] | [`list::List`] of [`build::CacheEntry`], [`build::CachePruned`] |
 //! | `GET /tasks`, `GET /tasks/{id}`, `POST /tasks/{id}/cancel` | | [`list::List`] of [`task::Task`], [`task::Task`], 202 |
-//! | `GET /volumes`, `POST /volumes`, `GET /volumes/{name}`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
+//! | `GET /volumes?sizes`, `POST /volumes`, `GET /volumes/{name}`, `DELETE /volumes/{name}` | [`volume::NewVolume`] | [`volume::Volume`] |
 //! | `GET /networks` | | [`list::List`] of [`network::Network`] |
 //! | `GET /events?from&limit&subject` | | [`list::List`] of [`event::Event`], oldest first |
 //! | `GET /system` | | [`system::System`] |
@@ -95,6 +95,7 @@ pub mod limits;
 pub mod list;
 pub mod logs;
 pub mod network;
+pub mod order;
 pub mod problem;
 pub mod registry;
 pub mod session;

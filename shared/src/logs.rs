@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// One line. Numbers only grow, over all runs of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(as = LogLine))]
 pub struct Line {
     pub seq: u64,
     /// Where the line was stored in several records: the number of the first one. `seq` is

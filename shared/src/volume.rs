@@ -13,7 +13,7 @@ pub struct Volume {
     pub path: String,
     pub labels: BTreeMap<String, String>,
     pub used_by: Vec<UsedBy>,
-    /// `null` where it was not counted.
+    /// On the disk; `null` where it was not counted.
     #[serde(default)]
     pub size_bytes: Option<u64>,
 }

@@ -7,6 +7,7 @@ mod events;
 mod joins;
 mod mask;
 mod nested_binds;
+mod options;
 mod recreate;
 mod references;
 

@@ -125,6 +125,51 @@ async fn the_tree_has_each_layer_once_and_tells_what_would_be_free() {
     assert_eq!(promised.freed_bytes, top.images[0].freed_bytes);
 }
 
+#[tokio::test]
+async fn what_the_build_cache_keeps_is_promised_with_the_cache_only() {
+    let Some((host, api)) = host().await else { return };
+    load(&api, &Image::busybox(), "base:1").await;
+    let noise: String = (0..60_000_u32)
+        .map(|number| format!("{:08x}\n", number.wrapping_mul(2_654_435_761)))
+        .collect();
+    let new = json!({ "dockerfile": format!("FROM base:1\nCOPY <<end /big\n{noise}end\n"), "tags": ["built:1"] });
+    let begun: shared::build::Build = api.send(Method::POST, "/builds", &new).await.expect("it begins");
+    let task: Task = api.get(&format!("/tasks/{}", begun.id)).await.expect("a task");
+    let task = api.finish(task).await;
+    assert_eq!(task.state, TaskState::Done, "{task:?}");
+    let images: List<shared::image::Image> = api.get("/images").await.expect("a list");
+    let all = prune(&api, &json!({ "preview": true, "unused": true })).await;
+    assert_eq!(all.items.len(), 2);
+    // An image, the tree and the preview tell the same.
+    let tree: Tree = api.get("/images/tree").await.expect("a tree");
+    for image in &images.items {
+        let item = all.items.iter().find(|item| item.id == image.id).expect("it goes");
+        assert_eq!(item.size_bytes, image.size_bytes);
+        let leaves = tree.nodes.iter().flat_map(|node| &node.images);
+        let leaf = leaves.into_iter().find(|leaf| leaf.id == image.id).expect("a leaf");
+        assert_eq!(leaf.freed_bytes, image.size_bytes - image.shared_bytes);
+    }
+    assert!(all.freed_bytes < 100_000, "the cache keeps the layers: {all:?}");
+    assert!(
+        all.build_cache.steps > 0 && all.build_cache.freed_bytes > 300_000,
+        "{all:?}"
+    );
+    let before = store_bytes(&host);
+    let gone = api
+        .send::<shared::image::Removed>(Method::DELETE, "/images/built:1", &json!({}))
+        .await
+        .expect("it goes");
+    assert_eq!(before - store_bytes(&host), gone.freed_bytes);
+    let asked = json!({ "unused": true, "build_cache": true });
+    let promised = prune(&api, &json!({ "preview": true, "unused": true, "build_cache": true })).await;
+    let before = store_bytes(&host);
+    let done = prune(&api, &asked).await;
+    assert_eq!(done, promised);
+    assert_eq!(before - store_bytes(&host), promised.freed_bytes);
+    assert!(promised.freed_bytes > 300_000, "{promised:?}");
+    assert_eq!(store_bytes(&host), 0, "nothing is left");
+}
+
 /// The one file of that name below a directory.
 fn find(dir: &Path, name: &str) -> PathBuf {
     let mut left = vec![dir.to_owned()];

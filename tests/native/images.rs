@@ -55,7 +55,13 @@ async fn an_image_is_pulled_from_a_real_registry_and_runs() {
         .await
         .expect("answers");
     let removed: Removed = text.json().await.expect("what was done");
-    assert_eq!(removed.untagged, [name]);
+    let repository = name.trim_end_matches(":1");
+    assert_eq!(removed.untagged[0], name);
+    assert!(
+        removed.untagged[1].starts_with(&format!("{repository}@sha256:")),
+        "{removed:?}"
+    );
+    assert_eq!(removed.untagged.len(), 2);
     assert_eq!(removed.deleted.len(), 1);
 }
 

@@ -239,7 +239,8 @@ fn namespaces(spec: &Spec, input: &Input) -> Vec<Value> {
 }
 
 fn annotations(spec: &Spec) -> Map<String, Value> {
-    let mut annotations = Map::new();
+    let given = spec.annotations.iter().cloned();
+    let mut annotations: Map<String, Value> = given.map(|(key, value)| (key, value.into())).collect();
     if spec.init {
         annotations.insert(annotation::INIT.to_owned(), "true".into());
     }
@@ -302,6 +303,7 @@ mod tests {
             oom_score_adj: None,
             health: None,
             log: model::container::spec::LogOptions::default(),
+            annotations: Vec::new(),
         }
     }
 

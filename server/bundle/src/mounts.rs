@@ -101,7 +101,7 @@ fn own_mount(mount: &Mount, input: &Input) -> Result<Value, BundleError> {
             options.push(propagation.as_deref().unwrap_or("rprivate"));
             bind(path, options)
         }
-        Source::Volume { name } => {
+        Source::Volume { name, .. } => {
             let dir = input.volume_dirs.iter().find(|(known, _)| known == name);
             let (_, dir) = dir.ok_or_else(|| BundleError::Volume(name.clone()))?;
             let mut options = vec!["rbind", writable];

@@ -36,7 +36,8 @@ pub enum EngineError {
     StartFailed { name: String, code: i32, reason: String },
     /// As above, of an exec.
     #[error("cannot run the command: {reason}")]
-    ExecFailed { code: i32, reason: String },
+    /// `step` is what was being done: `exec`, `cwd`, `user`.
+    ExecFailed { code: i32, step: String, reason: String },
     /// The registry, or the archive, did not give the image.
     #[error("cannot get image `{reference}`: {reason}")]
     Image {

@@ -61,8 +61,8 @@ mod volumes;
 
 pub use attach::{AttachOptions, Attached, Attaching};
 pub use builds::{
-    Build, BuildLine, BuildLog, BuildNetwork, BuildState, BuildStep, CacheEntry, CachePruned, FileChoice, LineStream,
-    NewBuild, Secret, StepState,
+    Build, BuildLine, BuildLog, BuildNetwork, BuildState, BuildStep, CacheEntry, CachePruneRules, CachePruned,
+    FileChoice, LineStream, NewBuild, Secret, StepState,
 };
 pub use bulk::{BulkAction, BulkFilter, BulkTargets};
 pub use cleanup::{CleanupOptions, InstanceLeftovers};
@@ -78,12 +78,13 @@ pub use files::{ChangeKind, CopyOptions, Download, PathKind, PathStatus};
 pub use host::{ContainerDisk, DiskUsage, HostInfo};
 pub use image::document::ContainerConfig;
 pub use image::{ArchiveFormat, LayerChange, LayerFile, Referrer, SbomFormat, Waste};
-pub use images::RegistryLogin;
 pub use images::commit::NewCommit;
-pub use images::prune::{PruneRules, Pruned, PrunedImage};
+pub use images::ledger::ImageSize;
+pub use images::prune::{PruneRules, Pruned, PrunedCache, PrunedImage};
 pub use images::template::Template;
 pub use images::tree::{TreeLeaf, TreeNode};
 pub use images::view::{Image, Layer, Removed};
+pub use images::{NewImport, RegistryLogin};
 pub use journal::Events;
 pub use logs::line::{HitRange, LogBatch, LogHits, LogLine, LogPage, LogQuery, LogRange, LogStream};
 pub use logs::{LineJoiner, LogFollower, Logs};

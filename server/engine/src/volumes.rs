@@ -45,6 +45,15 @@ impl Engine {
             .ok_or_else(|| no_volume(name))
     }
 
+    /// What each volume takes on the disk; takes as long as they have files.
+    pub async fn volume_bytes(&self, volumes: &[Volume]) -> Result<Vec<u64>, EngineError> {
+        let paths: Vec<PathBuf> = volumes.iter().map(|volume| volume.path.clone()).collect();
+        blocking("count what is in volumes", move || {
+            Ok(paths.iter().map(|path| crate::disk_use::tree_bytes(path)).collect())
+        })
+        .await
+    }
+
     /// Makes a volume; without a name it gets one of 64 digits. One that is there is answered as it is.
     pub async fn create_volume(
         &self,
@@ -196,7 +205,7 @@ impl Inner {
 
 fn volume_names(spec: &Spec) -> impl Iterator<Item = &str> {
     spec.mounts.iter().filter_map(|mount| match &mount.source {
-        Source::Volume { name } => Some(name.as_str()),
+        Source::Volume { name, .. } => Some(name.as_str()),
         Source::Bind { .. } | Source::Tmpfs { .. } => None,
     })
 }

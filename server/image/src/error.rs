@@ -57,8 +57,6 @@ pub enum ImageError {
     NoImage,
     #[error("the archive lacks `{0}`, which it names")]
     Missing(String),
-    #[error("change `{0}` is not known; use CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR")]
-    Change(String),
     #[error("cannot {doing} `{path}`: {source}")]
     File {
         doing: &'static str,

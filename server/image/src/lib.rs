@@ -43,7 +43,6 @@ mod verify;
 pub use archive::import::ImportOptions;
 pub use archive::save::ArchiveFormat;
 pub use commit::{CommitOptions, Written};
-pub use config::changes::apply as changes_of_config;
 pub use config::document;
 pub use config::{History, ParsedConfig};
 pub use download::Downloaded;

@@ -52,7 +52,11 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("data")).unwrap();
         let options = ImportOptions {
-            changes: vec!["ENV A=1".to_owned()],
+            config: image::document::ContainerConfig {
+                env: vec!["A=1".to_owned()],
+                ..Default::default()
+            },
+            platform: None,
             message: None,
             created: Timestamp::from_unix_nanos(0),
         };

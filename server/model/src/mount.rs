@@ -50,7 +50,11 @@ pub enum Source {
         recursion: Recursion,
     },
     /// A named volume, made when it does not exist.
-    Volume { name: String },
+    Volume {
+        name: String,
+        /// An empty volume stays empty; else it begins with what the image has at the target.
+        no_copy: bool,
+    },
     Tmpfs {
         size_bytes: Option<u64>,
         mode: Option<u32>,
@@ -93,7 +97,8 @@ pub fn is_volume_name(name: &str) -> bool {
 impl Mount {
     /// Parses the short form `SOURCE:TARGET[:OPTIONS]` of `-v`: a source with a
     /// leading `/` is a path of the host, any other a volume. Options: `ro`,
-    /// `rw`, the propagation words, and `z`, `Z`, `nocopy`, which need nothing here.
+    /// `rw`, the propagation words of a bind, `nocopy` of a volume, and `z`, `Z`, which
+    /// need nothing here.
     pub fn parse(text: &str) -> Result<Self, InvalidMount> {
         let parts: Vec<&str> = text.split(':').collect();
         let (source, target, options) = match parts[..] {
@@ -103,10 +108,12 @@ impl Mount {
         };
         let mut read_only = false;
         let mut propagation = None;
+        let mut no_copy = false;
         for option in options.split(',').filter(|o| !o.is_empty()) {
             match option {
                 "ro" => read_only = true,
-                "rw" | "z" | "Z" | "nocopy" => {}
+                "rw" | "z" | "Z" => {}
+                "nocopy" if !source.starts_with('/') => no_copy = true,
                 "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
                     propagation = Some(option.to_owned());
                 }
@@ -123,6 +130,7 @@ impl Mount {
         } else if is_volume_name(source) {
             Source::Volume {
                 name: source.to_owned(),
+                no_copy,
             }
         } else {
             return Err(InvalidMount::VolumeName(source.to_owned()));
@@ -151,7 +159,7 @@ impl Mount {
         }
         match &self.source {
             Source::Bind { path, .. } if !path.starts_with('/') => Err(InvalidMount::SourceNotAbsolute(path.clone())),
-            Source::Volume { name } if !is_volume_name(name) => Err(InvalidMount::VolumeName(name.clone())),
+            Source::Volume { name, .. } if !is_volume_name(name) => Err(InvalidMount::VolumeName(name.clone())),
             Source::Bind { .. } | Source::Volume { .. } | Source::Tmpfs { .. } => Ok(()),
         }
     }
@@ -206,12 +214,28 @@ mod tests {
         let bind = Mount::parse("/srv/web:/usr/share/web:ro").expect("valid");
         assert!(bind.read_only && matches!(bind.source, Source::Bind { .. }));
         let volume = Mount::parse("data:/var/lib/data").expect("valid");
-        assert_eq!(volume.source, Source::Volume { name: "data".into() });
+        let source = |no_copy| Source::Volume {
+            name: "data".into(),
+            no_copy,
+        };
+        assert_eq!(volume.source, source(false));
+        let kept_empty = Mount::parse("data:/var/lib/data:ro,nocopy").expect("valid");
+        assert_eq!(kept_empty.source, source(true));
     }
 
     #[test]
     fn mounts_that_cannot_be_are_refused() {
-        for text in ["", "/a", "/a:b", "/a:/", "/a:/./", "../a:/b", "a:/b:what", "a:b:c:d"] {
+        for text in [
+            "",
+            "/a",
+            "/a:b",
+            "/a:/",
+            "/a:/./",
+            "/a:/b:nocopy",
+            "../a:/b",
+            "a:/b:what",
+            "a:b:c:d",
+        ] {
             assert!(Mount::parse(text).is_err(), "{text}");
         }
     }

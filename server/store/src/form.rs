@@ -3,6 +3,7 @@
 
 pub(crate) mod build;
 pub(crate) mod endpoint;
+mod health;
 pub(crate) mod limits;
 pub(crate) mod mount;
 pub(crate) mod ports;

@@ -32,11 +32,12 @@ pub struct LayerRow {
     pub unpacked_bytes: u64,
 }
 
-/// Adds an image, or brings the row of the same id up to date.
+/// Adds an image, or brings the row of the same id up to date. One that was marked as
+/// removed is back.
 pub async fn put(db: &mut SqliteConnection, image: &ImageRow) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO images (id, manifest, created_ns, added_ns, size_bytes) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, size_bytes = excluded.size_bytes",
+         ON CONFLICT (id) DO UPDATE SET manifest = excluded.manifest, size_bytes = excluded.size_bytes, removed_ns = NULL",
     )
     .bind(image.id.as_str())
     .bind(image.manifest.as_str())
@@ -66,6 +67,7 @@ pub async fn put(db: &mut SqliteConnection, image: &ImageRow) -> Result<(), Stor
     Ok(())
 }
 
+/// Also one that is marked as removed.
 pub async fn find(db: &mut SqliteConnection, id: &Digest) -> Result<Option<ImageRow>, StoreError> {
     let Some(row) = sqlx::query("SELECT * FROM images WHERE id = ?")
         .bind(id.as_str())
@@ -91,20 +93,59 @@ pub async fn mark_used(db: &mut SqliteConnection, id: &Digest, at: Timestamp) ->
     Ok(())
 }
 
+/// Hides an image that containers still need, and takes its references away.
+pub async fn mark_removed(db: &mut SqliteConnection, id: &Digest, at: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("UPDATE images SET removed_ns = ? WHERE id = ?")
+        .bind(at.as_unix_nanos())
+        .bind(id.as_str())
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Whether the image is here and not marked as removed.
+pub async fn is_listed(db: &mut SqliteConnection, id: &Digest) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT id FROM images WHERE id = ? AND removed_ns IS NULL")
+        .bind(id.as_str())
+        .fetch_optional(db)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Removes the rows of images that are marked as removed and have no container any more;
+/// whether there were any.
+pub async fn forget_removed(db: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let unused = "DELETE FROM images WHERE removed_ns IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM containers WHERE containers.image_id = images.id)";
+    Ok(sqlx::query(unused).execute(db).await?.rows_affected() > 0)
+}
+
 /// Ids that begin with `hex`, at most two: enough to tell unique from ambiguous.
 pub async fn find_by_prefix(db: &mut SqliteConnection, hex: &str) -> Result<Vec<Digest>, StoreError> {
-    let rows = sqlx::query("SELECT id FROM images WHERE substr(id, 8, length(?1)) = ?1 LIMIT 2")
+    let rows = sqlx::query("SELECT id FROM images WHERE substr(id, 8, length(?1)) = ?1 AND removed_ns IS NULL LIMIT 2")
         .bind(hex)
         .fetch_all(db)
         .await?;
     rows.iter().map(|row| digest(row, "id")).collect()
 }
 
-/// Newest on this host first.
+/// Newest on this host first, without those that are marked as removed.
 pub async fn list(db: &mut SqliteConnection) -> Result<Vec<ImageRow>, StoreError> {
+    let rows = sqlx::query("SELECT * FROM images WHERE removed_ns IS NULL ORDER BY added_ns DESC, id")
+        .fetch_all(&mut *db)
+        .await?;
+    with_layers(db, &rows).await
+}
+
+/// All whose layers are needed, also those that are marked as removed.
+pub async fn list_all(db: &mut SqliteConnection) -> Result<Vec<ImageRow>, StoreError> {
     let rows = sqlx::query("SELECT * FROM images ORDER BY added_ns DESC, id")
         .fetch_all(&mut *db)
         .await?;
+    with_layers(db, &rows).await
+}
+
+async fn with_layers(db: &mut SqliteConnection, rows: &[SqliteRow]) -> Result<Vec<ImageRow>, StoreError> {
     let layers = sqlx::query("SELECT * FROM image_layers ORDER BY image_id, position")
         .fetch_all(db)
         .await?;
@@ -192,6 +233,13 @@ pub(crate) mod tests {
         mark_used(&mut tx, &image("a").id, at).await.expect("writes");
         let found = find(&mut tx, &image("a").id).await.expect("reads").expect("is there");
         assert_eq!(found.used, Some(at));
+        mark_removed(&mut tx, &image("a").id, at).await.expect("writes");
+        assert!(!is_listed(&mut tx, &image("a").id).await.expect("reads"));
+        assert_eq!(list(&mut tx).await.expect("lists"), [image("b")]);
+        assert_eq!(find_by_prefix(&mut tx, "aaaa").await.expect("finds"), []);
+        assert_eq!(list_all(&mut tx).await.expect("lists").len(), 2);
+        put(&mut tx, &image("a")).await.expect("writes");
+        assert!(!forget_removed(&mut tx).await.expect("it is back"));
         assert!(remove(&mut tx, &image("a").id).await.expect("removes"));
         assert_eq!(list(&mut tx).await.expect("lists"), [image("b")]);
     }

@@ -56,6 +56,14 @@ impl Docker {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// An answer that is no JSON, as text; frames of streams are taken off by [`without_frames`].
+    pub async fn bytes(&self, path: &str) -> Vec<u8> {
+        let request = self.http.get(format!("http://docker{path}"));
+        let answer = request.send().await.expect("the server answers");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.bytes().await.expect("the answer is whole").to_vec()
+    }
+
     pub async fn post(&self, path: &str) -> (StatusCode, Value) {
         self.ask(Method::POST, path, None).await
     }
@@ -96,4 +104,17 @@ impl Docker {
         assert_eq!(status, StatusCode::OK, "{container}");
         container
     }
+}
+
+/// The bytes of a stream of a container without a terminal: each frame has a header of
+/// eight bytes, the last four of which are its length.
+pub fn without_frames(mut bytes: &[u8]) -> String {
+    let mut text = Vec::new();
+    while let Some((header, rest)) = bytes.split_at_checked(8) {
+        let length = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        let (frame, rest) = rest.split_at(usize::try_from(length).expect("a length"));
+        text.extend_from_slice(frame);
+        bytes = rest;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }

@@ -13,7 +13,7 @@ mod registry;
 mod socket;
 
 pub use api::{Api, Refusal};
-pub use docker::Docker;
+pub use docker::{Docker, without_frames};
 pub use host::{Host, Options, PASSWORD, USER};
 pub use image::Image;
 pub use leftovers::Leftovers;

@@ -2,7 +2,7 @@
 
 use super::container::{attach, lifecycle};
 use super::hijack::{self, Ended, Input};
-use super::problem::{Failure, with_known_words};
+use super::problem::{Failure, words};
 use super::query::{self, Query};
 use super::{container::read_text, frame};
 use axum::Json;
@@ -110,7 +110,7 @@ pub(super) async fn start(
     let attached = match engine.exec_start(&id, false, size).await {
         Ok(attached) => attached,
         // Clients read the reason from the stream, and then ask for the exit code.
-        Err(EngineError::ExecFailed { code, reason }) => return Ok(failed(upgrade, terminal, code, &reason)),
+        Err(error @ EngineError::ExecFailed { .. }) => return Ok(failed(upgrade, terminal, &error)),
         Err(error) => return Err(error.into()),
     };
     let Some(upgrade) = upgrade else {
@@ -130,8 +130,8 @@ pub(super) async fn start(
 }
 
 /// The output of a command that could not be run.
-fn failed(upgrade: Option<OnUpgrade>, terminal: bool, code: i32, reason: &str) -> Response {
-    let message = format!("{}\r\n", with_known_words(code, reason));
+fn failed(upgrade: Option<OnUpgrade>, terminal: bool, error: &EngineError) -> Response {
+    let message = format!("{}\r\n", words(error));
     let mut output = Vec::new();
     let stream = (!terminal).then_some(LogStream::Stdout);
     frame::write(&mut output, stream, &[message.as_bytes()]);

@@ -76,10 +76,15 @@ impl Filters {
         }
     }
 
-    /// `until`: what is older than a moment, or than a while (`24h`) before `now`.
+    /// `until`, in older words `unused-for`: what is older than a moment, or than a while
+    /// (`24h`) before `now`.
     pub(super) fn until(&self, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
-        let [value] = self.values("until") else {
-            return if self.values("until").is_empty() {
+        let values = match self.values("until") {
+            [] => self.values("unused-for"),
+            values => values,
+        };
+        let [value] = values else {
+            return if values.is_empty() {
                 Ok(None)
             } else {
                 Err(Failure::invalid("more than one until filter specified"))

@@ -87,7 +87,7 @@ impl From<EngineError> for Failure {
 }
 
 /// The sentences that clients and scripts look for; the engine's own for the rest.
-fn words(error: &EngineError) -> String {
+pub(super) fn words(error: &EngineError) -> String {
     match error {
         EngineError::NotFound { what, name } => match *what {
             "container" => format!("No such container: {name}"),
@@ -108,7 +108,13 @@ fn words(error: &EngineError) -> String {
             ),
             Refusal::NotPaused => format!("Container {name} is not paused"),
         },
-        EngineError::StartFailed { code, reason, .. } | EngineError::ExecFailed { code, reason } => {
+        // Not a word of the program, which was not looked for.
+        EngineError::ExecFailed {
+            code: 127,
+            step,
+            reason,
+        } if step == "cwd" => ended_with(reason, "no such file or directory"),
+        EngineError::StartFailed { code, reason, .. } | EngineError::ExecFailed { code, reason, .. } => {
             with_known_words(*code, reason)
         }
         _ => error.to_string(),
@@ -117,13 +123,17 @@ fn words(error: &EngineError) -> String {
 
 /// Clients derive the exit status of `docker run` from these words, and scripts
 /// that the next port is to be tried.
-pub(super) fn with_known_words(code: i32, reason: &str) -> String {
+fn with_known_words(code: i32, reason: &str) -> String {
     let known = match code {
         127 => "executable file not found in $PATH",
         126 => "permission denied",
         _ if reason.contains("of the host is in use by") => "port is already allocated",
         _ => return reason.to_owned(),
     };
+    ended_with(reason, known)
+}
+
+fn ended_with(reason: &str, known: &str) -> String {
     if reason.contains(known) {
         reason.to_owned()
     } else {
@@ -167,5 +177,21 @@ mod tests {
         });
         assert!(failure.message.contains("executable file not found"));
         assert_eq!(failure.status, StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_missing_directory_is_no_missing_command() {
+        let failure = Failure::from(EngineError::ExecFailed {
+            code: 127,
+            step: "cwd".to_owned(),
+            reason: "cannot change to directory `/nosuch`: No such file or directory (os error 2)".to_owned(),
+        });
+        assert!(!failure.message.contains("executable"), "{}", failure.message);
+        // Of this the command line makes the exit status 127.
+        assert!(
+            failure.message.ends_with("no such file or directory"),
+            "{}",
+            failure.message
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Builds: begun, looked at, followed, ended.
 
-use super::body::{Path, Query};
+use super::body::{Path, Query, within};
 use super::front::Front;
 use super::guard::Caller;
 use super::mask::{self, Values};
@@ -12,7 +12,8 @@ use axum::extract::{DefaultBodyLimit, Extension, FromRequest as _, Multipart, Re
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use engine::{
-    Build as Engines, BuildLine, BuildNetwork, BuildState as Doing, FileChoice, Secret, StepState as Stepping, TaskId,
+    Build as Engines, BuildLine, BuildNetwork, BuildState as Doing, CachePruneRules, FileChoice, Secret,
+    StepState as Stepping, TaskId,
 };
 use model::image::Reference;
 use serde::Deserialize;
@@ -313,7 +314,7 @@ async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<St
 struct Range {
     /// The first number wanted; 1 unless given.
     from: Option<u64>,
-    /// At most so many lines, 1000 unless given.
+    /// At most so many lines, 1 to 5,000; 1,000 unless given.
     max: Option<usize>,
     /// Of one step only; 0 is what the builder itself said.
     step: Option<u32>,
@@ -329,7 +330,7 @@ async fn log(
 ) -> Answer<Json<LinePage>> {
     caller.require(Permission::Operate)?;
     let from = asked.from.unwrap_or(1);
-    let max = asked.max.unwrap_or(1000).clamp(1, MOST_LINES);
+    let max = within("max", asked.max, 1000, 1..=MOST_LINES)?;
     let mut log = front.engine.build_log(&find(&id)?, from).await?;
     let mut page = LinePage {
         lines: Vec::new(),
@@ -432,8 +433,12 @@ async fn prune(
     State(front): State<Front>,
     super::body::Json(asked): super::body::Json<CachePrune>,
 ) -> Answer<Json<CachePruned>> {
-    let unused_for = asked.unused_for_s.map(Duration::from_secs);
-    let pruned = front.engine.prune_build_cache(unused_for, asked.keep_bytes).await?;
+    let rules = CachePruneRules {
+        unused_for: asked.unused_for_s.map(Duration::from_secs),
+        keep_bytes: asked.keep_bytes,
+        only: None,
+    };
+    let pruned = front.engine.prune_build_cache(&rules).await?;
     Ok(Json(CachePruned {
         entries: u64::try_from(pruned.keys.len()).unwrap_or(u64::MAX),
         freed_bytes: pruned.freed_bytes,

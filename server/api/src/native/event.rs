@@ -1,6 +1,6 @@
 //! What happened.
 
-use super::body::Query;
+use super::body::{Query, within};
 use super::front::Front;
 use super::problem::Answer;
 use super::{stream, words};
@@ -55,7 +55,7 @@ struct Past {
 /// Events that are kept, oldest first: from a number on, or the newest.
 #[utoipa::path(get, path = "/events", tag = "events", params(Past), responses((status = 200, body = List<Event>)))]
 async fn list(State(front): State<Front>, Query(asked): Query<Past>) -> Answer<Json<List<Event>>> {
-    let limit = asked.limit.unwrap_or(USUAL).clamp(1, MOST);
+    let limit = within("limit", asked.limit, USUAL, 1..=MOST)?;
     let events = match asked.from {
         Some(from) => front.engine.past_events(from.saturating_sub(1), limit).await?,
         None => front.engine.latest_events(asked.subject.as_deref(), limit).await?,

@@ -11,7 +11,7 @@ use access::Permission;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
-use engine::{ArchiveFormat, Image as Engines, RegistryLogin, TaskId};
+use engine::{ArchiveFormat, Image as Engines, ImageSize, NewImport, RegistryLogin, TaskId};
 use futures_util::TryStreamExt as _;
 use model::image::Reference;
 use serde::Deserialize;
@@ -48,20 +48,14 @@ fn layer_uses(images: &[Engines]) -> HashMap<&str, u32> {
     uses
 }
 
-fn shown(front: &Front, image: &Engines, uses: &HashMap<&str, u32>) -> Image {
-    let is_shared = |layer: &&engine::Layer| uses.get(layer.chain_id.as_str()).is_some_and(|count| *count > 1);
+fn shown(front: &Front, image: &Engines, size: &ImageSize) -> Image {
     Image {
         id: image.id.to_string(),
         tags: image.tags.iter().map(Reference::short).collect(),
         created: image.created.map(|at| at.to_string()),
         pulled: Some(image.added.to_string()),
-        size_bytes: image.unpacked_bytes(),
-        shared_bytes: image
-            .layers
-            .iter()
-            .filter(is_shared)
-            .map(|layer| layer.unpacked_bytes)
-            .sum(),
+        size_bytes: size.bytes,
+        shared_bytes: size.bytes - size.freed_bytes,
         layer_count: u32::try_from(image.layers.len()).unwrap_or(u32::MAX),
         platform: format!("{}/{}", image.config.os, image.config.architecture),
         used_by: words::used_by(&front.engine, &image.containers),
@@ -72,8 +66,14 @@ fn shown(front: &Front, image: &Engines, uses: &HashMap<&str, u32>) -> Image {
 #[utoipa::path(get, path = "/images", tag = "images", responses((status = 200, body = List<Image>)))]
 async fn list(State(front): State<Front>) -> Answer<Json<List<Image>>> {
     let images = front.engine.images().await?;
-    let uses = layer_uses(&images.items);
-    let items = images.items.iter().map(|image| shown(&front, image, &uses)).collect();
+    let sizes = front.engine.image_sizes().await?;
+    // An image that came meanwhile is shown with its size next time.
+    let unknown = ImageSize::default();
+    let items = images
+        .items
+        .iter()
+        .map(|image| shown(&front, image, sizes.get(&image.id).unwrap_or(&unknown)))
+        .collect();
     Ok(Json(words::whole_list(items, images.seq)))
 }
 
@@ -89,7 +89,13 @@ async fn inspect(
     let all = front.engine.images().await?;
     let uses = layer_uses(&all.items);
     let config = front.engine.image_config_json(&image.id).await?;
-    let mut history = history(&config, &image);
+    let size = front
+        .engine
+        .image_sizes()
+        .await?
+        .remove(&image.id)
+        .ok_or_else(|| engine::EngineError::ImageMissing(id.clone()))?;
+    let mut history = history(&config, &size);
     let mut env = image.config.env.clone();
     if !mask::sees_values(&caller) {
         let values = Values::of_variables(all.items.iter().flat_map(|image| &image.config.env));
@@ -103,15 +109,16 @@ async fn inspect(
             .map_or(0, |count| count.saturating_sub(1))
     };
     Ok(Json(Details {
-        image: shown(&front, &image, &uses),
+        image: shown(&front, &image, &size),
         spec: Spec {
             manifest: image.manifest.to_string(),
             layers: image
                 .layers
                 .iter()
-                .map(|layer| Layer {
+                .zip(&size.layers)
+                .map(|(layer, bytes)| Layer {
                     digest: layer.digest.to_string(),
-                    size_bytes: layer.unpacked_bytes,
+                    size_bytes: *bytes,
                     shared_with: others(layer),
                 })
                 .collect(),
@@ -130,7 +137,7 @@ async fn inspect(
 }
 
 /// The steps of the configuration; each that is not empty made the next layer.
-fn history(config: &[u8], image: &Engines) -> Vec<Step> {
+fn history(config: &[u8], size: &ImageSize) -> Vec<Step> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Config {
@@ -145,7 +152,7 @@ fn history(config: &[u8], image: &Engines) -> Vec<Step> {
         empty_layer: bool,
     }
     let config: Config = serde_json::from_slice(config).unwrap_or_default();
-    let mut layers = image.layers.iter();
+    let mut layers = size.layers.iter();
     config
         .history
         .unwrap_or_default()
@@ -161,7 +168,7 @@ fn history(config: &[u8], image: &Engines) -> Vec<Step> {
             size_bytes: if step.empty_layer {
                 0
             } else {
-                layers.next().map_or(0, |layer| layer.unpacked_bytes)
+                layers.next().copied().unwrap_or(0)
             },
         })
         .collect()
@@ -257,7 +264,13 @@ async fn import(
         changes.push(format!("CMD {command}"));
     }
     let (near, far) = tokio::io::duplex(PIPE_BYTES);
-    let id = front.engine.import(far, name, changes, None, Some(caller.owner()));
+    let new = NewImport {
+        reference: name,
+        changes,
+        owner: Some(caller.owner()),
+        ..NewImport::default()
+    };
+    let id = front.engine.import(far, new);
     receive(&front, &id, body, near).await
 }
 
@@ -326,6 +339,7 @@ impl Drop for CancelOnDrop<'_> {
 struct Save {
     /// `docker`, which every tool reads, or `oci` for an OCI layout alone.
     #[serde(default)]
+    #[param(inline)]
     format: SaveFormat,
 }
 
@@ -378,20 +392,10 @@ async fn remove(
     Path(id): Path<String>,
     Query(asked): Query<Force>,
 ) -> Answer<Json<Removed>> {
-    let image = front.engine.image(&id).await?;
-    let all = front.engine.images().await?;
-    let uses = layer_uses(&all.items);
-    let alone = |layer: &&engine::Layer| uses.get(layer.chain_id.as_str()).is_none_or(|count| *count <= 1);
-    let frees: u64 = image
-        .layers
-        .iter()
-        .filter(alone)
-        .map(|layer| layer.unpacked_bytes)
-        .sum();
     let removed = front.engine.remove_image(&id, asked.force).await?;
     Ok(Json(Removed {
         untagged: removed.untagged.iter().map(Reference::short).collect(),
-        freed_bytes: if removed.deleted.is_empty() { 0 } else { frees },
+        freed_bytes: removed.freed_bytes,
         deleted: removed.deleted.iter().map(ToString::to_string).collect(),
     }))
 }

@@ -12,7 +12,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use engine::{PruneRules, Template};
 use model::image::{Digest, Reference};
-use shared::layer::{Leaf, Node, Prune, Pruned, PrunedItem, Template as AskedTemplate, Tree};
+use shared::layer::{Leaf, Node, Prune, Pruned, PrunedCache, PrunedItem, Template as AskedTemplate, Tree};
 use shared::task::Task;
 use std::time::Duration;
 use utoipa_axum::router::OpenApiRouter;
@@ -73,6 +73,7 @@ async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<J
         only: only
             .transpose()
             .map_err(|error| Failure::mistake("only", error.to_string()))?,
+        build_cache: asked.build_cache,
     };
     let pruned = if asked.preview {
         front.engine.preview_prune(&rules, |_| true).await?
@@ -91,6 +92,10 @@ async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<J
     Ok(Json(Pruned {
         items: items.collect(),
         freed_bytes: pruned.freed_bytes,
+        build_cache: PrunedCache {
+            steps: pruned.build_cache.steps as u64,
+            freed_bytes: pruned.build_cache.freed_bytes,
+        },
     }))
 }
 

@@ -72,6 +72,7 @@ async fn waste(State(front): State<Front>, Path(id): Path<String>) -> Answer<Jso
 #[serde(deny_unknown_fields)]
 struct Sbom {
     #[serde(default)]
+    #[param(inline)]
     format: Format,
 }
 

@@ -139,6 +139,9 @@ pub(super) fn status_of(kind: Kind) -> StatusCode {
 fn hint(error: &EngineError) -> Option<&'static str> {
     Some(match error {
         EngineError::ImageMissing(_) => "Pull the image first: POST /api/v1/images/pull.",
+        EngineError::ExecFailed { step, .. } if step == "cwd" => {
+            "Name a directory of the container, or leave the working directory out."
+        }
         EngineError::StartFailed { code: 127, .. } | EngineError::ExecFailed { code: 127, .. } => {
             "Check that the command exists in the image and is in its PATH."
         }

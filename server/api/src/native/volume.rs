@@ -1,12 +1,13 @@
 //! Volumes.
 
-use super::body::{Json as Body, Path};
+use super::body::{Json as Body, Path, Query};
 use super::front::Front;
 use super::problem::{Answer, Failure};
 use super::words;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde::Deserialize;
 use shared::list::List;
 use shared::volume::{NewVolume, Volume};
 use utoipa_axum::router::OpenApiRouter;
@@ -18,31 +19,47 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(inspect, remove))
 }
 
-fn shown(front: &Front, volume: engine::Volume) -> Volume {
+fn shown(front: &Front, volume: engine::Volume, size_bytes: Option<u64>) -> Volume {
     Volume {
         name: volume.name,
         created: volume.created.to_string(),
         path: volume.path.display().to_string(),
         labels: volume.labels.into_iter().collect(),
         used_by: words::used_by(&front.engine, &volume.used_by),
-        size_bytes: None,
+        size_bytes,
     }
 }
 
-/// All volumes. Sizes are in `/system/usage`, since counting takes a while.
-#[utoipa::path(get, path = "/volumes", tag = "volumes", responses((status = 200, body = List<Volume>)))]
-async fn list(State(front): State<Front>) -> Answer<Json<List<Volume>>> {
-    let seq = front.engine.last_seq();
-    let volumes = front.engine.volumes().await?;
-    let items = volumes.into_iter().map(|volume| shown(&front, volume)).collect();
-    Ok(Json(words::whole_list(items, seq)))
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Listing {
+    /// Counts what each takes on the disk, which takes as long as it has files.
+    #[serde(default)]
+    sizes: bool,
 }
 
-/// One volume.
+/// All volumes, by name.
+#[utoipa::path(get, path = "/volumes", tag = "volumes", params(Listing), responses((status = 200, body = List<Volume>)))]
+async fn list(State(front): State<Front>, Query(asked): Query<Listing>) -> Answer<Json<List<Volume>>> {
+    let seq = front.engine.last_seq();
+    let mut volumes = front.engine.volumes().await?;
+    volumes.sort_by(|a, b| shared::order::natural(&a.name, &b.name));
+    let mut sizes = Vec::new();
+    if asked.sizes {
+        sizes = front.engine.volume_bytes(&volumes).await?;
+    }
+    let mut sizes = sizes.into_iter();
+    let items = volumes.into_iter().map(|volume| shown(&front, volume, sizes.next()));
+    Ok(Json(words::whole_list(items.collect(), seq)))
+}
+
+/// One volume, and what it takes on the disk.
 #[utoipa::path(get, path = "/volumes/{name}", tag = "volumes", params(("name" = String, Path)), responses((status = 200, body = Volume)))]
 async fn inspect(State(front): State<Front>, Path(name): Path<String>) -> Answer<Json<Volume>> {
     let volume = front.engine.volume(&name).await?;
-    Ok(Json(shown(&front, volume)))
+    let bytes = front.engine.volume_bytes(std::slice::from_ref(&volume)).await?;
+    Ok(Json(shown(&front, volume, bytes.first().copied())))
 }
 
 /// Makes a volume; one of that name that is there already is a conflict.
@@ -62,7 +79,7 @@ async fn create(State(front): State<Front>, Body(new): Body<NewVolume>) -> Answe
         .engine
         .create_volume(name, new.labels.into_iter().collect())
         .await?;
-    Ok((StatusCode::CREATED, Json(shown(&front, volume))))
+    Ok((StatusCode::CREATED, Json(shown(&front, volume, None))))
 }
 
 /// Removes a volume with everything in it; refused while a container uses it.

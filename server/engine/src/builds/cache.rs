@@ -32,6 +32,17 @@ pub struct CacheEntry {
     pub size_bytes: u64,
 }
 
+/// Which outcomes are forgotten; without rules, all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CachePruneRules {
+    /// Only what was not used for so long.
+    pub unused_for: Option<Duration>,
+    /// Only as many, the least recently used first, as leave no more than this.
+    pub keep_bytes: Option<u64>,
+    /// Only these keys.
+    pub only: Option<Vec<String>>,
+}
+
 /// What pruning did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CachePruned {
@@ -119,6 +130,16 @@ pub(crate) async fn kept(engine: &Inner) -> Result<Vec<image::Image>, EngineErro
     Ok(kept.collect())
 }
 
+/// Forgets all outcomes; the layers that only they needed are collected afterwards.
+pub(crate) async fn forget_all(engine: &Inner) -> Result<(), EngineError> {
+    let rows = store::build_cache::list(&mut *engine.database().read().await?).await?;
+    let mut change = engine.journal.change().await?;
+    for row in rows {
+        store::build_cache::remove(change.db(), &row.key).await?;
+    }
+    change.commit(|| {}).await
+}
+
 fn layer_of(row: LayerRow) -> Layer {
     Layer {
         digest: row.digest,
@@ -144,15 +165,9 @@ impl Engine {
         Ok(entries.collect())
     }
 
-    /// Forgets outcomes that were not used for `unused_for` (all when `None`), the least
-    /// recently used first, until what is left takes no more than `keep_bytes`. What only
-    /// they needed goes with them, and so do the caches of `RUN --mount=type=cache` when
-    /// everything is to go.
-    pub async fn prune_build_cache(
-        &self,
-        unused_for: Option<Duration>,
-        keep_bytes: Option<u64>,
-    ) -> Result<CachePruned, EngineError> {
+    /// Forgets outcomes by rules. What only they needed goes with them, and so do the
+    /// caches of `RUN --mount=type=cache` when everything is to go.
+    pub async fn prune_build_cache(&self, rules: &CachePruneRules) -> Result<CachePruned, EngineError> {
         let rows = store::build_cache::list(&mut *self.inner.database().read().await?).await?;
         let now = clock::now();
         let mut left: u64 = rows.iter().map(|row| row.size_bytes).sum();
@@ -160,15 +175,16 @@ impl Engine {
         let before = self.disk_usage().await?.layers_bytes;
         let mut change = self.inner.journal.change().await?;
         for row in rows {
-            let old = unused_for.is_none_or(|limit| now.since(row.used) >= limit);
-            let too_much = keep_bytes.is_none_or(|keep| left > keep);
-            if old && too_much && store::build_cache::remove(change.db(), &row.key).await? {
+            let old = rules.unused_for.is_none_or(|limit| now.since(row.used) >= limit);
+            let too_much = rules.keep_bytes.is_none_or(|keep| left > keep);
+            let chosen = rules.only.as_ref().is_none_or(|only| only.contains(&row.key));
+            if old && too_much && chosen && store::build_cache::remove(change.db(), &row.key).await? {
                 left -= row.size_bytes;
                 pruned.keys.push(row.key);
             }
         }
         change.commit(|| {}).await?;
-        if unused_for.is_none() && keep_bytes.is_none() {
+        if *rules == CachePruneRules::default() {
             pruned.freed_bytes += super::mounts::remove_caches(&self.inner).await?;
         }
         self.collect_images().await;

@@ -36,9 +36,10 @@ mod surface;
 mod sweep;
 
 pub use board::{Build, BuildState, BuildStep, StepState};
-pub(crate) use cache::kept as kept_by_cache;
-pub use cache::{CacheEntry, CachePruned};
+pub use cache::{CacheEntry, CachePruneRules, CachePruned};
+pub(crate) use cache::{forget_all as forget_cache, kept as kept_by_cache};
 pub use log::{BuildLine, BuildLog, LineStream};
 pub use request::{BuildNetwork, FileChoice, NewBuild, Secret};
+pub(crate) use settings::apply_changes;
 pub(crate) use surface::Builds;
 pub(crate) use sweep::sweep;

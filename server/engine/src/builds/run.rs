@@ -193,6 +193,7 @@ impl Running<'_> {
             oom_score_adj: None,
             health: None,
             log: LogOptions::default(),
+            annotations: Vec::new(),
         })
     }
 }

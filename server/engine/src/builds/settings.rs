@@ -1,5 +1,6 @@
 //! Settings of a stage from an image's configuration, and back.
 
+use crate::error::EngineError;
 use build::Settings;
 use image::document::{ContainerConfig, Document, Healthcheck};
 use model::container::health::{HealthCheck, Probe};
@@ -28,6 +29,20 @@ pub(super) fn of_document(document: &Document) -> Settings {
         on_build: Vec::new(),
         author: document.author.clone(),
     }
+}
+
+/// Changes an image's configuration by lines of a Dockerfile, such as `CMD ["sh"]`.
+pub(crate) fn apply_changes(document: &mut Document, changes: &[String]) -> Result<(), EngineError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let before = Settings {
+        on_build: document.config.on_build.clone(),
+        ..of_document(document)
+    };
+    let after = build::apply_changes(before, changes).map_err(|mistake| EngineError::invalid("changes", mistake))?;
+    write(&after, document);
+    Ok(())
 }
 
 /// What is not a setting stays as the image below has it.

@@ -10,6 +10,7 @@ use crate::blocking::blocking;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Doing as _, EngineError};
+use crate::images::check_new_name;
 use crate::layout::remove_dir;
 use crate::tasks::{LoadedImage, TaskId, TaskKind};
 use std::collections::HashMap;
@@ -46,6 +47,9 @@ impl Engine {
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
+        for tag in &request.tags {
+            check_new_name(tag)?;
+        }
         let inner = self.inner.clone();
         let subject = match request.tags.first() {
             Some(tag) => tag.short(),

@@ -61,7 +61,7 @@ fn is_empty(path: &Path) -> bool {
 
 /// An empty volume begins with what the image has in its place.
 fn fill(root: &OwnedFd, spec: &Spec, volume: &VolumePath) -> Result<(), EngineError> {
-    let Some(target) = target_of(spec, &volume.name) else {
+    let Some(target) = copied_from(spec, &volume.name) else {
         return Ok(());
     };
     let Ok(source) = sys::beneath::open_dir(root, Path::new(target)) else {
@@ -72,9 +72,10 @@ fn fill(root: &OwnedFd, spec: &Spec, volume: &VolumePath) -> Result<(), EngineEr
         .doing(|| format!("copy what the image has at `{target}` into volume `{}`", volume.name))
 }
 
-fn target_of<'s>(spec: &'s Spec, volume: &str) -> Option<&'s str> {
+/// The first mount of the volume that takes what the image has in its place.
+fn copied_from<'s>(spec: &'s Spec, volume: &str) -> Option<&'s str> {
     spec.mounts.iter().find_map(|mount| match &mount.source {
-        Source::Volume { name } if name == volume => Some(mount.target.as_str()),
+        Source::Volume { name, no_copy: false } if name == volume => Some(mount.target.as_str()),
         Source::Volume { .. } | Source::Bind { .. } | Source::Tmpfs { .. } => None,
     })
 }

@@ -53,6 +53,8 @@ pub(crate) struct Keeper {
     pub(super) last_exit: Option<ExitInfo>,
     /// Of the present run, or of the last one.
     pub(super) health: Option<Health>,
+    /// The kernel killed a process of the present run for want of memory.
+    pub(super) oom_killed: bool,
     /// Ends the health probes of the present run.
     pub(super) probes: Option<tokio_util::sync::DropGuard>,
     /// The commits that it is frozen for.
@@ -89,6 +91,7 @@ impl Keeper {
             unrecorded: None,
             last_exit,
             health: None,
+            oom_killed: false,
             probes: None,
             holds: Holds::default(),
             attaching: Vec::new(),
@@ -200,6 +203,8 @@ impl Keeper {
                 Flow::GoOn
             }
             Some(Event::Oom) => {
+                self.oom_killed = true;
+                self.show();
                 let told = self.tell(Action::OutOfMemory, Vec::new()).await;
                 self.log_failure("record that memory ran out", told);
                 Flow::GoOn
@@ -292,7 +297,8 @@ impl Keeper {
 
     /// Brings what others see up to date.
     pub(super) fn show(&self) {
-        let container = show(&self.record, self.restart, self.health.clone(), self.last_exit.clone());
+        let mut container = show(&self.record, self.restart, self.health.clone(), self.last_exit.clone());
+        container.oom_killed |= self.oom_killed && container.is_running();
         self.view.send_replace(Arc::new(container));
     }
 
@@ -360,6 +366,7 @@ fn show(
         ports: record.ports.clone(),
         health,
         last_exit,
+        oom_killed: matches!(record.state, State::Exited { oom_killed: true, .. }),
     }
 }
 

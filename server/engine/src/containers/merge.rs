@@ -41,8 +41,18 @@ pub(crate) fn merge(
         .filter(|target| target != "/" && !targets.contains(target) && seen.insert(target.clone()))
         .collect();
     let mut mounts = new.mounts;
+    for mount in &mut mounts {
+        if let Source::Volume { name, .. } = &mut mount.source
+            && name.is_empty()
+        {
+            *name = anonymous();
+        }
+    }
     mounts.extend(without_name.into_iter().map(|target| Mount {
-        source: Source::Volume { name: anonymous() },
+        source: Source::Volume {
+            name: anonymous(),
+            no_copy: false,
+        },
         target,
         read_only: false,
     }));
@@ -80,6 +90,7 @@ pub(crate) fn merge(
             terminal: new.terminal,
             stdin_open: new.stdin_open,
             stdin_once: new.stdin_once,
+            console_size: new.console_size.filter(|_| new.terminal),
         },
         hostname: non_empty(new.hostname),
         domainname: non_empty(new.domainname),
@@ -104,6 +115,7 @@ pub(crate) fn merge(
         oom_score_adj: new.oom_score_adj,
         health,
         log: new.log,
+        annotations: new.annotations,
     }
 }
 
@@ -208,6 +220,12 @@ pub(crate) fn mistakes(spec: &Spec, host: HostSize) -> Vec<Mistake> {
         .is_some_and(|adjust| !(-1000..=1000).contains(&adjust))
     {
         wrong("oom_score_adj", "it is between -1000 and 1000".to_owned());
+    }
+    for (key, _) in &spec.annotations {
+        // Those of the bundle's own say what the runtime is to do.
+        if key.is_empty() || key.starts_with("gantry.") {
+            wrong("annotations", format!("`{key}` cannot be an annotation's key"));
+        }
     }
     if spec.log.segment_bytes < 4096 || spec.log.segments == 0 {
         wrong("log", "a log has at least one segment of at least 4 KiB".to_owned());

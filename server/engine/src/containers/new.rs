@@ -1,5 +1,5 @@
 use model::container::health::HealthCheck;
-use model::container::spec::{Device, LogOptions, Network, Rlimit, Security, StopTimeout};
+use model::container::spec::{ConsoleSize, Device, LogOptions, Network, Rlimit, Security, StopTimeout};
 use model::container::system::SystemChoice;
 use model::container::{ContainerName, Limits, RestartPolicy};
 use model::network::NetworkMode;
@@ -23,12 +23,15 @@ pub struct NewContainer {
     pub terminal: bool,
     pub stdin_open: bool,
     pub stdin_once: bool,
+    /// Of its terminal, where it has one.
+    pub console_size: Option<ConsoleSize>,
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     /// Added to the image's; a later one wins.
     pub labels: Vec<(String, String)>,
     /// Exposed ports are added to the image's.
     pub network: Network,
+    /// A volume whose name is empty gets one of its own.
     pub mounts: Vec<Mount>,
     /// Targets that get a volume without a name, besides the image's own.
     pub anonymous_volumes: Vec<String>,
@@ -49,6 +52,7 @@ pub struct NewContainer {
     pub oom_score_adj: Option<i32>,
     pub health: Option<HealthCheck>,
     pub log: LogOptions,
+    pub annotations: Vec<(String, String)>,
 }
 
 impl NewContainer {
@@ -66,6 +70,7 @@ impl NewContainer {
             terminal: false,
             stdin_open: false,
             stdin_once: false,
+            console_size: None,
             hostname: None,
             domainname: None,
             labels: Vec::new(),
@@ -97,6 +102,7 @@ impl NewContainer {
             oom_score_adj: None,
             health: None,
             log: LogOptions::default(),
+            annotations: Vec::new(),
         }
     }
 }

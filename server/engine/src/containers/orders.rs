@@ -6,6 +6,7 @@ use crate::containers::keeper::Keeper;
 use crate::containers::request::Reply;
 use crate::error::{Doing, EngineError};
 use crate::shim;
+use cgroup::CgroupError;
 use model::container::limits::Ceiling;
 use model::container::{ContainerName, Limits, RestartPolicy, State, Verdict};
 use model::event::Action;
@@ -108,11 +109,7 @@ impl Keeper {
                 let (group, name) = (self.group(), self.name());
                 let held = blocking("change limits", {
                     let asked = asked.clone();
-                    move || {
-                        group
-                            .update(&asked)
-                            .doing(|| format!("change the limits of container `{name}`"))
-                    }
+                    move || group.update(&asked).map_err(|error| limits_refused(&name, error))
                 })
                 .await?;
                 next.spec.limits = read_back(next.spec.limits, &asked, held);
@@ -204,6 +201,31 @@ impl Keeper {
             refusal,
         }
     }
+}
+
+/// What the kernel refuses for its value is a mistake of the request.
+fn limits_refused(container: &str, error: CgroupError) -> EngineError {
+    match error {
+        CgroupError::BelowUse { .. } => EngineError::Conflict(error.to_string()),
+        CgroupError::SwapBelowMemory { .. } | CgroupError::SwapWithoutMemory => EngineError::invalid("limits", error),
+        CgroupError::Write { ref source, .. }
+            if matches!(
+                source.kind(),
+                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
+            ) || is_out_of_range(source) =>
+        {
+            EngineError::invalid("limits", error)
+        }
+        other => EngineError::Host {
+            doing: format!("change the limits of container `{container}`"),
+            source: Box::new(other),
+        },
+    }
+}
+
+/// `ERANGE` or `EOVERFLOW`: errno(3).
+fn is_out_of_range(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(34 | 75))
 }
 
 /// What will be wanted: of each field the asked one, or what was before. An

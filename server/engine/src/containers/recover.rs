@@ -158,6 +158,7 @@ impl Keeper {
 
     async fn adopt(&mut self, shim: Shim, state: shim_protocol::State) -> Flow {
         self.shim = Some(shim);
+        self.oom_killed = state.oom_kills > 0;
         let started = match state.init {
             InitState::Exited(record) => return self.ended(End::Recorded(record)).await,
             // Its end is told as an event.

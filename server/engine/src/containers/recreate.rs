@@ -98,6 +98,8 @@ fn request_of(spec: &Spec, image: &ImageConfig, own_volumes: &[String]) -> NewCo
         oom_score_adj: spec.oom_score_adj,
         health: health(spec, image),
         log: spec.log.clone(),
+        annotations: spec.annotations.clone(),
+        console_size: process.console_size,
     }
 }
 

@@ -130,12 +130,18 @@ impl Keeper {
 
 impl Inner {
     /// Its files are gone already.
-    async fn forget_container(&self, id: &ContainerId, facts: Facts) -> Result<(), EngineError> {
+    async fn forget_container(self: &Arc<Self>, id: &ContainerId, facts: Facts) -> Result<(), EngineError> {
         let mut change = self.journal.change().await?;
         store::containers::remove(change.db(), id).await?;
+        let image_goes = store::images::forget_removed(change.db()).await?;
         let subject = Subject::Container(id.as_str().to_owned());
         change.event(subject, Action::Destroy, facts).await?;
-        change.commit(|| self.containers.remove(id)).await
+        change.commit(|| self.containers.remove(id)).await?;
+        if image_goes {
+            let engine = crate::engine::Engine { inner: self.clone() };
+            self.tracker.spawn(async move { engine.collect_images().await });
+        }
+        Ok(())
     }
 }
 

@@ -163,7 +163,10 @@ impl Keeper {
             terminal: spec.process.terminal,
             stdin_open: spec.process.stdin_open,
             stdin_once: spec.process.stdin_once,
-            size: None,
+            size: spec.process.console_size.map(|size| shim_protocol::WindowSize {
+                rows: size.rows,
+                cols: size.columns,
+            }),
             cgroup_path: engine.cgroup_path(&id),
             shim_cgroup: Some(engine.shim_cgroup_path()),
         };
@@ -358,6 +361,7 @@ impl Keeper {
             .commit(|| {
                 self.record = next;
                 self.restart = None;
+                self.oom_killed = false;
                 self.begin_health(None);
                 self.show();
             })

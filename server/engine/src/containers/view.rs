@@ -28,6 +28,9 @@ pub struct Container {
     pub health: Option<Health>,
     /// The end of the last run, also while another runs already.
     pub last_exit: Option<ExitInfo>,
+    /// The kernel killed a process of it for want of memory: of the present run, or of the
+    /// last one.
+    pub oom_killed: bool,
 }
 
 impl Container {

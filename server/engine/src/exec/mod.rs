@@ -250,10 +250,12 @@ impl Engine {
                 .map_err(|error| match error {
                     ShimError::Refused(problem) => EngineError::ExecFailed {
                         code: problem.code.unwrap_or(126),
+                        step: problem.step,
                         reason: problem.message,
                     },
                     other => EngineError::ExecFailed {
                         code: 126,
+                        step: String::new(),
                         reason: other.to_string(),
                     },
                 }),

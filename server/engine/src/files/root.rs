@@ -138,7 +138,7 @@ fn parts(spec: &Spec, volumes: &[crate::volumes::VolumePath]) -> Vec<Part> {
     let part = |mount: &model::mount::Mount| {
         let source = match &mount.source {
             Source::Bind { path, .. } => PathBuf::from(path),
-            Source::Volume { name } => volumes.iter().find(|volume| volume.name == *name)?.path.clone(),
+            Source::Volume { name, .. } => volumes.iter().find(|volume| volume.name == *name)?.path.clone(),
             Source::Tmpfs { .. } => return None,
         };
         source.exists().then(|| Part {

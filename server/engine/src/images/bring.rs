@@ -15,6 +15,37 @@ use store::images::{ImageRow, LayerRow};
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
 
+/// An image to be made of a root filesystem.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewImport {
+    /// The name it gets.
+    pub reference: Option<Reference>,
+    /// Lines of a Dockerfile that set the configuration: `CMD ["sh"]`.
+    pub changes: Vec<String>,
+    /// Told in the history.
+    pub message: Option<String>,
+    /// `linux/arm64`; `None` is this host's.
+    pub platform: Option<String>,
+    pub owner: Option<String>,
+}
+
+/// # Errors
+/// A name that is read as a digest: `sha256:1`.
+pub(crate) fn check_new_name(reference: &Reference) -> Result<(), EngineError> {
+    if reference.short_name() == "sha256" {
+        return Err(EngineError::invalid(
+            "reference",
+            "refusing to create an ambiguous tag using digest algorithm as name",
+        ));
+    }
+    Ok(())
+}
+
+fn linux_platform(text: &str) -> Result<image::Platform, EngineError> {
+    let read = image::Platform::parse(text).filter(|platform| platform.os == "linux");
+    read.ok_or_else(|| EngineError::invalid("platform", format!("`{text}` is not such as `linux/arm64`")))
+}
+
 impl Engine {
     /// Pulls in the background; joins a pull of the same image that is under way.
     /// `platform` is such as `linux/arm64`; without it, the host's own.
@@ -79,30 +110,24 @@ impl Engine {
         id
     }
 
-    /// Makes an image of a root filesystem in a tar. `changes` are Dockerfile lines
-    /// such as `CMD ["sh"]`.
-    pub fn import<R>(
-        &self,
-        tar: R,
-        reference: Option<Reference>,
-        changes: Vec<String>,
-        message: Option<String>,
-        owner: Option<String>,
-    ) -> TaskId
+    /// Makes an image of a root filesystem in a tar.
+    pub fn import<R>(&self, tar: R, new: NewImport) -> TaskId
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
         let inner = &self.inner;
-        let subject = reference
+        let subject = new
+            .reference
             .as_ref()
             .map_or_else(|| "archive".to_owned(), Reference::short);
-        let (id, running) = inner
-            .tasks
-            .join_or_begin(TaskKind::Import, subject, owner, &inner.ending, false);
+        let (id, running) =
+            inner
+                .tasks
+                .join_or_begin(TaskKind::Import, subject, new.owner.clone(), &inner.ending, false);
         if let Some(running) = running {
             let engine = self.clone();
             inner.tracker.spawn(async move {
-                let outcome = engine.run_import(&running, tar, reference, changes, message).await;
+                let outcome = engine.run_import(&running, tar, new).await;
                 running.end(outcome);
                 engine.collect_images().await;
             });
@@ -151,22 +176,21 @@ impl Engine {
         Ok(recorded)
     }
 
-    async fn run_import<R>(
-        &self,
-        running: &Running,
-        tar: R,
-        reference: Option<Reference>,
-        changes: Vec<String>,
-        message: Option<String>,
-    ) -> Result<Vec<LoadedImage>, EngineError>
+    async fn run_import<R>(&self, running: &Running, tar: R, new: NewImport) -> Result<Vec<LoadedImage>, EngineError>
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
+        if let Some(reference) = &new.reference {
+            check_new_name(reference)?;
+        }
+        let mut document = image::document::Document::default();
+        crate::builds::apply_changes(&mut document, &new.changes)?;
         let _lease = self.inner.leases.hold().await;
         let progress = self.show_progress(running);
         let options = image::ImportOptions {
-            changes,
-            message,
+            config: document.config,
+            platform: new.platform.as_deref().map(linux_platform).transpose()?,
+            message: new.message,
             created: clock::now(),
         };
         let imported = self
@@ -175,7 +199,7 @@ impl Engine {
             .import(tar, options, progress, running.cancel.clone())
             .await;
         let image = imported.map_err(|error| failed("the archive", &error))?;
-        let names = reference.into_iter().collect();
+        let names = new.reference.into_iter().collect();
         Ok(vec![self.inner.record_image(image, names, Action::Import).await?])
     }
 

@@ -35,6 +35,9 @@ impl Engine {
     /// # Errors
     /// A change is not one; the container is gone.
     pub async fn commit(&self, id: &ContainerId, new: NewCommit) -> Result<LoadedImage, EngineError> {
+        if let Some(reference) = &new.reference {
+            super::check_new_name(reference)?;
+        }
         let container = self.inspect(id)?;
         let _lease = self.inner.leases.hold().await;
         let hold = match new.pause {
@@ -68,7 +71,7 @@ impl Engine {
             let mut layers = super::bring::kept(row).layers;
             let mut document = base.to_build_on();
             document.config = merged(new.config, of_spec(&spec, base.config));
-            image::changes_of_config(&mut document.config, &new.changes).map_err(&failed)?;
+            crate::builds::apply_changes(&mut document, &new.changes)?;
             let options = image::CommitOptions {
                 mount_points: mount_points(&spec),
                 ..image::CommitOptions::default()

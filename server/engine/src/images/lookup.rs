@@ -78,8 +78,10 @@ impl Inner {
         let missing = || EngineError::ImageMissing(text.to_owned());
         let mut db = self.database().read().await?;
         if let Ok(id) = Digest::parse(text) {
-            let row = store::images::find(&mut db, &id).await?.ok_or_else(missing)?;
-            return self.found_by_id(&mut db, row.id).await;
+            if !store::images::is_listed(&mut db, &id).await? {
+                return Err(missing());
+            }
+            return self.found_by_id(&mut db, id).await;
         }
         let parsed = Reference::parse(text);
         if let Ok(reference) = &parsed {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// Called once after the host was started, before anything uses images.
 pub(crate) async fn forget_lost(engine: &Arc<Inner>) -> Result<(), EngineError> {
-    let rows = store::images::list(&mut *engine.database().read().await?).await?;
+    let rows = store::images::list_all(&mut *engine.database().read().await?).await?;
     let lost = blocking("look for lost images", {
         let engine = engine.clone();
         move || {

@@ -6,7 +6,9 @@
 
 pub(crate) mod bring;
 pub(crate) mod commit;
+mod descendants;
 mod facts;
+pub(crate) mod ledger;
 mod lookup;
 pub(crate) mod lost;
 pub(crate) mod prune;
@@ -20,7 +22,8 @@ mod verify;
 pub(crate) mod view;
 
 use crate::error::{EngineError, Kind};
-pub(crate) use bring::{kept, layer_row};
+pub use bring::NewImport;
+pub(crate) use bring::{check_new_name, kept, layer_row};
 use image::ImageError;
 pub use image::Login as RegistryLogin;
 
@@ -79,8 +82,7 @@ fn kind_of(error: &ImageError) -> Kind {
         | ImageError::MediaType(_)
         | ImageError::NoImage
         | ImageError::Missing(_)
-        | ImageError::Read(_)
-        | ImageError::Change(_) => Kind::Invalid,
+        | ImageError::Read(_) => Kind::Invalid,
         ImageError::Unpack { .. } | ImageError::File { .. } | ImageError::Broken(_) => Kind::Failed,
         ImageError::Cancelled => Kind::Cancelled,
     }

@@ -1,6 +1,7 @@
 //! Cleaning up: what would go is told before anything does, and is what then goes.
 
 use super::bring::kept;
+use super::ledger::Ledger;
 use super::remove::remove_references;
 use super::view::Image;
 use crate::blocking::blocking;
@@ -10,7 +11,6 @@ use crate::error::{Doing, EngineError};
 use model::Timestamp;
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
-use std::collections::HashSet;
 use std::time::Duration;
 use store::images::ImageRow;
 
@@ -28,6 +28,8 @@ pub struct PruneRules {
     pub keep_bytes: Option<u64>,
     /// Only these.
     pub only: Option<Vec<Digest>>,
+    /// Also what builds remember: no layer is kept for that then.
+    pub build_cache: bool,
 }
 
 /// What goes, or went.
@@ -35,6 +37,16 @@ pub struct PruneRules {
 pub struct Pruned {
     pub images: Vec<PrunedImage>,
     /// On the disk, of all together: what stays needs none of it.
+    pub freed_bytes: u64,
+    pub build_cache: PrunedCache,
+}
+
+/// The build cache beside the images: part of what goes where the rules name it, else what
+/// could go, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PrunedCache {
+    pub steps: usize,
+    /// What removing the cache frees beyond the images alone.
     pub freed_bytes: u64,
 }
 
@@ -50,6 +62,9 @@ pub struct PrunedImage {
     pub used: Option<Timestamp>,
 }
 
+/// An image that goes, with its references.
+type Going = (ImageRow, Vec<Reference>);
+
 impl Engine {
     /// What [`Engine::prune_images`] would do now. `allows` sorts out further.
     pub async fn preview_prune(
@@ -57,12 +72,13 @@ impl Engine {
         rules: &PruneRules,
         allows: impl Fn(&Image) -> bool + Send + Sync,
     ) -> Result<Pruned, EngineError> {
-        let (going, staying) = self.sort_out(rules, allows).await?;
-        self.measure(going, staying).await
+        let ledger = self.ledger().await?;
+        let going = self.choose(rules, allows, &ledger).await?;
+        Ok(measure(&ledger, going, rules.build_cache))
     }
 
-    /// Removes images by rules, and what nobody needs any more. Waits for pulls and
-    /// builds, which none of it is taken from.
+    /// Removes images by rules, what unfinished pulls have brought, and what nobody needs
+    /// any more. Waits for pulls and builds, which none of it is taken from.
     ///
     /// # Errors
     /// [`EngineError::Conflict`] when images are still being brought after half a
@@ -78,21 +94,23 @@ impl Engine {
         })?;
         // What was left before is none of this.
         self.collect_with(&alone).await?;
-        let (going, staying) = self.sort_out(rules, allows).await?;
-        let (mut gone, mut kept_rows) = (Vec::new(), staying);
-        for (row, references) in going {
+        let ledger = self.ledger().await?;
+        let mut gone = Vec::new();
+        for (row, references) in self.choose(rules, allows, &ledger).await? {
+            // Else a container uses it, or it got a tag, meanwhile.
             if self.forget_unused(&row.id, &references).await? {
                 gone.push((row, references));
-            } else {
-                // A container uses it, or it got a tag, meanwhile.
-                kept_rows.push(row);
             }
         }
-        let promised = self.measure(gone, kept_rows).await?;
+        if rules.build_cache {
+            crate::builds::forget_cache(&self.inner).await?;
+        }
+        self.inner.images.forget_interrupted_pulls();
+        let pruned = measure(&ledger, gone, rules.build_cache);
         self.collect_with(&alone).await?;
-        self.record_prune(Subject::Image(String::new()), promised.freed_bytes)
+        self.record_prune(Subject::Image(String::new()), pruned.freed_bytes)
             .await?;
-        Ok(promised)
+        Ok(pruned)
     }
 
     /// Tells that everything unused of a kind was removed; `subject` has no id.
@@ -103,11 +121,13 @@ impl Engine {
         change.commit(|| {}).await
     }
 
-    async fn sort_out(
+    /// The images that go, the longest unused first, each with its references.
+    async fn choose(
         &self,
         rules: &PruneRules,
         allows: impl Fn(&Image) -> bool + Send + Sync,
-    ) -> Result<(Vec<(ImageRow, Vec<Reference>)>, Vec<ImageRow>), EngineError> {
+        ledger: &Ledger,
+    ) -> Result<Vec<Going>, EngineError> {
         let images = self.images().await?.items;
         let rows = store::images::list(&mut *self.inner.database().read().await?).await?;
         let oldest = rules
@@ -126,67 +146,23 @@ impl Engine {
                 && rules.only.as_ref().is_none_or(|only| only.contains(&row.id))
                 && allows(image);
             if goes {
-                let references = image.tags.iter().chain(&image.digests).cloned().collect();
+                let references: Vec<Reference> = image.tags.iter().chain(&image.digests).cloned().collect();
                 going.push((row, references));
             } else {
-                staying.push(row);
+                staying.push(row.id);
             }
         }
         going.sort_by_key(|(row, _)| row.used.unwrap_or(row.added));
         if let Some(most) = rules.keep_bytes {
-            let (fewer, more) = self.until_small(going, &staying, most).await?;
-            going = fewer;
-            staying.extend(more);
-        }
-        Ok((going, staying))
-    }
-
-    /// As many of `going`, in their order, as bring all to `most` bytes; and the rest.
-    async fn until_small(
-        &self,
-        going: Vec<(ImageRow, Vec<Reference>)>,
-        staying: &[ImageRow],
-        most: u64,
-    ) -> Result<(Vec<(ImageRow, Vec<Reference>)>, Vec<ImageRow>), EngineError> {
-        let (engine, staying) = (self.inner.clone(), staying.to_vec());
-        blocking("measure images", move || {
-            let total = |rest: &[(ImageRow, Vec<Reference>)]| {
-                let rows = staying.iter().chain(rest.iter().map(|(row, _)| row));
-                disk_bytes(&engine.images, rows)
+            // As many as bring all images to this size.
+            let fits = |count: &usize| {
+                let rest = going[*count..].iter().map(|(row, _)| &row.id);
+                ledger.bytes(staying.iter().chain(rest)) <= most
             };
-            let count = (0..going.len()).find(|count| total(&going[*count..]) <= most);
-            let mut going = going;
-            let rest = going.split_off(count.unwrap_or(going.len()));
-            Ok((going, rest.into_iter().map(|(row, _)| row).collect()))
-        })
-        .await
-    }
-
-    async fn measure(
-        &self,
-        going: Vec<(ImageRow, Vec<Reference>)>,
-        staying: Vec<ImageRow>,
-    ) -> Result<Pruned, EngineError> {
-        let engine = self.inner.clone();
-        blocking("measure images", move || {
-            let all = staying.iter().chain(going.iter().map(|(row, _)| row));
-            let freed_bytes = disk_bytes(&engine.images, all) - disk_bytes(&engine.images, staying.iter());
-            let images = going.into_iter().map(|(row, references)| {
-                let (tags, digests) = references.into_iter().partition(|one| one.digest().is_none());
-                PrunedImage {
-                    size_bytes: disk_bytes(&engine.images, std::iter::once(&row)),
-                    used: row.used,
-                    id: row.id,
-                    tags,
-                    digests,
-                }
-            });
-            Ok(Pruned {
-                images: images.collect(),
-                freed_bytes,
-            })
-        })
-        .await
+            let count = (0..going.len()).find(fits).unwrap_or(going.len());
+            going.truncate(count);
+        }
+        Ok(going)
     }
 
     /// Removes the rows of an image, unless a container uses it or it has a tag that is not
@@ -210,7 +186,7 @@ impl Engine {
 
     /// Removes what no image needs; `alone` proves that nobody brings one.
     pub(super) async fn collect_with(&self, _alone: &super::Alone) -> Result<image::Collected, EngineError> {
-        let rows = store::images::list(&mut *self.inner.database().read().await?).await?;
+        let rows = store::images::list_all(&mut *self.inner.database().read().await?).await?;
         let mut keep: Vec<_> = rows.into_iter().map(kept).collect();
         keep.extend(crate::builds::kept_by_cache(&self.inner).await?);
         let engine = self.inner.clone();
@@ -224,17 +200,28 @@ impl Engine {
     }
 }
 
-/// What these images take on the disk, shared parts once.
-pub(super) fn disk_bytes<'r>(store: &image::Store, rows: impl Iterator<Item = &'r ImageRow>) -> u64 {
-    let (mut blobs, mut layers) = (HashSet::new(), HashSet::new());
-    for row in rows {
-        blobs.extend([&row.id, &row.manifest]);
-        for layer in &row.layers {
-            blobs.insert(&layer.digest);
-            layers.insert(&layer.chain_id);
+fn measure(ledger: &Ledger, going: Vec<Going>, with_cache: bool) -> Pruned {
+    let ids = || going.iter().map(|(row, _)| &row.id);
+    let (alone, with_all) = (
+        ledger.freed_by_pruning(ids(), false),
+        ledger.freed_by_pruning(ids(), true),
+    );
+    let images = going.iter().map(|(row, references)| {
+        let (tags, digests) = references.iter().cloned().partition(|one| one.digest().is_none());
+        PrunedImage {
+            size_bytes: ledger.bytes([&row.id]),
+            used: row.used,
+            id: row.id.clone(),
+            tags,
+            digests,
         }
+    });
+    Pruned {
+        images: images.collect(),
+        freed_bytes: if with_cache { with_all } else { alone },
+        build_cache: PrunedCache {
+            steps: ledger.cached_steps(),
+            freed_bytes: with_all - alone,
+        },
     }
-    let blobs = blobs.into_iter().map(|digest| store.blob_disk_bytes(digest));
-    let layers = layers.into_iter().map(|chain_id| store.snapshot_disk_bytes(chain_id));
-    blobs.chain(layers).sum()
 }

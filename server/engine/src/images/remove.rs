@@ -6,6 +6,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::journal::{Change, Facts};
+use model::container::ContainerId;
 use model::event::{Action, Subject};
 use model::image::{Digest, Reference};
 
@@ -15,6 +16,7 @@ impl Engine {
         if reference.digest().is_some() {
             return Err(EngineError::invalid("reference", "a new name has a tag, not a digest"));
         }
+        super::check_new_name(&reference)?;
         let found = self.inner.find_image(text).await?;
         let facts = self.inner.image_facts(&found.id, &reference.short()).await;
         let mut change = self.inner.journal.change().await?;
@@ -31,8 +33,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::ImageMissing`] for a digest reference that the image does not have,
     /// [`EngineError::Conflict`] for an id while the image has references in several
-    /// repositories and is not forced, [`EngineError::InUse`] while a container uses an image
-    /// that would be deleted, forced or not: the container stands on its layers.
+    /// repositories and is not forced, or for an id while a container runs from it, forced or
+    /// not, [`EngineError::InUse`] while a container uses an image that would be deleted and it
+    /// is not forced. Its layers stay as long as a container needs them.
     pub async fn remove_image(&self, text: &str, force: bool) -> Result<Removed, EngineError> {
         let found = self.inner.find_image(text).await?;
         let mut db = self.inner.database().read().await?;
@@ -54,34 +57,68 @@ impl Engine {
                 names.join(", ")
             )));
         };
+        let mut plan = plan;
+        let mut freed_bytes = 0;
         if plan.deletes {
             let mut db = self.inner.database().read().await?;
             let users = store::containers::list_of_image(&mut db, &found.id).await?;
-            if !users.is_empty() {
+            drop(db);
+            let running: Vec<_> = users.iter().filter(|id| self.is_up(id)).cloned().collect();
+            if !users.is_empty() && !force {
                 return Err(EngineError::InUse {
                     what: "image",
                     name: text.to_owned(),
                     by: self.inner.names_of(&users),
                 });
             }
+            match (running.is_empty(), &target) {
+                (true, _) => {}
+                // The name goes, and the image stays without one.
+                (false, Target::Reference(_)) => plan.deletes = false,
+                (false, Target::Image { .. }) => {
+                    return Err(EngineError::Conflict(format!(
+                        "unable to delete {} (cannot be forced) - image is being used by running {}",
+                        found.id.short(),
+                        self.inner.names_of(&running).join(", ")
+                    )));
+                }
+            }
+            if users.is_empty() {
+                freed_bytes = self.ledger().await?.freed([&found.id]);
+            }
         }
-        let removed = self.remove_rows(&found.id, plan).await?;
+        let mut removed = self.remove_rows(&found.id, plan, force).await?;
+        if !removed.deleted.is_empty() {
+            removed.freed_bytes = freed_bytes;
+        }
         self.collect_images().await;
         Ok(removed)
     }
 
-    async fn remove_rows(&self, id: &Digest, plan: Plan) -> Result<Removed, EngineError> {
+    fn is_up(&self, id: &ContainerId) -> bool {
+        self.inner
+            .containers
+            .view(id)
+            .is_ok_and(|container| container.is_running())
+    }
+
+    async fn remove_rows(&self, id: &Digest, plan: Plan, force: bool) -> Result<Removed, EngineError> {
         let facts = self.inner.image_facts(id, id.as_str()).await;
         let mut change = self.inner.journal.change().await?;
         // Checked again in the transaction: a container may have been created meanwhile.
-        let deletes = plan.deletes && store::containers::list_of_image(change.db(), id).await?.is_empty();
+        let is_used = !store::containers::list_of_image(change.db(), id).await?.is_empty();
+        let deletes = plan.deletes && (force || !is_used);
         remove_references(&mut change, id, &plan.untagged, &facts.labels).await?;
         let mut removed = Removed {
             untagged: plan.untagged,
-            deleted: Vec::new(),
+            ..Removed::default()
         };
         if deletes {
-            store::images::remove(change.db(), id).await?;
+            if is_used {
+                store::images::mark_removed(change.db(), id, clock::now()).await?;
+            } else {
+                store::images::remove(change.db(), id).await?;
+            }
             change
                 .event(Subject::Image(id.to_string()), Action::Delete, facts)
                 .await?;

@@ -160,7 +160,11 @@ impl Engine {
         tar: std::pin::Pin<Box<dyn AsyncRead + Send>>,
     ) -> Result<image::Image, EngineError> {
         let options = image::ImportOptions {
-            changes: vec!["CMD [\"/bin/bash\"]".to_owned()],
+            config: image::document::ContainerConfig {
+                cmd: Some(vec!["/bin/bash".to_owned()]),
+                ..Default::default()
+            },
+            platform: None,
             message: Some(format!("{} {} from packages", template.distribution, template.suite)),
             created: clock::now(),
         };

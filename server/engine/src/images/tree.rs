@@ -1,6 +1,7 @@
 //! All layers of all images, each once: who stands on whom, and what would be free
 //! without it.
 
+use super::ledger::Ledger;
 use crate::blocking::blocking;
 use crate::engine::Engine;
 use crate::error::EngineError;
@@ -43,24 +44,25 @@ impl Engine {
             let containers = u32::try_from(image.containers.len()).unwrap_or(u32::MAX);
             leaves.insert(image.id, (image.tags, containers));
         }
+        let ledger = self.ledger().await?;
         let engine = self.inner.clone();
         blocking("measure the layers of images", move || {
-            Ok(grow(&engine.images, &rows, &mut leaves))
+            Ok(grow(&engine.images, &ledger, &rows, &mut leaves))
         })
         .await
     }
 }
 
-fn grow(store: &image::Store, rows: &[ImageRow], leaves: &mut HashMap<Digest, (Vec<Reference>, u32)>) -> Vec<TreeNode> {
+fn grow(
+    store: &image::Store,
+    ledger: &Ledger,
+    rows: &[ImageRow],
+    leaves: &mut HashMap<Digest, (Vec<Reference>, u32)>,
+) -> Vec<TreeNode> {
     let mut nodes: Vec<TreeNode> = Vec::new();
     let mut places: HashMap<Digest, usize> = HashMap::new();
-    // One blob may lie in several layers, and stays as long as one of them.
-    let mut blob_uses: HashMap<&Digest, u32> = HashMap::new();
-    for row in rows {
-        for layer in &row.layers {
-            *blob_uses.entry(&layer.digest).or_default() += 1;
-        }
-    }
+    // Of each node, the images above it.
+    let mut above: Vec<Vec<&Digest>> = Vec::new();
     for row in rows {
         let instructions = instructions(store, row);
         let mut parent: Option<Digest> = None;
@@ -70,60 +72,33 @@ fn grow(store: &image::Store, rows: &[ImageRow], leaves: &mut HashMap<Digest, (V
                     chain_id: layer.chain_id.clone(),
                     parent: parent.clone(),
                     instruction: instructions.get(number).cloned().unwrap_or_default(),
-                    size_bytes: store.snapshot_disk_bytes(&layer.chain_id) + store.blob_disk_bytes(&layer.digest),
+                    size_bytes: ledger.layer_bytes(layer),
                     image_count: 0,
                     freed_bytes: 0,
                     images: Vec::new(),
                 });
+                above.push(Vec::new());
                 nodes.len() - 1
             });
             nodes[place].image_count += 1;
+            above[place].push(&row.id);
             parent = Some(layer.chain_id.clone());
-        }
-    }
-    for row in rows {
-        let own = [&row.id, &row.manifest].map(|digest| store.blob_disk_bytes(digest));
-        let mut freed_bytes: u64 = own.iter().sum();
-        for layer in &row.layers {
-            let node = &nodes[places[&layer.chain_id]];
-            if node.image_count == 1 {
-                freed_bytes += store.snapshot_disk_bytes(&layer.chain_id);
-                if blob_uses[&layer.digest] == 1 {
-                    freed_bytes += store.blob_disk_bytes(&layer.digest);
-                }
-            }
         }
         let (tags, containers) = leaves.remove(&row.id).unwrap_or_default();
         let leaf = TreeLeaf {
             id: row.id.clone(),
             tags,
             containers,
-            freed_bytes,
+            freed_bytes: ledger.freed([&row.id]),
         };
         if let Some(layer) = row.layers.last() {
             nodes[places[&layer.chain_id]].images.push(leaf);
         }
     }
-    add_up(store, rows, &mut nodes, &places);
+    for (node, images) in nodes.iter_mut().zip(above) {
+        node.freed_bytes = ledger.freed(images);
+    }
     nodes
-}
-
-/// A child was pushed after its parent: backwards, every sum is whole when it is added
-/// to the one below.
-fn add_up(store: &image::Store, rows: &[ImageRow], nodes: &mut [TreeNode], places: &HashMap<Digest, usize>) {
-    for row in rows {
-        if let Some(layer) = row.layers.last() {
-            let own = [&row.id, &row.manifest].map(|digest| store.blob_disk_bytes(digest));
-            nodes[places[&layer.chain_id]].freed_bytes += own.iter().sum::<u64>();
-        }
-    }
-    for place in (0..nodes.len()).rev() {
-        nodes[place].freed_bytes += nodes[place].size_bytes;
-        let freed = nodes[place].freed_bytes;
-        if let Some(below) = nodes[place].parent.as_ref().and_then(|parent| places.get(parent)) {
-            nodes[*below].freed_bytes += freed;
-        }
-    }
 }
 
 /// One of each layer, lowest first: what the history says of steps that made one.

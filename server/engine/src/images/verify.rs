@@ -33,7 +33,7 @@ impl Engine {
 
     async fn run_verify(&self, running: &Running) -> Result<Vec<LoadedImage>, EngineError> {
         let lease = self.inner.leases.hold().await;
-        let rows = store::images::list(&mut *self.inner.database().read().await?).await?;
+        let rows = store::images::list_all(&mut *self.inner.database().read().await?).await?;
         let first = self.look_at(running, &rows).await?;
         if first.damages.is_empty() {
             return Ok(Vec::new());

@@ -45,4 +45,6 @@ pub struct Layer {
 pub struct Removed {
     pub untagged: Vec<Reference>,
     pub deleted: Vec<Digest>,
+    /// On the disk.
+    pub freed_bytes: u64,
 }

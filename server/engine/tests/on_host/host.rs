@@ -81,11 +81,14 @@ impl Host {
     pub(crate) async fn import_busybox(&self) {
         let tar = busybox_tar();
         let reference = model::image::Reference::parse("busybox").unwrap();
-        let changes = vec!["CMD [\"sh\"]".to_owned()];
+        let new = engine::NewImport {
+            reference: Some(reference),
+            changes: vec!["CMD [\"sh\"]".to_owned()],
+            ..engine::NewImport::default()
+        };
         let task = {
             let _inside = self.runtime.as_ref().unwrap().enter();
-            self.engine
-                .import(std::io::Cursor::new(tar), Some(reference), changes, None, None)
+            self.engine.import(std::io::Cursor::new(tar), new)
         };
         let task = self.engine.finish_task(&task).await.unwrap();
         assert!(matches!(task.state, TaskState::Done { .. }), "{:?}", task.state);

@@ -166,7 +166,10 @@ impl Container {
                 terminal: execed.terminal,
             })
             .map_err(|error| Problem {
-                step: "exec".to_owned(),
+                step: match &error {
+                    runtime::ExecError::Process(failure) => failure.step.clone(),
+                    _ => "exec".to_owned(),
+                },
                 code: Some(error.code()),
                 message: error.to_string(),
             });

@@ -1,7 +1,6 @@
 //! An image of one layer out of a root filesystem in a tar.
 
 use super::arriving::Arriving;
-use crate::config::changes;
 use crate::config::document::{ContainerConfig, Document, Step};
 use crate::content::Ingest;
 use crate::growth::{End, Growth};
@@ -18,8 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// Lines of a Dockerfile that set the configuration: `CMD ["sh"]`.
-    pub changes: Vec<String>,
+    /// What containers made from the image begin with.
+    pub config: ContainerConfig,
+    /// What its programs are for; `None` is this host's.
+    pub platform: Option<Platform>,
     /// Told in the history.
     pub message: Option<String>,
     pub created: Timestamp,
@@ -49,8 +50,6 @@ impl Store {
         progress: &watch::Sender<Progress>,
         cancel: &CancellationToken,
     ) -> Result<Image, ImageError> {
-        let mut changed = ContainerConfig::default();
-        changes::apply(&mut changed, &options.changes)?;
         progress.send_modify(|progress| progress.phase = Phase::Fetching);
         let mut head = Vec::new();
         let read = (&mut tar).take(8).read_to_end(&mut head);
@@ -73,7 +72,7 @@ impl Store {
             size_bytes: size,
             unpacked_bytes,
         };
-        let image = self.commit_image(&document(options, changed), &[layer])?;
+        let image = self.commit_image(&document(options), &[layer])?;
         progress.send_modify(|progress| progress.phase = Phase::Done);
         Ok(image)
     }
@@ -156,14 +155,15 @@ fn receive(
     }
 }
 
-fn document(options: &ImportOptions, config: ContainerConfig) -> Document {
-    let platform = Platform::own();
+fn document(options: &ImportOptions) -> Document {
+    let platform = options.platform.clone().unwrap_or_else(Platform::own);
     let created = options.created.to_string();
     Document {
         created: Some(created.clone()),
         architecture: platform.architecture,
         os: platform.os,
-        config,
+        variant: Some(platform.variant).filter(|variant| !variant.is_empty()),
+        config: options.config.clone(),
         history: vec![Step {
             created: Some(created),
             comment: options.message.clone().unwrap_or_else(|| "imported".to_owned()),

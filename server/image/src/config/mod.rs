@@ -1,6 +1,5 @@
 //! The image configuration: image-spec, config.md.
 
-pub(crate) mod changes;
 pub mod document;
 
 use crate::ImageError;

@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// Every blob that is here for an image's artifacts.
-    pub(crate) fn blobs_of_referrers(&self, manifest: &Digest) -> Result<Vec<Digest>, ImageError> {
+    pub fn blobs_of_referrers(&self, manifest: &Digest) -> Result<Vec<Digest>, ImageError> {
         let mut blobs = Vec::new();
         for kept in read(&self.content, manifest)? {
             let Ok(digest) = Digest::parse(&kept.manifest) else {

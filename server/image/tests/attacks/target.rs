@@ -33,7 +33,8 @@ impl Target {
 
     pub(crate) async fn import(&self, tar: Vec<u8>) -> Result<image::Image, ImageError> {
         let options = ImportOptions {
-            changes: Vec::new(),
+            config: image::document::ContainerConfig::default(),
+            platform: None,
             message: None,
             created: Timestamp::from_unix_nanos(0),
         };

@@ -4,6 +4,12 @@
 
 /// Below this no process can even be set up; Docker has the same floor.
 pub const MEMORY_MINIMUM_BYTES: u64 = 6 << 20;
+/// `PID_MAX_LIMIT` of 64-bit kernels (include/linux/threads.h): `pids.max` takes no more.
+pub const PIDS_MAXIMUM: u64 = 4 << 20;
+/// `MAX_SHARES` (kernel/sched/sched.h).
+pub const CPU_SHARES_MAXIMUM: u64 = 262_144;
+/// OCI runtime-spec: amounts of memory are signed.
+const BYTES_MAXIMUM: u64 = i64::MAX as u64;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Limits {
@@ -119,18 +125,26 @@ pub enum InvalidLimit {
     SwapWithoutMemory,
     #[error("memory reservation ({reservation}) is above the memory limit ({limit})", reservation = crate::size::show(*reservation), limit = crate::size::show(*limit))]
     ReservationAboveLimit { reservation: u64, limit: u64 },
+    #[error("{what} of {bytes} bytes is too large; use at most {BYTES_MAXIMUM}")]
+    TooManyBytes { what: &'static str, bytes: u64 },
     #[error("swappiness of {0} is not between 0 and 100")]
     Swappiness(u8),
     #[error("CPU limit of {asked} is not between 0.01 and the host's {host} processors", asked = cpus(*asked_nano), host = host)]
     Cpus { asked_nano: u64, host: u32 },
+    #[error("CPU shares of {0} are above the most possible, {CPU_SHARES_MAXIMUM}")]
+    Shares(u64),
     #[error("CPU period of {0} µs is not between 1000 and 1000000")]
     Period(u64),
     #[error("CPU quota of {0} µs is below the least possible, 1000")]
     Quota(u64),
     #[error("`{0}` is not a list of processors such as `0-3,6`, each below {1}")]
     CpuList(String, u32),
+    #[error("`{0}` is not a list of memory nodes such as `0-1,3`")]
+    NodeList(String),
     #[error("block I/O weight of {0} is not between 10 and 1000")]
-    IoWeight(u16),
+    IoWeight(u64),
+    #[error("a limit of {0} processes is above the most possible, {PIDS_MAXIMUM}")]
+    Pids(u64),
 }
 
 fn cpus(nano: u64) -> String {
@@ -191,6 +205,28 @@ impl Limits {
         {
             found.push(InvalidLimit::ReservationAboveLimit { reservation, limit });
         }
+        let both = match self.memory.memory_and_swap {
+            Some(Ceiling::At(bytes)) => Some(bytes),
+            Some(Ceiling::Unlimited) | None => None,
+        };
+        for (what, bytes) in [
+            ("memory and swap together", both),
+            ("memory reservation", self.memory.reservation_bytes),
+        ] {
+            if let Some(bytes) = bytes.filter(|bytes| *bytes > BYTES_MAXIMUM) {
+                found.push(InvalidLimit::TooManyBytes { what, bytes });
+            }
+        }
+        if let Some(Ceiling::At(pids)) = self.pids
+            && pids > PIDS_MAXIMUM
+        {
+            found.push(InvalidLimit::Pids(pids));
+        }
+        if let Some(shares) = self.cpu.shares
+            && shares > CPU_SHARES_MAXIMUM
+        {
+            found.push(InvalidLimit::Shares(shares));
+        }
         if let Some(swappiness) = self.memory.swappiness
             && swappiness > 100
         {
@@ -206,23 +242,31 @@ impl Limits {
         {
             found.push(InvalidLimit::Quota(quota));
         }
-        if let Some(nano) = self.cpu.nano_cpus()
-            && nano > u64::from(host.cpus) * 1_000_000_000
-        {
-            found.push(InvalidLimit::Cpus {
-                asked_nano: nano,
-                host: host.cpus,
-            });
+        if let Some(Ceiling::At(quota)) = self.cpu.quota {
+            // Above what 64 bits hold, the number is none that was meant.
+            let nano = self.cpu.nano_cpus().unwrap_or(u64::MAX);
+            if nano > u64::from(host.cpus) * 1_000_000_000 || quota > BYTES_MAXIMUM {
+                found.push(InvalidLimit::Cpus {
+                    asked_nano: nano,
+                    host: host.cpus,
+                });
+            }
         }
         if let Some(list) = &self.cpu.cpus
             && !is_cpu_list(list, host.cpus)
         {
             found.push(InvalidLimit::CpuList(list.clone(), host.cpus));
         }
-        if let Some(weight) = self.io.weight
-            && !(10..=1000).contains(&weight)
+        if let Some(list) = &self.cpu.mems
+            && !is_cpu_list(list, u32::MAX)
         {
-            found.push(InvalidLimit::IoWeight(weight));
+            found.push(InvalidLimit::NodeList(list.clone()));
+        }
+        let weights = self.io.weight.map(u64::from).into_iter();
+        for weight in weights.chain(self.io.weight_device.iter().map(|device| device.amount)) {
+            if !(10..=1000).contains(&weight) {
+                found.push(InvalidLimit::IoWeight(weight));
+            }
         }
         found
     }
@@ -272,6 +316,29 @@ mod tests {
         limits.cpu = Cpu::from_nano_cpus(64_000_000_000);
         limits.cpu.cpus = Some("0-9".into());
         assert_eq!(limits.mistakes(HOST).len(), 4);
+    }
+
+    #[test]
+    fn numbers_that_no_kernel_takes_are_mistakes() {
+        let wrong = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            limits.mistakes(HOST).len()
+        };
+        assert_eq!(wrong(|limits| limits.pids = Some(Ceiling::At(1 << 63))), 1);
+        assert_eq!(wrong(|limits| limits.pids = Some(Ceiling::At(PIDS_MAXIMUM + 1))), 1);
+        assert_eq!(wrong(|limits| limits.pids = Some(Ceiling::At(PIDS_MAXIMUM))), 0);
+        assert_eq!(wrong(|limits| limits.cpu.shares = Some(u64::MAX)), 1);
+        assert_eq!(wrong(|limits| limits.cpu.quota = Some(Ceiling::At(u64::MAX))), 1);
+        assert_eq!(wrong(|limits| limits.cpu.quota = Some(Ceiling::At(1 << 62))), 1);
+        assert_eq!(wrong(|limits| limits.cpu = Cpu::from_nano_cpus(u64::MAX)), 1);
+        assert_eq!(wrong(|limits| limits.cpu.mems = Some("x".into())), 1);
+        assert_eq!(wrong(|limits| limits.memory.reservation_bytes = Some(1 << 63)), 1);
+        let both = |limits: &mut Limits| {
+            limits.memory.limit = Some(Ceiling::At(64 << 20));
+            limits.memory.memory_and_swap = Some(Ceiling::At(u64::MAX));
+        };
+        assert_eq!(wrong(both), 1);
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct Spec {
     pub oom_score_adj: Option<i32>,
     pub health: Option<HealthCheck>,
     pub log: LogOptions,
+    /// Handed to the runtime and to hooks: OCI runtime-spec, config.md, "Annotations".
+    pub annotations: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,14 @@ pub struct Process {
     pub stdin_open: bool,
     /// The first client to leave closes the standard input.
     pub stdin_once: bool,
+    /// Of the terminal, when it starts; `None` is 24 rows of 80 columns.
+    pub console_size: Option<ConsoleSize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsoleSize {
+    pub rows: u16,
+    pub columns: u16,
 }
 
 impl Process {
@@ -153,6 +163,15 @@ pub struct LogOptions {
     pub segments: u32,
     /// Segments that are closed are compressed.
     pub compress: bool,
+    /// As Docker's API was given it; `None` where the log was asked for otherwise.
+    pub driver: Option<LogDriver>,
+}
+
+/// A log driver's name and its options, as they were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDriver {
+    pub name: String,
+    pub options: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +192,7 @@ impl Default for LogOptions {
             segment_bytes: 32 << 20,
             segments: 16,
             compress: false,
+            driver: None,
         }
     }
 }

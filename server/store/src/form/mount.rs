@@ -22,6 +22,8 @@ enum SourceForm {
     },
     Volume {
         name: String,
+        #[serde(default)]
+        no_copy: bool,
     },
     Tmpfs {
         size_bytes: Option<u64>,
@@ -82,7 +84,7 @@ impl From<Mount> for Form {
                 create,
                 recursion: recursion.into(),
             },
-            Source::Volume { name } => SourceForm::Volume { name },
+            Source::Volume { name, no_copy } => SourceForm::Volume { name, no_copy },
             Source::Tmpfs {
                 size_bytes,
                 mode,
@@ -121,7 +123,7 @@ impl From<Form> for Mount {
                 create,
                 recursion: recursion.into(),
             },
-            SourceForm::Volume { name } => Source::Volume { name },
+            SourceForm::Volume { name, no_copy } => Source::Volume { name, no_copy },
             SourceForm::Tmpfs {
                 size_bytes,
                 mode,

@@ -1,9 +1,9 @@
+use super::health::{HealthForm, health, health_form};
 use super::{limits, mount, ports};
 use model::Signal;
-use model::container::health::{HealthCheck, Probe};
 use model::container::spec::{
-    Device, ImageChoice, LogMode, LogOptions, NamespaceMode, Network, Process, Rlimit, Seccomp, Security, Spec,
-    StopTimeout,
+    ConsoleSize, Device, ImageChoice, LogDriver, LogMode, LogOptions, NamespaceMode, Network, Process, Rlimit, Seccomp,
+    Security, Spec, StopTimeout,
 };
 use model::container::{ContainerName, RestartPolicy, UserNamespace};
 use model::image::{Digest, Reference};
@@ -40,6 +40,8 @@ struct Form {
     oom_score_adj: Option<i32>,
     health: Option<HealthForm>,
     log: LogForm,
+    #[serde(default)]
+    annotations: Vec<(String, String)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +55,9 @@ struct ProcessForm {
     terminal: bool,
     stdin_open: bool,
     stdin_once: bool,
+    /// Rows and columns.
+    #[serde(default)]
+    console_size: Option<(u16, u16)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -127,24 +132,6 @@ struct DeviceForm {
 }
 
 #[derive(Serialize, Deserialize)]
-struct HealthForm {
-    test: ProbeForm,
-    interval_ms: Option<u64>,
-    timeout_ms: Option<u64>,
-    retries: Option<u32>,
-    start_period_ms: Option<u64>,
-    start_interval_ms: Option<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum ProbeForm {
-    None,
-    Command(Vec<String>),
-    Shell(String),
-}
-
-#[derive(Serialize, Deserialize)]
 struct LogForm {
     /// Nothing is kept.
     #[serde(default)]
@@ -155,6 +142,14 @@ struct LogForm {
     segments: u32,
     #[serde(default)]
     compress: bool,
+    #[serde(default)]
+    driver: Option<LogDriverForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LogDriverForm {
+    name: String,
+    options: Vec<(String, String)>,
 }
 
 pub(crate) fn write(spec: &Spec) -> String {
@@ -186,6 +181,7 @@ fn form(spec: Spec) -> Form {
             terminal: process.terminal,
             stdin_open: process.stdin_open,
             stdin_once: process.stdin_once,
+            console_size: process.console_size.map(|size| (size.rows, size.columns)),
         },
         hostname: spec.hostname,
         domainname: spec.domainname,
@@ -272,23 +268,12 @@ fn form(spec: Spec) -> Form {
             segment_bytes: spec.log.segment_bytes,
             segments: spec.log.segments,
             compress: spec.log.compress,
+            driver: spec.log.driver.map(|driver| LogDriverForm {
+                name: driver.name,
+                options: driver.options,
+            }),
         },
-    }
-}
-
-fn health_form(health: HealthCheck) -> HealthForm {
-    let ms = |duration: Option<Duration>| duration.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-    HealthForm {
-        test: match health.test {
-            Probe::None => ProbeForm::None,
-            Probe::Command(arguments) => ProbeForm::Command(arguments),
-            Probe::Shell(line) => ProbeForm::Shell(line),
-        },
-        interval_ms: ms(health.interval),
-        timeout_ms: ms(health.timeout),
-        retries: health.retries,
-        start_period_ms: ms(health.start_period),
-        start_interval_ms: ms(health.start_interval),
+        annotations: spec.annotations,
     }
 }
 
@@ -322,6 +307,9 @@ fn spec(form: Form) -> Result<Spec, String> {
             terminal: process.terminal,
             stdin_open: process.stdin_open,
             stdin_once: process.stdin_once,
+            console_size: process
+                .console_size
+                .map(|(rows, columns)| ConsoleSize { rows, columns }),
         },
         hostname: form.hostname,
         domainname: form.domainname,
@@ -415,29 +403,19 @@ fn spec(form: Form) -> Result<Spec, String> {
             segment_bytes: form.log.segment_bytes,
             segments: form.log.segments,
             compress: form.log.compress,
+            driver: form.log.driver.map(|driver| LogDriver {
+                name: driver.name,
+                options: driver.options,
+            }),
         },
+        annotations: form.annotations,
     })
-}
-
-fn health(form: HealthForm) -> HealthCheck {
-    let duration = |ms: Option<u64>| ms.map(Duration::from_millis);
-    HealthCheck {
-        test: match form.test {
-            ProbeForm::None => Probe::None,
-            ProbeForm::Command(arguments) => Probe::Command(arguments),
-            ProbeForm::Shell(line) => Probe::Shell(line),
-        },
-        interval: duration(form.interval_ms),
-        timeout: duration(form.timeout_ms),
-        retries: form.retries,
-        start_period: duration(form.start_period_ms),
-        start_interval: duration(form.start_interval_ms),
-    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use model::container::health::{HealthCheck, Probe};
     use model::container::limits::{Ceiling, Cpu, DeviceAmount, Io, Limits, Memory};
     use model::mount::{Mount, Source};
     use model::network::PortMapping;
@@ -466,6 +444,7 @@ pub(crate) mod tests {
                 terminal: true,
                 stdin_open: true,
                 stdin_once: true,
+                console_size: Some(ConsoleSize { rows: 37, columns: 123 }),
             },
             hostname: Some("web".into()),
             domainname: Some("example".into()),
@@ -483,6 +462,7 @@ pub(crate) mod tests {
             mounts: vec![
                 Mount::parse("/srv:/srv:ro,rslave").expect("a mount"),
                 Mount::parse("data:/data").expect("a mount"),
+                Mount::parse("empty:/empty:nocopy").expect("a mount"),
                 Mount {
                     source: Source::Tmpfs {
                         size_bytes: Some(1),
@@ -568,7 +548,12 @@ pub(crate) mod tests {
                 segment_bytes: 5,
                 segments: 6,
                 compress: true,
+                driver: Some(LogDriver {
+                    name: "local".into(),
+                    options: vec![("max-file".into(), "6".into())],
+                }),
             },
+            annotations: vec![("a".into(), "b".into())],
         }
     }
 

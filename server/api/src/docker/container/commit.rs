@@ -32,7 +32,11 @@ pub(in crate::docker) async fn commit(
             .transpose()?,
         message: query.get("comment").unwrap_or_default().to_owned(),
         author: query.get("author").map(str::to_owned),
-        changes: query.all("changes").flat_map(str::lines).map(str::to_owned).collect(),
+        changes: query
+            .all("changes")
+            .filter(|change| !change.trim().is_empty())
+            .map(str::to_owned)
+            .collect(),
         config: config.unwrap_or_default(),
         pause: query.flag_or("pause", true),
     };

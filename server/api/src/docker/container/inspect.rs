@@ -201,7 +201,7 @@ fn host_config(spec: &Spec, again: &NewContainer) -> Value {
         "AutoRemove": spec.auto_remove,
         "VolumeDriver": "",
         "VolumesFrom": null,
-        "ConsoleSize": [0, 0],
+        "ConsoleSize": spec.process.console_size.map_or([0, 0], |size| [size.rows, size.columns]),
         "CapAdd": or_null(&security.cap_add),
         "CapDrop": or_null(&security.cap_drop),
         "CgroupnsMode": namespace(security.cgroup, "private"),
@@ -238,6 +238,9 @@ fn host_config(spec: &Spec, again: &NewContainer) -> Value {
         "MaskedPaths": security.masked_paths,
         "ReadonlyPaths": security.readonly_paths,
     });
+    if !spec.annotations.is_empty() {
+        shown["Annotations"] = show::labels(&spec.annotations);
+    }
     let (Value::Object(all), Value::Object(limits)) = (&mut shown, limits(&spec.limits)) else {
         unreachable!("both are objects")
     };

@@ -144,9 +144,9 @@ impl<'a> Selection<'a> {
             .collect::<Result<_, _>>()?;
         let mut ancestors = Vec::new();
         for name in filters.values("ancestor") {
-            // An image that is not here is nobody's.
-            if let Ok(image) = engine.image(name).await {
-                ancestors.push(image.id);
+            // An image that is not here has no containers.
+            if let Ok(images) = engine.image_and_descendants(name).await {
+                ancestors.extend(images);
             }
         }
         let one = |name: &str| match filters.values(name) {
@@ -198,7 +198,7 @@ impl<'a> Selection<'a> {
             && filters.allows("network", |wanted| wanted == network || network::id(network, &host.instance) == wanted)
             && filters.allows("volume", |wanted| {
                 spec.mounts.iter().any(|mount| {
-                    mount.target == wanted || matches!(&mount.source, Source::Volume { name } if name == wanted)
+                    mount.target == wanted || matches!(&mount.source, Source::Volume { name, .. } if name == wanted)
                 })
             })
             && filters.allows("publish", |wanted| {

@@ -1,5 +1,6 @@
 //! `GET /containers/{id}/logs`
 
+use super::log_details;
 use crate::docker::problem::Failure;
 use crate::docker::query::Query;
 use crate::docker::stream::{Gone, Sender};
@@ -28,6 +29,8 @@ pub(super) struct Wanted {
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     timestamps: bool,
+    /// Stands before each line; empty where it was not asked for.
+    details: String,
     /// `None` is from the beginning.
     tail: Option<usize>,
     terminal: bool,
@@ -41,21 +44,28 @@ impl Wanted {
             since: None,
             until: None,
             timestamps: false,
+            details: String::new(),
             tail: None,
             terminal,
         }
     }
 
-    fn read(query: &Query, terminal: bool) -> Result<Self, Failure> {
+    fn read(query: &Query, container: &Container) -> Result<Self, Failure> {
         let wanted = Self {
             stdout: query.flag("stdout"),
             stderr: query.flag("stderr"),
             since: query.time("since")?,
             until: query.time("until")?,
             timestamps: query.flag("timestamps"),
+            details: if query.flag("details") {
+                // The blank stands also where there are none.
+                format!("{} ", log_details::of(container))
+            } else {
+                String::new()
+            },
             // What is no number is all, as `all` is.
             tail: query.get("tail").and_then(|tail| tail.parse().ok()),
-            terminal,
+            terminal: container.spec.process.terminal,
         };
         if wanted.stdout || wanted.stderr {
             Ok(wanted)
@@ -91,7 +101,7 @@ impl Wanted {
             // Missing lines are told of, here as everywhere.
             let mark = line.dropped.map(|count| format!("[{count} lines were dropped]"));
             let text = mark.as_ref().map_or(&line.text[..], String::as_bytes);
-            frame::write(&mut out, stream, &[time.as_bytes(), text, end]);
+            frame::write(&mut out, stream, &[time.as_bytes(), self.details.as_bytes(), text, end]);
         }
         out
     }
@@ -119,15 +129,15 @@ pub(in crate::docker) async fn logs(
     query: Query,
 ) -> Result<Response, Failure> {
     let id = engine.find(&name)?;
-    let spec = engine.inspect(&id)?.spec.clone();
-    if spec.log.mode == LogMode::Off {
+    let container = engine.inspect(&id)?;
+    if container.spec.log.mode == LogMode::Off {
         return Err(Failure::new(
             StatusCode::NOT_IMPLEMENTED,
             "configured logging driver does not support reading",
         ));
     }
-    let terminal = spec.process.terminal;
-    let wanted = Wanted::read(&query, terminal)?;
+    let wanted = Wanted::read(&query, &container)?;
+    let terminal = wanted.terminal;
     let follow = query.flag("follow");
     let logs = engine.logs(&id)?;
     let container = engine.watch(&id)?;
@@ -357,6 +367,8 @@ mod tests {
         assert_eq!(dress(&wanted), b"\x02\0\0\0\0\0\0\x01b");
         wanted.timestamps = true;
         assert!(dress(&wanted).ends_with(b"1970-01-01T00:00:00.000000001Z b"));
+        wanted.details = "a=1 ".to_owned();
+        assert!(dress(&wanted).ends_with(b"1970-01-01T00:00:00.000000001Z a=1 b"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod durations;
 pub(super) mod inspect;
 pub(super) mod lifecycle;
 pub(super) mod list;
+mod log_details;
 pub(super) mod logs;
 mod read;
 mod read_health;

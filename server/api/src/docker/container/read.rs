@@ -11,7 +11,7 @@ use bollard_stubs::models::{ContainerCreateBody, HostConfig, RestartPolicyNameEn
 use engine::NewContainer;
 use model::Signal;
 use model::container::health::HealthCheck;
-use model::container::spec::{Rlimit, StopTimeout};
+use model::container::spec::{ConsoleSize, Rlimit, StopTimeout};
 use model::container::system::SystemChoice;
 use model::container::{ContainerName, RestartPolicy};
 use serde_json::Value;
@@ -45,6 +45,9 @@ pub(super) fn parse(body: &Bytes) -> Result<ContainerCreateBody, Failure> {
         .is_some_and(|mac| !mac.is_empty())
     {
         return Err(Failure::unsupported("MacAddress"));
+    }
+    if let Some(host) = value.get("HostConfig") {
+        read_limits::refuse_kernel_memory(host)?;
     }
     serde_json::from_value(value).map_err(|error| Failure::invalid(format!("the request's JSON is wrong: {error}")))
 }
@@ -123,10 +126,11 @@ pub(super) fn request(body: ContainerCreateBody, name: Option<&str>) -> Result<R
         container,
         volumes_from: Vec::new(),
         health_of_image,
-        mac_addresses: read_network::networking(networking_config)?,
+        mac_addresses: Vec::new(),
         labelled_volumes: Vec::new(),
     };
     read_host_config(host_config.unwrap_or_default(), &mut request)?;
+    request.mac_addresses = read_network::networking(networking_config, &request.container.network.mode)?;
     if network_disabled == Some(true) {
         request.container.network.mode = model::network::NetworkMode::None;
     }
@@ -153,9 +157,9 @@ fn read_host_config(host: HostConfig, request: &mut Request) -> Result<(), Failu
         runtime,
         isolation,
         annotations,
-        // A file of the client's, and its window, which it tells again when it attaches.
+        console_size,
+        // A file of the client's.
         container_id_file: _,
-        console_size: _,
         // Of no meaning any more.
         cgroup: _,
         // Read above, each by the function that its kind has.
@@ -250,7 +254,9 @@ fn read_host_config(host: HostConfig, request: &mut Request) -> Result<(), Failu
     if storage_opt.is_some_and(|options| !options.is_empty()) {
         return Err(Failure::unsupported("HostConfig.StorageOpt"));
     }
-    container.system = system_choice(annotations.unwrap_or_default().into_iter().collect(), &container.labels)?;
+    container.console_size = read_console_size(console_size.as_deref())?;
+    container.annotations = pairs(annotations);
+    container.system = system_choice(&mut container.annotations, &container.labels)?;
     if isolation.is_some_and(|isolation| !matches!(isolation.to_string().as_str(), "" | "default")) {
         return Err(Failure::unsupported("HostConfig.Isolation"));
     }
@@ -260,19 +266,34 @@ fn read_host_config(host: HostConfig, request: &mut Request) -> Result<(), Failu
     }
 }
 
-/// Whether the container is a whole system may be said by an annotation or a label; of
-/// other annotations nobody knows what they ask for.
-fn system_choice(annotations: Vec<(String, String)>, labels: &[(String, String)]) -> Result<SystemChoice, Failure> {
+/// Whether the container is a whole system may be asked for by an annotation, which is
+/// taken out then, or by a label.
+fn system_choice(
+    annotations: &mut Vec<(String, String)>,
+    labels: &[(String, String)],
+) -> Result<SystemChoice, Failure> {
     const KEY: &str = "gantry.system";
-    if let Some((other, _)) = annotations.iter().find(|(key, _)| key != KEY) {
-        return Err(Failure::unsupported(&format!("HostConfig.Annotations {other}")));
-    }
-    let said = annotations.iter().chain(labels).find(|(key, _)| key == KEY);
-    match said {
+    let own: Vec<(String, String)> = annotations.extract_if(.., |(key, _)| key == KEY).collect();
+    let asked = own.iter().chain(labels).find(|(key, _)| key == KEY);
+    match asked {
         Some((_, word)) => {
             SystemChoice::parse(word).map_err(|error| Failure::invalid(format!("invalid {KEY}: {error}")))
         }
         None => Ok(SystemChoice::Auto),
+    }
+}
+
+/// Height and width; zeros leave both to the engine.
+fn read_console_size(size: Option<&[usize]>) -> Result<Option<ConsoleSize>, Failure> {
+    let invalid = || Failure::invalid("HostConfig.ConsoleSize: it is the height and the width, each below 65536");
+    let side = |number: usize| u16::try_from(number).map_err(|_| invalid());
+    match size {
+        None | Some([]) => Ok(None),
+        Some(&[rows, columns]) => {
+            let (rows, columns) = (side(rows)?, side(columns)?);
+            Ok((rows > 0 && columns > 0).then_some(ConsoleSize { rows, columns }))
+        }
+        Some(_) => Err(invalid()),
     }
 }
 
@@ -402,7 +423,20 @@ mod tests {
         assert_eq!(system(annotations, "always").expect("valid"), SystemChoice::Always);
         assert_eq!(system(labels, "never").expect("valid"), SystemChoice::Never);
         assert!(system(labels, "perhaps").is_err());
-        assert!(read(|body| body["HostConfig"]["Annotations"] = serde_json::json!({ "a": "b" })).is_err());
+        let both = serde_json::json!({ "gantry.system": "never", "a": "b" });
+        let container = read(|body| body["HostConfig"]["Annotations"] = both).expect("valid");
+        assert_eq!(container.annotations, [("a".to_owned(), "b".to_owned())]);
+    }
+
+    #[test]
+    fn the_size_of_the_terminal_is_taken_and_one_that_cannot_be_is_refused() {
+        let size = |size: Value| {
+            let container = read(|body| body["HostConfig"]["ConsoleSize"] = size)?;
+            Ok::<_, Failure>(container.console_size.map(|size| (size.rows, size.columns)))
+        };
+        assert_eq!(size(serde_json::json!([37, 123])).expect("valid"), Some((37, 123)));
+        assert_eq!(size(serde_json::json!([0, 0])).expect("valid"), None);
+        assert!(size(serde_json::json!([1, 70000])).is_err() && size(serde_json::json!([1])).is_err());
     }
 
     #[test]
@@ -414,6 +448,18 @@ mod tests {
         assert!(refused(|body| body["HostConfig"]["AutoRemove"] = true.into()).contains("AutoRemove"));
         assert!(refused(|body| body["HostConfig"]["NetworkMode"] = "web".into()).contains("network web not found"));
         assert!(refused(|body| body["Image"] = "".into()).contains("image"));
+        assert!(refused(|body| body["HostConfig"]["KernelMemoryTCP"] = 4096.into()).contains("KernelMemoryTCP"));
+        assert!(refused(|body| body["HostConfig"]["KernelMemory"] = 4096.into()).contains("KernelMemory"));
+        let endpoints = |body: &mut Value, names: &[&str]| {
+            let endpoints = names.iter().map(|name| ((*name).to_owned(), serde_json::json!({})));
+            body["NetworkingConfig"]["EndpointsConfig"] = Value::Object(endpoints.collect());
+        };
+        assert!(read(|body| endpoints(body, &["bridge"])).is_ok());
+        assert!(read(|body| endpoints(body, &["default"])).is_ok());
+        let other = read(|body| endpoints(body, &["host"])).expect_err("another network");
+        assert!(other.message.contains("host"), "{other:?}");
+        let two = read(|body| endpoints(body, &["bridge", "host"])).expect_err("two networks");
+        assert!(two.message.contains("bridge, host"), "{two:?}");
     }
 
     #[test]

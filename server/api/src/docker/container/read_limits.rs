@@ -9,6 +9,7 @@ use engine::NewContainer;
 use model::container::Limits;
 use model::container::limits::{Ceiling, Cpu, DeviceAmount};
 use model::container::spec::Device;
+use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
 
 pub(in crate::docker) fn limits(host: &HostConfig, container: &mut NewContainer) -> Result<(), Failure> {
@@ -49,6 +50,21 @@ pub(in crate::docker) fn limits(host: &HostConfig, container: &mut NewContainer)
         io_maximum_iops: host.io_maximum_iops,
         io_maximum_bandwidth: host.io_maximum_bandwidth,
     })
+}
+
+/// Fields of both bodies that newer versions of the API do not have any more. Clients that
+/// still send them mean a limit.
+pub(super) fn refuse_kernel_memory(resources: &Value) -> Result<(), Failure> {
+    for name in ["KernelMemory", "KernelMemoryTCP"] {
+        let is_set = resources
+            .get(name)
+            .and_then(Value::as_i64)
+            .is_some_and(|bytes| bytes != 0);
+        if is_set {
+            return Err(Failure::unsupported(&format!("HostConfig.{name}")));
+        }
+    }
+    Ok(())
 }
 
 /// Only what is said changes; the restart policy is read elsewhere.

@@ -1,7 +1,8 @@
 //! How a container's log is kept.
 
 use super::super::problem::Failure;
-use model::container::spec::{LogMode, LogOptions};
+use super::log_details;
+use model::container::spec::{LogDriver, LogMode, LogOptions};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -11,6 +12,7 @@ const LOCAL: LogOptions = LogOptions {
     segment_bytes: 20 << 20,
     segments: 5,
     compress: true,
+    driver: None,
 };
 /// Of a buffer whose size nobody gave.
 const BUFFER_BYTES: u64 = 1 << 20;
@@ -19,8 +21,9 @@ const EVERY_SEGMENT: u32 = u32::MAX;
 
 /// The drivers that keep a log on this host all mean the engine's own.
 pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogOptions, Failure> {
+    let driver = if driver.is_empty() { "json-file" } else { driver };
     let mut log = match driver {
-        "" | "json-file" => LogOptions::default(),
+        "json-file" => LogOptions::default(),
         "local" => LOCAL,
         "none" => LogOptions {
             mode: LogMode::Off,
@@ -32,11 +35,21 @@ pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogO
             )));
         }
     };
-    if log.mode == LogMode::Off {
-        // What is not kept is not kept in any way.
-        return Ok(log);
+    let mut given: Vec<(String, String)> = options.into_iter().collect();
+    given.sort();
+    // What is not kept is not kept in any way.
+    if log.mode != LogMode::Off {
+        apply(&mut log, driver, &given)?;
     }
-    let (mut max_size, mut max_file, mut non_blocking, mut buffer_bytes) = (None, None, false, BUFFER_BYTES);
+    log.driver = Some(LogDriver {
+        name: driver.to_owned(),
+        options: given,
+    });
+    Ok(log)
+}
+
+fn apply(log: &mut LogOptions, driver: &str, options: &[(String, String)]) -> Result<(), Failure> {
+    let (mut max_size, mut max_file, mut non_blocking, mut buffer_bytes) = (None, None, false, None);
     let size = |name: &str, value: &str| {
         model::size::parse(value).map_err(|error| Failure::invalid(format!("log option {name}: {error}")))
     };
@@ -44,7 +57,7 @@ pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogO
         match name.as_str() {
             "max-size" if value == "-1" => log.segments = EVERY_SEGMENT,
             "max-size" => {
-                let bytes = size(&name, &value)?;
+                let bytes = size(name, value)?;
                 if bytes == 0 {
                     return Err(Failure::invalid("max-size must be a positive number"));
                 }
@@ -65,16 +78,16 @@ pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogO
                     _ => return Err(Failure::invalid(format!("logger: logging mode not supported: {value}"))),
                 };
             }
-            "max-buffer-size" => buffer_bytes = size(&name, &value)?,
+            "max-buffer-size" => buffer_bytes = Some(size(name, value)?),
             "compress" => {
-                log.compress = read_truth(&value).ok_or_else(|| {
+                log.compress = read_truth(value).ok_or_else(|| {
                     Failure::invalid(format!("log option compress: '{value}' is neither true nor false"))
                 })?;
             }
+            _ if driver == "json-file" && log_details::is_option(name) => log_details::check(name, value)?,
             _ => {
                 return Err(Failure::invalid(format!(
-                    "unknown log opt '{name}' for {} log driver",
-                    if driver.is_empty() { "json-file" } else { driver }
+                    "unknown log opt '{name}' for {driver} log driver"
                 )));
             }
         }
@@ -97,10 +110,20 @@ pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogO
             ));
         }
     }
-    if non_blocking {
-        log.mode = LogMode::NonBlocking { buffer_bytes };
+    match (non_blocking, buffer_bytes) {
+        (true, bytes) => {
+            log.mode = LogMode::NonBlocking {
+                buffer_bytes: bytes.unwrap_or(BUFFER_BYTES),
+            };
+        }
+        (false, Some(_)) => {
+            return Err(Failure::invalid(
+                "logger: max-buffer-size option is only supported with 'mode=non-blocking'",
+            ));
+        }
+        (false, None) => {}
     }
-    Ok(log)
+    Ok(())
 }
 
 /// As Go's `strconv.ParseBool` has it.
@@ -112,8 +135,16 @@ fn read_truth(text: &str) -> Option<bool> {
     }
 }
 
-/// `LogConfig`, as [`log`] would read it back.
+/// `LogConfig` as it was given; else as [`log`] would read the same log.
 pub(super) fn show(log: &LogOptions) -> Value {
+    if let Some(driver) = &log.driver {
+        let options: Map<String, Value> = driver
+            .options
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        return json!({ "Type": driver.name, "Config": options });
+    }
     if log.mode == LogMode::Off {
         return json!({ "Type": "none", "Config": {} });
     }
@@ -171,7 +202,8 @@ mod tests {
 
     #[test]
     fn local_logs_are_packed_unless_that_is_not_wanted() {
-        assert_eq!(read("local", &[]).expect("valid"), LOCAL);
+        let local = read("local", &[]).expect("valid");
+        assert_eq!(LogOptions { driver: None, ..local }, LOCAL);
         assert!(!read("local", &[("compress", "false")]).expect("valid").compress);
         assert!(!read("local", &[("max-file", "1")]).expect("valid").compress);
         let packed = [("max-size", "1m"), ("max-file", "2"), ("compress", "true")];
@@ -182,7 +214,12 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         for (driver, options) in [
-            ("json-file", &[("tag", "x")][..]),
+            ("json-file", &[("tags", "x")][..]),
+            ("json-file", &[("tag", "{{.Nothing}}")]),
+            ("json-file", &[("tag", "{{.Name")]),
+            ("json-file", &[("labels-regex", "(")]),
+            ("local", &[("labels", "a")]),
+            ("json-file", &[("max-buffer-size", "1m")]),
             ("syslog", &[]),
             ("json-file", &[("compress", "true")]),
             ("json-file", &[("compress", "true"), ("max-size", "1m")]),
@@ -200,7 +237,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_read_back_as_the_same() {
+    fn the_driver_and_its_options_are_shown_as_they_were_given() {
+        for (driver, options) in [
+            ("json-file", &[][..]),
+            ("json-file", &[("max-size", "10m")]),
+            ("json-file", &[("max-size", "10m"), ("max-file", "1")]),
+            ("json-file", &[("max-size", "10000k"), ("mode", "blocking")]),
+            ("json-file", &[("env", "A"), ("labels", "a,b"), ("tag", "{{.Name}}/x")]),
+            ("local", &[]),
+            ("local", &[("compress", "false")]),
+            ("none", &[]),
+        ] {
+            let shown = show(&read(driver, options).expect("valid"));
+            let options: Map<String, Value> = options
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.into()))
+                .collect();
+            assert_eq!(shown, json!({ "Type": driver, "Config": options }));
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_asked_for_otherwise_is_shown_so_that_it_is_read_back_as_the_same() {
         for (driver, options) in [
             ("json-file", &[][..]),
             (
@@ -219,11 +277,15 @@ mod tests {
             ("none", &[]),
             ("local", &[]),
         ] {
-            let log = read(driver, options).expect("valid");
+            let log = LogOptions {
+                driver: None,
+                ..read(driver, options).expect("valid")
+            };
             let shown = show(&log);
             let options: HashMap<String, String> = serde_json::from_value(shown["Config"].clone()).expect("text");
             let driver = shown["Type"].as_str().expect("text");
-            assert_eq!(super::log(driver, options).expect("valid"), log, "{shown}");
+            let again = super::log(driver, options).expect("valid");
+            assert_eq!(LogOptions { driver: None, ..again }, log, "{shown}");
         }
     }
 }

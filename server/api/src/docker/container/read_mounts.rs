@@ -99,6 +99,7 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
     let source = source.clone().unwrap_or_default();
     let read_only = read_only.unwrap_or(false);
     let unsupported = |field: &str| Err(Failure::unsupported(&format!("HostConfig.Mounts.{field}")));
+    foreign_options(body)?;
     let source = match typ {
         Some(MountType::BIND) => {
             let mut propagation = None;
@@ -125,10 +126,9 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
             }
         }
         Some(MountType::VOLUME) | None => {
+            let mut no_copy = false;
             if let Some(options) = volume_options {
-                if options.no_copy == Some(true) {
-                    return unsupported("VolumeOptions.NoCopy");
-                }
+                no_copy = options.no_copy.unwrap_or(false);
                 if options.subpath.as_deref().is_some_and(|path| !path.is_empty()) {
                     return unsupported("VolumeOptions.Subpath");
                 }
@@ -144,27 +144,26 @@ fn read(body: &MountBody, request: &mut Request) -> Result<(), Failure> {
                     request.labelled_volumes.push((source.clone(), labels));
                 }
             }
-            if source.is_empty() {
-                if read_only {
-                    return unsupported("ReadOnly of a volume without a name");
-                }
+            if source.is_empty() && !read_only && !no_copy {
                 request.container.anonymous_volumes.push(target);
                 return Ok(());
             }
-            Source::Volume { name: source }
+            Source::Volume { name: source, no_copy }
         }
         Some(MountType::TMPFS) => {
             let options = tmpfs_options.clone().unwrap_or_default();
+            let below_zero = |name: &str, number: i64| {
+                Failure::invalid(format!(
+                    "HostConfig.Mounts.TmpfsOptions.{name}: {number} is not possible"
+                ))
+            };
+            let size_bytes = options.size_bytes.unwrap_or(0);
+            let mode = options.mode.unwrap_or(0);
+            let size_bytes = u64::try_from(size_bytes).map_err(|_| below_zero("SizeBytes", size_bytes))?;
+            let mode = u32::try_from(mode).map_err(|_| below_zero("Mode", mode))?;
             Source::Tmpfs {
-                size_bytes: options
-                    .size_bytes
-                    .and_then(|bytes| u64::try_from(bytes).ok())
-                    .filter(|bytes| *bytes > 0),
-                mode: options
-                    .mode
-                    .and_then(|mode| u32::try_from(mode).ok())
-                    .filter(|mode| *mode > 0)
-                    .or(Some(TMPFS_MODE)),
+                size_bytes: Some(size_bytes).filter(|bytes| *bytes > 0),
+                mode: Some(mode).filter(|mode| *mode > 0).or(Some(TMPFS_MODE)),
                 options: options
                     .options
                     .unwrap_or_default()
@@ -199,7 +198,32 @@ fn recursion_of(options: &MountBindOptions, read_only: bool) -> Result<Recursion
     }
 }
 
+/// Options of another type of mount, which would mean nothing.
+fn foreign_options(body: &MountBody) -> Result<(), Failure> {
+    let kind = body.typ.unwrap_or(MountType::VOLUME);
+    let has_source = body.source.as_deref().is_some_and(|source| !source.is_empty());
+    let given = [
+        ("BindOptions", MountType::BIND, body.bind_options.is_some()),
+        ("VolumeOptions", MountType::VOLUME, body.volume_options.is_some()),
+        ("TmpfsOptions", MountType::TMPFS, body.tmpfs_options.is_some()),
+        ("ImageOptions", MountType::IMAGE, body.image_options.is_some()),
+    ];
+    let foreign = given.into_iter().find(|(_, of, is_given)| *is_given && *of != kind);
+    let field = match foreign {
+        Some((field, ..)) => field,
+        None if kind == MountType::TMPFS && has_source => "Source",
+        None => return Ok(()),
+    };
+    Err(Failure::invalid(format!(
+        "invalid mount config for type \"{kind}\": field {field} must not be specified"
+    )))
+}
+
 fn checked(mount: Mount) -> Result<Mount, Failure> {
+    // A volume without a name gets one from the engine.
+    if matches!(&mount.source, Source::Volume { name, .. } if name.is_empty()) {
+        return Ok(mount);
+    }
     mount
         .check()
         .map_err(|error| Failure::invalid(format!("invalid mount config: {error}")))?;
@@ -223,5 +247,22 @@ mod tests {
             }
         );
         assert!(tmpfs("run", "").is_err());
+    }
+
+    #[test]
+    fn options_of_another_type_of_mount_are_refused() {
+        let read = |json: serde_json::Value| foreign_options(&serde_json::from_value(json).expect("a mount"));
+        let json = |kind: &str, field: &str| serde_json::json!({ "Type": kind, "Target": "/t", field: {} });
+        for (kind, own) in [
+            ("bind", "BindOptions"),
+            ("volume", "VolumeOptions"),
+            ("tmpfs", "TmpfsOptions"),
+        ] {
+            assert!(read(json(kind, own)).is_ok(), "{kind}");
+            for field in ["BindOptions", "VolumeOptions", "TmpfsOptions"] {
+                assert_eq!(read(json(kind, field)).is_ok(), field == own, "{kind} {field}");
+            }
+        }
+        assert!(read(serde_json::json!({ "Type": "tmpfs", "Target": "/t", "Source": "/s" })).is_err());
     }
 }

@@ -40,11 +40,28 @@ pub(super) fn mode(name: &str) -> Result<NetworkMode, Failure> {
     }
 }
 
-/// What is asked of an endpoint beyond being there: its address on the link, by network.
-pub(super) fn networking(config: Option<NetworkingConfig>) -> Result<Vec<(String, String)>, Failure> {
+/// What is asked of the one endpoint, in the network of the container's mode, beyond being
+/// there: its address on the link, by network.
+pub(super) fn networking(
+    config: Option<NetworkingConfig>,
+    of_container: &NetworkMode,
+) -> Result<Vec<(String, String)>, Failure> {
     let mut mac_addresses = Vec::new();
-    for (name, endpoint) in config.and_then(|config| config.endpoints_config).unwrap_or_default() {
-        mode(&name)?;
+    let endpoints = config.and_then(|config| config.endpoints_config).unwrap_or_default();
+    if endpoints.len() > 1 {
+        let mut names: Vec<&str> = endpoints.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        return Err(Failure::invalid(format!(
+            "Container cannot be connected to network endpoints: {}",
+            names.join(", ")
+        )));
+    }
+    for (name, endpoint) in endpoints {
+        if mode(&name)? != *of_container {
+            return Err(Failure::invalid(format!(
+                "conflicting options: NetworkingConfig.EndpointsConfig names the network {name}, HostConfig.NetworkMode another"
+            )));
+        }
         let EndpointSettings {
             ipam_config,
             links,

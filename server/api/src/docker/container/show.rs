@@ -112,7 +112,7 @@ pub(super) fn state(container: &Container) -> Value {
         "Running": matches!(word, "running" | "paused" | "restarting"),
         "Paused": word == "paused",
         "Restarting": word == "restarting",
-        "OOMKilled": matches!(container.state, State::Exited { oom_killed: true, .. }),
+        "OOMKilled": container.oom_killed,
         "Dead": false,
         "Pid": init.map_or(0, |init| init.pid),
         "ExitCode": exit_code(container),
@@ -275,7 +275,7 @@ fn show_mount(mount: &Mount, volumes: &[Volume]) -> Value {
             "RW": read_write,
             "Propagation": propagation.as_deref().unwrap_or("rprivate"),
         }),
-        Source::Volume { name } => {
+        Source::Volume { name, .. } => {
             let path = volumes
                 .iter()
                 .find(|volume| volume.name == *name)

@@ -24,13 +24,16 @@ impl ShownMounts {
                     create,
                     recursion,
                 } => shown.add_bind(mount, path, propagation.as_deref(), *create, *recursion),
-                Source::Volume { name, .. } if mount.target.contains(':') => shown.mounts.push(json!({
+                Source::Volume { name, no_copy } if mount.target.contains(':') => shown.mounts.push(json!({
                     "Type": "volume",
                     "Source": name,
                     "Target": mount.target,
                     "ReadOnly": mount.read_only,
+                    "VolumeOptions": { "NoCopy": no_copy },
                 })),
-                Source::Volume { name, .. } => shown.binds.push(bind(name, mount, None)),
+                Source::Volume { name, no_copy } => {
+                    shown.binds.push(bind(name, mount, no_copy.then_some("nocopy")));
+                }
                 Source::Tmpfs {
                     size_bytes,
                     mode,
@@ -80,8 +83,8 @@ impl ShownMounts {
     }
 }
 
-fn bind(source: &str, mount: &Mount, propagation: Option<&str>) -> String {
-    let options: Vec<&str> = mount.read_only.then_some("ro").into_iter().chain(propagation).collect();
+fn bind(source: &str, mount: &Mount, option: Option<&str>) -> String {
+    let options: Vec<&str> = mount.read_only.then_some("ro").into_iter().chain(option).collect();
     let mode = if options.is_empty() {
         String::new()
     } else {

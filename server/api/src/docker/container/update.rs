@@ -17,6 +17,7 @@ pub(in crate::docker) async fn update(
     body: Bytes,
 ) -> Result<Json<Value>, Failure> {
     let id = engine.find(&name)?;
+    read_limits::refuse_kernel_memory(&query::json(&body)?)?;
     let body: ContainerUpdateBody = query::json(&body)?;
     let limits = read_limits::update(&body)?;
     // A policy without a name leaves it as it is.

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use engine::Engine;
+use engine::{Engine, NewImport};
 use serde_json::json;
 
 pub(in crate::docker) async fn create(
@@ -21,10 +21,10 @@ pub(in crate::docker) async fn create(
     query: Query,
     request: Request,
 ) -> Result<Response, Failure> {
-    if let Some(platform) = query.get("platform") {
-        check_platform(platform, engine.host_info().architecture)?;
-    }
     if let Some(name) = query.get("fromImage") {
+        if let Some(platform) = query.get("platform") {
+            check_platform(platform, engine.host_info().architecture)?;
+        }
         return pull(engine, name, &query, request.headers()).await;
     }
     match query.get("fromSrc") {
@@ -39,7 +39,7 @@ pub(in crate::docker) async fn create(
 async fn pull(engine: Engine, name: &str, query: &Query, headers: &HeaderMap) -> Result<Response, Failure> {
     let reference = tag::reference(name, query.get("tag"))?;
     let login = login(headers)?;
-    let task = engine.pull(reference.clone(), login, query.get("platform"), None)?;
+    let task = engine.pull(reference.clone(), login, query.get("platform"), crate::docker::owner())?;
     let mut watch = engine.watch_task(&task)?;
     progress::begun(&mut watch).await?;
     let body = stream::body(move |sender| async move { progress::send_pull(&reference, watch, &sender).await });
@@ -58,7 +58,14 @@ async fn import(engine: Engine, query: &Query, body: Body) -> Result<Response, F
         .collect();
     let archive = super::load::reader(body);
     let message = query.get("message").map(str::to_owned);
-    let task = engine.import(archive, reference, changes, message, None);
+    let new = NewImport {
+        reference,
+        changes,
+        message,
+        platform: query.get("platform").map(str::to_owned),
+        owner: crate::docker::owner(),
+    };
+    let task = engine.import(archive, new);
     let mut watch = engine.watch_task(&task)?;
     let images = progress::ended(&mut watch).await?;
     let mut text = String::new();

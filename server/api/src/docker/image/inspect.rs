@@ -37,7 +37,7 @@ async fn inspect(engine: &Engine, name: &str) -> Result<Value, Failure> {
         "Created": image.created.map(|created| created.to_string()).unwrap_or_default(),
         "DockerVersion": text("docker_version"),
         "Author": text("author"),
-        "Config": raw["config"],
+        "Config": config(&raw["config"]),
         "Architecture": image.config.architecture,
         "Os": image.config.os,
         "Size": image.unpacked_bytes(),
@@ -49,6 +49,59 @@ async fn inspect(engine: &Engine, name: &str) -> Result<Value, Failure> {
         shown["Variant"] = variant.into();
     }
     Ok(shown)
+}
+
+/// With every field that Docker shows also where the image says nothing of it: to clients
+/// `null`, the empty text and an absent field are not the same.
+fn config(raw: &Value) -> Value {
+    let mut shown = json!({
+        "Hostname": "",
+        "Domainname": "",
+        "User": "",
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "Tty": false,
+        "OpenStdin": false,
+        "StdinOnce": false,
+        "Env": null,
+        "Cmd": null,
+        "Image": "",
+        "Volumes": null,
+        "WorkingDir": "",
+        "Entrypoint": null,
+        "OnBuild": null,
+        "Labels": null,
+    });
+    // Shown only where they say something.
+    const OPTIONAL: [&str; 8] = [
+        "ArgsEscaped",
+        "ExposedPorts",
+        "Healthcheck",
+        "MacAddress",
+        "NetworkDisabled",
+        "Shell",
+        "StopSignal",
+        "StopTimeout",
+    ];
+    let says_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    };
+    for (name, value) in raw.as_object().into_iter().flatten() {
+        let always = shown.get(name).map(|default| !default.is_null());
+        match always {
+            // Of these, `null` is the zero value.
+            Some(true) if value.is_null() => {}
+            Some(_) => shown[name] = value.clone(),
+            None if OPTIONAL.contains(&name.as_str()) && !says_nothing(value) => shown[name] = value.clone(),
+            None => {}
+        }
+    }
+    shown
 }
 
 fn last_comment(raw: &Value) -> &str {
@@ -108,4 +161,32 @@ async fn raw_config(engine: &Engine, image: &Image) -> Result<Value, Failure> {
             format!("the config of image {} cannot be read: {error}", image.id),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_and_empty_stay_what_they_are_and_what_is_absent_is_shown_as_docker_does() {
+        let shown = config(&json!({
+            "Env": [], "Cmd": ["sh"], "Labels": null, "User": null, "Entrypoint": null, "WorkingDir": "/w",
+            "ExposedPorts": {}, "StopSignal": "", "Shell": ["/bin/bash"], "ArgsEscaped": true, "Other": 1,
+        }));
+        assert_eq!(shown["Env"], json!([]));
+        assert_eq!(shown["Cmd"], json!(["sh"]));
+        assert_eq!((&shown["User"], &shown["WorkingDir"]), (&json!(""), &json!("/w")));
+        for name in ["Labels", "Entrypoint", "OnBuild", "Volumes"] {
+            assert_eq!(shown.get(name), Some(&Value::Null), "{name}");
+        }
+        assert_eq!(shown["Tty"], false);
+        assert_eq!(
+            (&shown["Shell"], &shown["ArgsEscaped"]),
+            (&json!(["/bin/bash"]), &json!(true))
+        );
+        for name in ["ExposedPorts", "StopSignal", "Healthcheck", "Other"] {
+            assert_eq!(shown.get(name), None, "{name}");
+        }
+        assert_eq!(config(&Value::Null)["Env"], Value::Null);
+    }
 }

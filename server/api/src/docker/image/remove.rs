@@ -57,6 +57,7 @@ pub(in crate::docker) async fn prune(State(engine): State<Engine>, query: Query)
         show(&Removed {
             untagged: image.tags.into_iter().chain(image.digests).collect(),
             deleted: vec![image.id],
+            ..Removed::default()
         })
     });
     Ok(Json(json!({

@@ -42,7 +42,7 @@ pub(super) async fn bulk(
 }
 
 fn action(asked: &Bulk) -> Answer<BulkAction> {
-    let timeout = asked.timeout.map(super::orders::stop_timeout);
+    let timeout = asked.timeout.map(super::orders::stop_timeout).transpose()?;
     let signal = asked.signal.as_deref().map(read_signal).transpose()?;
     Ok(match asked.action {
         Action::Start => BulkAction::Start,

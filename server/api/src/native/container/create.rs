@@ -15,7 +15,8 @@ use shared::problem::{Mistake, Mistakes};
 /// Makes a container, and starts it where `start` asks for that.
 ///
 /// One that cannot be started is removed again: the request then changed nothing.
-/// Sent twice with the same `Idempotency-Key`, it creates once.
+/// Sent twice with the same `Idempotency-Key`, it creates once; with another body, the
+/// key is refused.
 #[utoipa::path(post, path = "/containers", tag = "containers", request_body = NewContainer, responses((status = 201, body = Created)))]
 pub(super) async fn create(
     State(front): State<Front>,
@@ -23,8 +24,10 @@ pub(super) async fn create(
     headers: HeaderMap,
     Body(new): Body<NewContainer>,
 ) -> Answer<(StatusCode, Json<Created>)> {
+    let asked = serde_json::to_vec(&new).unwrap_or_default();
     let work = Box::pin(make(&front, &caller, new));
-    let created = front.created().once(&headers, &caller.identity.user_id, work).await?;
+    let sender = &caller.identity.user_id;
+    let created = front.created().once(&headers, sender, &asked, work).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 

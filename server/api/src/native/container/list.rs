@@ -1,5 +1,5 @@
 use super::show;
-use crate::native::body::{Path, Query};
+use crate::native::body::{Path, Query, within};
 use crate::native::front::Front;
 use crate::native::guard::Caller;
 use crate::native::problem::{Answer, Failure};
@@ -35,7 +35,20 @@ pub(in crate::native) struct Filter {
     label: Option<String>,
 }
 
+const STATES: [&str; 7] = ["created", "running", "paused", "exited", "failed", "lost", "restarting"];
+
 impl Filter {
+    fn check(&self) -> Answer<()> {
+        let words = self.state.iter().flat_map(|states| states.split(','));
+        match words.map(str::trim).find(|word| !STATES.contains(word)) {
+            Some(other) => Err(Failure::mistake(
+                "state",
+                format!("`{other}` is none of {}", STATES.join(", ")),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn takes(&self, container: &Engines) -> bool {
         let state = |wanted: &str| {
             wanted.trim() == container.state.word() || (wanted.trim() == "restarting" && container.restart_at.is_some())
@@ -59,10 +72,8 @@ impl Filter {
 /// All containers, the newest first.
 #[utoipa::path(get, path = "/containers", tag = "containers", params(Filter), responses((status = 200, body = List<Container>)))]
 pub(super) async fn list(State(front): State<Front>, Query(filter): Query<Filter>) -> Answer<Json<List<Container>>> {
-    let limit = filter.limit.unwrap_or(USUAL);
-    if !(1..=MOST).contains(&limit) {
-        return Err(Failure::mistake("limit", format!("it is between 1 and {MOST}")));
-    }
+    let limit = within("limit", filter.limit, USUAL, 1..=MOST)?;
+    filter.check()?;
     let after = filter.cursor.as_deref().map(read_cursor).transpose()?;
     let all = front.engine.list();
     let mut wanted = all
@@ -128,6 +139,22 @@ pub(super) async fn environment(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_states_that_there_are_can_be_asked_for() {
+        let filter = |state: &str| Filter {
+            limit: None,
+            cursor: None,
+            state: Some(state.to_owned()),
+            q: None,
+            label: None,
+        };
+        assert!(filter("running, restarting").check().is_ok());
+        for state in ["bogus", "running,", "Running"] {
+            let failure = filter(state).check().expect_err(state);
+            assert_eq!(failure.problem.mistakes[0].field, "state");
+        }
+    }
 
     #[test]
     fn a_cursor_is_read_back_and_anything_else_refused() {

@@ -1,6 +1,6 @@
 //! A container's log, by line number.
 
-use crate::native::body::{Path, Query};
+use crate::native::body::{Path, Query, within};
 use crate::native::front::Front;
 use crate::native::problem::{Answer, Failure};
 use crate::native::stream;
@@ -78,7 +78,11 @@ pub(super) async fn read(
 ) -> Answer<Json<Page>> {
     let id = front.engine.find(&id)?;
     let logs = front.engine.logs(&id)?;
-    let max = asked.max.unwrap_or(USUAL).clamp(1, MOST);
+    let max = within("max", asked.max, USUAL, 1..=MOST)?;
+    let tail = asked
+        .tail
+        .map(|tail| within("tail", Some(tail), 0, 0..=MOST))
+        .transpose()?;
     let since = time("since", asked.since.as_deref())?;
     let until = time("until", asked.until.as_deref())?;
     let stream = stream_asked(asked.stream.as_deref())?;
@@ -86,9 +90,9 @@ pub(super) async fn read(
     let LogPage {
         mut lines,
         next: read_to,
-    } = match (asked.tail, asked.from, since) {
+    } = match (tail, asked.from, since) {
         (Some(tail), _, _) => {
-            let lines = logs.tail(tail.min(MOST)).await?;
+            let lines = logs.tail(tail).await?;
             let next = lines.last().map_or(0, |line| line.seq + 1);
             LogPage { lines, next }
         }
@@ -204,7 +208,7 @@ pub(super) async fn search(
         ignore_case: !asked.case,
         stream: stream_asked(asked.stream.as_deref())?,
         hits,
-        limit: asked.max.unwrap_or(USUAL).min(MOST_HITS),
+        limit: within("max", asked.max, USUAL, 0..=MOST_HITS)?,
         count: asked.count.unwrap_or(true),
         patience: Some(SEARCH_PATIENCE),
     };

@@ -36,7 +36,7 @@ pub(in crate::native) struct Stop {
 
 impl Stop {
     fn read(self) -> Answer<(Option<StopTimeout>, Option<Signal>)> {
-        let timeout = self.timeout.map(stop_timeout);
+        let timeout = self.timeout.map(stop_timeout).transpose()?;
         let signal = self.signal.as_deref().map(read_signal).transpose()?;
         Ok((timeout, signal))
     }
@@ -46,11 +46,12 @@ fn stopped_by(caller: &Caller) -> StoppedBy {
     StoppedBy::User(caller.owner())
 }
 
-/// In seconds; below 0 is without end.
-pub(super) fn stop_timeout(seconds: i64) -> StopTimeout {
+/// In seconds; -1 is without end.
+pub(super) fn stop_timeout(seconds: i64) -> Answer<StopTimeout> {
     match u64::try_from(seconds) {
-        Ok(seconds) => StopTimeout::After(Duration::from_secs(seconds)),
-        Err(_) => StopTimeout::Never,
+        Ok(seconds) => Ok(StopTimeout::After(Duration::from_secs(seconds))),
+        Err(_) if seconds == -1 => Ok(StopTimeout::Never),
+        Err(_) => Err(Failure::mistake("timeout", "it is a number of seconds, or -1")),
     }
 }
 

@@ -8,7 +8,7 @@ use engine::NewContainer as Asked;
 use model::Signal;
 use model::container::health::{HealthCheck as Check, Probe};
 use model::container::limits::{Ceiling, Cpu};
-use model::container::spec::{Device, LogMode, LogOptions, Rlimit, Seccomp, StopTimeout};
+use model::container::spec::{Device, LogDriver, LogMode, LogOptions, Rlimit, Seccomp, StopTimeout};
 use model::container::system::SystemChoice as System;
 use model::container::{ContainerName, Limits, RestartPolicy as Policy, UserNamespace as Users, host_access};
 use model::mount::{Mount, Recursion, Source};
@@ -157,6 +157,10 @@ pub(super) fn new_container(mut new: NewContainer, cpus: u32) -> Result<Asked, V
             segment_bytes: log.keep_bytes / u64::from(segments.max(1)),
             segments,
             compress: log.compress,
+            driver: log.driver.map(|driver| LogDriver {
+                name: driver.name,
+                options: driver.options.into_iter().collect(),
+            }),
         };
     }
     further.apply(&mut asked);
@@ -227,7 +231,10 @@ fn read_mount(mount: shared::create::Mount) -> Mount {
                     Some(BindRecursive::ReadOnly) => Recursion::ReadOnly,
                 },
             },
-            MountKind::Volume => Source::Volume { name: mount.source },
+            MountKind::Volume => Source::Volume {
+                name: mount.source,
+                no_copy: mount.no_copy,
+            },
             MountKind::Tmpfs => Source::Tmpfs {
                 size_bytes: mount.size_bytes,
                 mode: mount.mode.or(Some(TMPFS_MODE)),

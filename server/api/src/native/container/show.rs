@@ -12,8 +12,8 @@ use shared::container::{
     Container, Details, Health, HealthReport, HostIds, Port, ProbeResult, Spec, State, Status, Variable,
 };
 use shared::create::{
-    BindRecursive, Device, EnvEntry, HealthCheck, LogOptions, Mount, MountKind, NetworkMode, Restart, RestartPolicy,
-    Rlimit, UserNamespace,
+    BindRecursive, Device, EnvEntry, HealthCheck, LogDriver, LogOptions, Mount, MountKind, NetworkMode, Restart,
+    RestartPolicy, Rlimit, UserNamespace,
 };
 use shared::limits::Limits;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn state(container: &Engines) -> State {
         pid: None,
         exit_code: None,
         signal: None,
-        oom_killed: false,
+        oom_killed: container.oom_killed,
         reason: None,
         started: None,
         stopped_by: None,
@@ -80,10 +80,7 @@ fn state(container: &Engines) -> State {
             state.health = container.health.as_ref().map(|health| health_word(health.status));
         }
         Doing::Exited {
-            status,
-            started,
-            at,
-            oom_killed,
+            status, started, at, ..
         } => {
             state.status = Status::Exited;
             state.since = at.to_string();
@@ -92,7 +89,6 @@ fn state(container: &Engines) -> State {
                 ExitStatus::Signaled(signal) => Some(signal.to_string()),
                 ExitStatus::Code(_) => None,
             };
-            state.oom_killed = *oom_killed;
             state.stopped_by = container.stopped_by.as_ref().map(words::stopped_by);
             state.started = Some(started.to_string());
             state.reason = container.last_exit.as_ref().and_then(|exit| exit.error.clone());
@@ -242,6 +238,10 @@ pub(super) fn log(log: &Log) -> LogOptions {
             LogMode::Off | LogMode::Blocking => None,
         },
         off: log.mode == LogMode::Off,
+        driver: log.driver.as_ref().map(|driver| LogDriver {
+            name: driver.name.clone(),
+            options: driver.options.iter().cloned().collect(),
+        }),
     }
 }
 
@@ -302,7 +302,7 @@ pub(super) fn mount(mount: &model::mount::Mount) -> Mount {
                 Recursion::ReadOnly => Some(BindRecursive::ReadOnly),
             };
         }
-        Source::Volume { .. } => {}
+        Source::Volume { no_copy, .. } => shown.no_copy = *no_copy,
         Source::Tmpfs {
             size_bytes,
             mode,

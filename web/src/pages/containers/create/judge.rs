@@ -299,6 +299,7 @@ fn storage(draft: &Draft, judged: &mut Judged) {
             non_blocking: draft.is_on("log_non_blocking"),
             buffer_bytes: None,
             off: false,
+            driver: None,
         });
     }
 }
