@@ -9,6 +9,7 @@ mod files;
 mod images;
 mod live;
 mod logs;
+mod openapi;
 mod rights;
 
 use harness::{Api, Host, Image};

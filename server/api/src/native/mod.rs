@@ -50,6 +50,7 @@ use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state, map_request};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use openapi::Before;
 use problem::Failure;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +80,7 @@ fn router(front: Front) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_JSON));
     Router::new()
         .nest("/api/v1", api)
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(healthz))
         .merge(metrics::routes().layer(from_fn_with_state(front.clone(), guard::known_callers)))
         .fallback(panel)
         .layer(from_fn(guard::same_site))
@@ -97,7 +98,7 @@ fn router(front: Front) -> Router {
 
 /// Everything below `/api/v1` that the document describes.
 fn routes(front: &Front) -> OpenApiRouter<Front> {
-    let account = OpenApiRouter::new()
+    let mut account = OpenApiRouter::new()
         .routes(routes!(session::who, session::sign_out))
         .routes(routes!(session::list))
         .routes(routes!(session::end))
@@ -105,7 +106,7 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .routes(routes!(people::tokens, people::create_token))
         .routes(routes!(people::remove_token))
         .layer(from_fn_with_state(front.clone(), guard::own_account));
-    let known = OpenApiRouter::new()
+    let mut known = OpenApiRouter::new()
         .merge(build::routes())
         .merge(container::routes())
         .merge(event::routes())
@@ -125,15 +126,24 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .routes(routes!(people::user_sessions))
         .routes(routes!(people::end_user_session))
         .layer(from_fn_with_state(front.clone(), guard::known_callers));
-    let open = OpenApiRouter::new()
+    let mut open = OpenApiRouter::new()
         .routes(routes!(session::setup, session::set_up))
         .routes(routes!(session::sign_in))
         .layer(DefaultBodyLimit::max(LARGEST_OPEN_JSON))
         .layer(from_fn(connections::soon));
+    openapi::complete(account.get_openapi_mut(), Before::Account);
+    openapi::complete(known.get_openapi_mut(), Before::Role);
+    openapi::complete(open.get_openapi_mut(), Before::Nothing);
     OpenApiRouter::with_openapi(openapi::document())
         .merge(open)
         .merge(account)
         .merge(known)
+}
+
+/// Whether the server answers.
+#[utoipa::path(get, path = "/healthz", tag = "system", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
+async fn healthz() -> &'static str {
+    "ok\n"
 }
 
 async fn not_there(OriginalUri(uri): OriginalUri) -> Failure {

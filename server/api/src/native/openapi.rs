@@ -1,14 +1,17 @@
 //! The description of this API for programs, and a page of it for people.
 
+mod answers;
 mod page;
+
+pub(super) use answers::{Before, complete};
 
 use super::front::Front;
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::routing::get;
 use utoipa::OpenApi as _;
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{OpenApi, Server};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -16,6 +19,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         Sizes are bytes and times RFC 3339 in UTC. Errors are RFC 9457 problem documents. \
         Live data is also on the WebSocket `/api/v1/socket`."),
     servers((url = "/api/v1")),
+    paths(super::socket::open, super::metrics::metrics, super::healthz),
     components(schemas(
         shared::problem::Problem,
         shared::socket::ClientFrame,
@@ -30,13 +34,40 @@ pub(super) fn document() -> OpenApi {
     let mut document = Described::openapi();
     let cookie = ApiKey::Cookie(ApiKeyValue::new(super::guard::COOKIE_NAME));
     let components = document.components.get_or_insert_with(Default::default);
+    components
+        .responses
+        .extend(answers::components().map(|(name, answer)| (name.to_owned(), answer.into())));
     components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
     document.security = Some(vec![
         SecurityRequirement::new("token", [""; 0]),
         SecurityRequirement::new("session", [""; 0]),
     ]);
+    beside_the_routes(&mut document);
     document
+}
+
+/// What machines ask, and the WebSocket: no routes of the document's own.
+fn beside_the_routes(document: &mut OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let (statuses, is_open): (&[u16], bool) = match path.as_str() {
+            "/healthz" => (&[500], true),
+            "/metrics" => (&[401, 403, 421, 500], false),
+            _ => (&[400, 401, 403, 421, 500], false),
+        };
+        if path != "/socket" {
+            item.servers = Some(vec![Server::new("/")]);
+        }
+        for (method, operation) in answers::operations(item) {
+            operation.operation_id = Some(answers::id(method, path));
+            for status in statuses {
+                answers::add(operation, *status);
+            }
+            if is_open {
+                operation.security = Some(Vec::new());
+            }
+        }
+    }
 }
 
 /// `/openapi.json`, open to all: it says nothing about this host.

@@ -76,9 +76,13 @@ fn render_operation(path: &str, method: &str, operation: &Value) -> String {
         );
     }
     for (status, answer) in entries(&operation["responses"]) {
-        let shapes: Vec<String> = entries(&answer["content"])
-            .map(|(_, body)| kind_of(&body["schema"]))
-            .collect();
+        // Problems are the same everywhere: their names say enough.
+        let shapes: Vec<String> = match answer["$ref"].as_str() {
+            Some(problem) => vec![escape(problem.rsplit('/').next().unwrap_or_default())],
+            None => entries(&answer["content"])
+                .map(|(_, body)| kind_of(&body["schema"]))
+                .collect(),
+        };
         let _ = write!(part, "<tr><td>answer<td>{}<td>{}", escape(status), shapes.join(", "));
     }
     part.push_str("</table></details>");

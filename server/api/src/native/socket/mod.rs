@@ -24,7 +24,12 @@ pub(super) fn routes() -> Router<Front> {
     Router::new().route("/socket", any(open))
 }
 
-async fn open(
+/// Everything live, over one connection: `ClientFrame` one way, `ServerFrame` the other.
+#[utoipa::path(get, path = "/socket", tag = "live", responses(
+    (status = 101, description = "A WebSocket of JSON frames, and of binary ones for consoles."),
+    (status = 426, description = "The connection cannot become a WebSocket.", body = String, content_type = "text/plain"),
+))]
+pub(super) async fn open(
     State(front): State<Front>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
