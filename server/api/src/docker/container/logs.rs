@@ -92,16 +92,18 @@ impl Wanted {
             let stream = (!self.terminal).then_some(line.stream);
             let end: &[u8] = if line.partial { b"" } else { b"\n" };
             let continues = line.dropped.is_none() && std::mem::replace(open.of(line.stream), !line.ends());
-            // A line that was stored in several records has one time, at its beginning.
+            // A line that was stored in several records has one time, at its beginning, and its
+            // details there.
             let time = if self.timestamps && !continues {
                 format!("{} ", line.time)
             } else {
                 String::new()
             };
+            let details = if continues { "" } else { &self.details };
             // Missing lines are told of, here as everywhere.
             let mark = line.dropped.map(|count| format!("[{count} lines were dropped]"));
             let text = mark.as_ref().map_or(&line.text[..], String::as_bytes);
-            frame::write(&mut out, stream, &[time.as_bytes(), self.details.as_bytes(), text, end]);
+            frame::write(&mut out, stream, &[time.as_bytes(), details.as_bytes(), text, end]);
         }
         out
     }
