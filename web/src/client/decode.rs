@@ -129,6 +129,12 @@ impl<'de> serde::Deserializer<'de> for Node<'_> {
         self.deserialize_map(visitor)
     }
 
+    /// The value inside, as serde_json has it: `visit_newtype_struct` and not the
+    /// visitor of whatever the value is.
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -151,7 +157,7 @@ impl<'de> serde::Deserializer<'de> for Node<'_> {
     }
 
     forward_to_deserialize_any! {
-        i8 i16 i128 u128 f32 char bytes byte_buf unit unit_struct newtype_struct tuple_struct
+        i8 i16 i128 u128 f32 char bytes byte_buf unit unit_struct tuple_struct
     }
 }
 
@@ -260,6 +266,19 @@ mod tests {
         let state: State = decode(text).expect("valid");
         assert_eq!(state, serde_json::from_str(text).expect("valid"));
         assert_eq!((state.status, state.pid), (Status::Running, Some(7)));
+    }
+
+    #[test]
+    fn what_the_panel_keeps_in_the_browser_reads_back() {
+        use crate::table::{KeySet, Table};
+        let table: Table<String, Vec<Vec<String>>> = [("ports".to_owned(), vec![vec!["80".to_owned()]])]
+            .into_iter()
+            .collect();
+        let text = serde_json::to_string(&table).expect("valid");
+        assert_eq!(decode::<Table<String, Vec<Vec<String>>>>(&text).expect("reads"), table);
+        let set: KeySet<String> = ["a".to_owned(), "b".to_owned()].into_iter().collect();
+        let text = serde_json::to_string(&set).expect("valid");
+        assert_eq!(decode::<KeySet<String>>(&text).expect("reads"), set);
     }
 
     #[test]
