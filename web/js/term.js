@@ -97,6 +97,7 @@ export async function openTerminal(host, base, onData, onResize) {
     // Copied: these bytes are the panel's memory, and xterm.js reads them later.
     write: (bytes) => terminal.write(bytes.slice()),
     say: (text) => terminal.write(text),
+    reset: () => terminal.reset(),
     focus: () => terminal.focus(),
     input: (text) => onData(encoder.encode(text)),
     restyle: () => { terminal.options.theme = theme(); },

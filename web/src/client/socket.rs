@@ -1,7 +1,8 @@
 //! The one WebSocket of the tab, shared by everything live.
 //!
-//! Channels outlive the connection: after a cut each is opened again from
-//! where it stood. Consoles are not, since their bytes cannot be asked for twice.
+//! Channels outlive the connection: after a cut each is opened again from where it
+//! stood. The server keeps the screen of an exec and sends it again; the main process
+//! has none, so a channel joined to it ends with the connection.
 
 use super::decode;
 use crate::table::Table;
@@ -18,9 +19,16 @@ use web_sys::{BinaryType, MessageEvent, WebSocket};
 /// Data frames a channel may receive before it grants more.
 const CREDIT: u32 = 64;
 const RETRIES_MS: [u32; 6] = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
-const PING_MS: u64 = 20_000;
-/// Silence for this long means the connection is dead.
-const DEAD_MS: f64 = 45_000.0;
+/// Somebody who looks at the page waits no longer than this for the next try.
+const LONGEST_SEEN_MS: f64 = 2_000.0;
+/// How often the connection is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+/// Silence for this long is answered with a ping.
+const PING_AFTER_MS: f64 = 4_000.0;
+/// Silence for this long means the connection is dead, or the server is frozen.
+const DEAD_MS: f64 = 20_000.0;
+/// A frame of console input; the server takes messages of up to a mebibyte.
+const INPUT_BYTES: usize = 256 << 10;
 
 /// What a channel brings to its listener.
 #[derive(Debug, Clone)]
@@ -45,8 +53,9 @@ struct Channel {
 }
 
 impl Channel {
-    fn is_console(&self) -> bool {
-        matches!(self.topic, Topic::Attach { .. } | Topic::Exec { .. })
+    /// What it brought cannot be asked for again.
+    fn ends_with_connection(&self) -> bool {
+        matches!(self.topic, Topic::Attach { .. })
     }
 }
 
@@ -60,6 +69,7 @@ struct Inner {
     last_channel: u32,
     failures: usize,
     heard_at: f64,
+    pinged_at: f64,
     /// Counts connections, so that a late event of an old one is ignored.
     generation: u32,
     on_change: Option<Rc<dyn Fn(bool)>>,
@@ -97,13 +107,16 @@ impl Drop for Subscription {
 }
 
 impl Subscription {
-    /// Sends console bytes.
+    /// Sends console bytes, a long paste in several frames.
     pub fn write(&self, bytes: &[u8]) {
-        let mut frame = Vec::with_capacity(bytes.len() + 4);
-        frame.extend_from_slice(&self.number.to_be_bytes());
-        frame.extend_from_slice(bytes);
         with(|inner| {
-            if let (true, Some(socket)) = (inner.open, &inner.socket) {
+            let (true, Some(socket)) = (inner.open, &inner.socket) else {
+                return;
+            };
+            for part in bytes.chunks(INPUT_BYTES) {
+                let mut frame = Vec::with_capacity(part.len() + 4);
+                frame.extend_from_slice(&self.number.to_be_bytes());
+                frame.extend_from_slice(part);
                 let _ = socket.send_with_u8_array(&frame);
             }
         });
@@ -162,7 +175,7 @@ pub fn start() {
         (connect_now, !std::mem::replace(&mut inner.pinging, true))
     });
     if ping {
-        set_interval(watch, Duration::from_millis(PING_MS / 4));
+        set_interval(watch, WATCH);
     }
     if connect_now {
         connect();
@@ -171,15 +184,32 @@ pub fn start() {
 
 /// Disconnects: nobody is signed in.
 pub fn stop() {
+    with(|inner| inner.wanted = false);
+    abandon();
+}
+
+/// Gives the connection up. Its events are taken off first: they may come after the
+/// closures they would call are gone.
+fn abandon() {
     let socket = with(|inner| {
-        inner.wanted = false;
         inner.open = false;
         inner.generation += 1;
-        inner.socket.take()
+        inner.handlers = None;
+        inner.socket.take().inspect(|socket| {
+            socket.set_onopen(None);
+            socket.set_onclose(None);
+            socket.set_onmessage(None);
+        })
     });
     if let Some(socket) = socket {
         let _ = socket.close();
     }
+}
+
+/// For how many milliseconds nothing has come over the connection; `None` while there
+/// is none.
+pub fn silence() -> Option<f64> {
+    with(|inner| inner.open.then(|| crate::format::time::now() - inner.heard_at))
 }
 
 /// Tries at once instead of waiting: the network is back, or someone asked.
@@ -268,16 +298,16 @@ fn on_close() {
     let lost: Vec<Listener> = with(|inner| {
         inner.open = false;
         inner.socket = None;
-        let consoles: Vec<u32> = inner
+        let ended: Vec<u32> = inner
             .channels
             .iter()
-            .filter(|(_, channel)| channel.is_console())
+            .filter(|(_, channel)| channel.ends_with_connection())
             .map(|(number, _)| *number)
             .collect();
         for channel in inner.channels.values_mut() {
             channel.used = 0;
         }
-        consoles
+        ended
             .iter()
             .filter_map(|number| inner.channels.remove(number))
             .map(|channel| channel.listener)
@@ -296,21 +326,27 @@ fn retry_later() {
         RETRIES_MS[(inner.failures - 1).min(RETRIES_MS.len() - 1)]
     });
     let jitter = 0.7 + 0.6 * js_sys::Math::random();
-    let wait = crate::format::number::whole(f64::from(delay) * jitter);
+    let seen = !leptos::prelude::document().hidden();
+    let most = if seen { LONGEST_SEEN_MS } else { f64::MAX };
+    let wait = crate::format::number::whole((f64::from(delay) * jitter).min(most));
     set_timeout(retry_now, Duration::from_millis(wait));
 }
 
-/// Pings, and notices when nothing comes back.
+/// Pings, and gives a connection up over which nothing comes, or that does not open.
 fn watch() {
     let now = crate::format::time::now();
     let dead = with(|inner| {
-        if inner.open && now - inner.heard_at > PING_MS as f64 {
+        let silence = now - inner.heard_at;
+        if inner.open && silence > PING_AFTER_MS && now - inner.pinged_at > PING_AFTER_MS {
+            inner.pinged_at = now;
             inner.say(&ClientFrame::Ping);
         }
-        (inner.open && now - inner.heard_at > DEAD_MS).then(|| inner.socket.clone())
+        inner.socket.is_some() && silence > DEAD_MS
     });
-    if let Some(Some(socket)) = dead {
-        let _ = socket.close();
+    if dead {
+        // A frozen server does not answer the closing handshake: nobody waits for it.
+        abandon();
+        on_close();
     }
 }
 

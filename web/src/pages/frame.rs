@@ -4,6 +4,12 @@ use crate::client::http::{self, Failure};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
+
+thread_local! {
+    /// No page was shown before.
+    static FIRST_PAGE: Cell<bool> = const { Cell::new(true) };
+}
 
 /// The page's title with its actions. Tells the browser's tab the name, and
 /// takes the focus, so that a screen reader announces the new page.
@@ -26,11 +32,14 @@ pub fn Head(
         document().set_title(&[&title.get(), dash, &part, " - Gantry"].concat());
     });
     heading.on_load(|heading| {
-        // Not on the first page: there the browser's own order is right.
-        if document()
+        // Not on the first page: there the browser's own order is right. And not away from a
+        // field or a dialog, where somebody is typing.
+        let first = FIRST_PAGE.with(|first| first.replace(false));
+        let typing = document()
             .active_element()
-            .is_some_and(|active| active.tag_name() == "A")
-        {
+            .and_then(|active| active.closest("input, textarea, select, dialog[open]").ok().flatten())
+            .is_some();
+        if !first && !typing {
             let _ = heading.focus();
         }
     });

@@ -44,7 +44,9 @@ pub fn Panel() -> impl IntoView {
     provide_context(layers);
     view! {
         <Router>
-            <a class="skip-link" href="#content">"Skip to content"</a>
+            <nav aria-label="Skip">
+                <a class="skip-link" href="#content">"Skip to content"</a>
+            </nav>
             <div class="shell" class:shell--narrow=move || app.preferences.narrow_rail.get()>
                 <Rail/>
                 <TopBar layers/>

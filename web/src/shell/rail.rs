@@ -30,7 +30,7 @@ pub const PLACES: [(&str, &[Place]); 5] = [
         ],
     ),
     (
-        "Make",
+        "Build",
         &[
             place("Builds", "/builds", "build", "b"),
             place("Registries", "/registries", "registry", "r"),
@@ -96,13 +96,13 @@ pub fn Rail() -> impl IntoView {
             <button
                 type="button"
                 class="rail__link rail__fold"
-                aria-label="Fold the rail"
+                aria-label="Collapse the navigation"
                 aria-pressed=move || narrow.get().to_string()
                 data-testid="shell.rail.fold"
                 on:click=move |_| narrow.edit(|narrow| *narrow = !*narrow)
             >
                 {icon("sidebar")}
-                <span class="rail__word">"Fold"</span>
+                <span class="rail__word">"Collapse"</span>
             </button>
         </nav>
     }

@@ -19,14 +19,19 @@ use leptos_router::hooks::{use_location, use_navigate};
 fn crumbs(path: &str, app: App) -> Vec<(String, String)> {
     let mut address = String::new();
     let mut crumbs = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty()) {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    for (at, part) in parts.iter().enumerate() {
         address.push('/');
         address.push_str(part);
-        let word = app
+        let name = app
             .containers
             .items
-            .see(|items| items.get(part).map(|item| item.name.clone()))
-            .unwrap_or_else(|| shown(&unescape(part)));
+            .see(|items| items.get(*part).map(|item| item.name.clone()));
+        let word = match name {
+            Some(name) => name,
+            None if is_page(&parts, at) => capital(part),
+            None => short(&unescape(part)),
+        };
         crumbs.push((word, address.clone()));
     }
     if crumbs.is_empty() {
@@ -35,8 +40,26 @@ fn crumbs(path: &str, app: App) -> Vec<(String, String)> {
     crumbs
 }
 
-/// A part of the address as a word: ids short, the first letter large.
-fn shown(part: &str) -> String {
+/// Whether a part of the address names a page or a tab. All others are the names of
+/// things, which are shown as they are.
+fn is_page(parts: &[&str], at: usize) -> bool {
+    match at {
+        1 => matches!(
+            (parts[0], parts[1]),
+            ("containers" | "builds", "new") | ("images", "pull" | "tree" | "prune") | ("settings" | "account", _)
+        ),
+        _ => true,
+    }
+}
+
+fn capital(part: &str) -> String {
+    let mut letters = part.chars();
+    let first = letters.next().map(|c| c.to_ascii_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// A name, or the digits an id is known by.
+fn short(part: &str) -> String {
     if let Some(digest) = part.strip_prefix("sha256:") {
         return digest.chars().take(12).collect();
     }
@@ -47,12 +70,7 @@ fn shown(part: &str) -> String {
     if part.len() == 36 && part.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
         return part[28..].to_owned();
     }
-    let mut letters = part.chars();
-    let first: String = letters
-        .next()
-        .map(|c| c.to_ascii_uppercase().to_string())
-        .unwrap_or_default();
-    first + letters.as_str()
+    part.to_owned()
 }
 
 /// The bar at the top.
@@ -113,12 +131,13 @@ pub fn TopBar(
             <button
                 type="button"
                 class="top-bar__search"
+                aria-label="Search or run"
                 data-testid="shell.search.open"
                 on:click=move |_| layers.palette.set(true)
             >
                 {icon("search")}
                 <span>"Search or run"</span>
-                <kbd>"Ctrl K"</kbd>
+                <kbd aria-hidden="true" data-keys="Ctrl K"></kbd>
             </button>
             <ConnectionDot/>
             <button
@@ -143,10 +162,21 @@ pub fn TopBar(
             >
                 {move || icon(if app.preferences.is_dark() { "sun" } else { "moon" })}
             </button>
-            <button type="button" class="top-bar__user" aria-haspopup="menu" data-testid="shell.user.menu" on:click=user_menu>
-                <span class="top-bar__initial" aria-hidden="true">
-                    {move || app.session.me().and_then(|me| me.username.chars().next()).map(|c| c.to_ascii_uppercase().to_string())}
-                </span>
+            <button
+                type="button"
+                class="top-bar__user"
+                aria-haspopup="menu"
+                aria-label=move || ["Account of ", &app.session.me().map(|me| me.username).unwrap_or_default()].concat()
+                data-testid="shell.user.menu"
+                on:click=user_menu
+            >
+                <span
+                    class="top-bar__initial"
+                    aria-hidden="true"
+                    data-initial=move || {
+                        app.session.me().and_then(|me| me.username.chars().next()).map(|c| c.to_ascii_uppercase().to_string())
+                    }
+                ></span>
                 <span class="top-bar__name">{move || app.session.me().map(|me| me.username)}</span>
             </button>
         </header>
@@ -161,8 +191,13 @@ fn ConnectionDot() -> impl IntoView {
     let word = move || app.connection.word(app.now.get());
     view! {
         <span class=move || ["conn conn--", word()].concat() role="status" aria-live="assertive" data-testid="shell.connection.state">
-            <span class="conn__dot" title=move || if word() == "open" { "Connected: what you see is live" } else { "Not connected" }></span>
+            <span class="conn__dot" title=move || match word() {
+                "open" => "Connected: what you see is live",
+                "stale" => "Connected, but the server does not answer: what you see may be old",
+                _ => "Not connected",
+            }></span>
             {move || match word() {
+                "stale" => "Not answering",
                 "retrying" => "Reconnecting",
                 "offline" => "Offline",
                 _ => "",
@@ -199,5 +234,29 @@ fn OfflineBanner() -> impl IntoView {
                     }
                 })
         }}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{capital, is_page, short};
+
+    #[test]
+    fn pages_are_capitalised_and_names_are_not() {
+        let word = |path: &str, at: usize| {
+            let parts: Vec<&str> = path.split('/').collect();
+            if is_page(&parts, at) {
+                capital(parts[at])
+            } else {
+                short(parts[at])
+            }
+        };
+        assert_eq!(word("containers/web/logs", 0), "Containers");
+        assert_eq!(word("containers/web/logs", 1), "web");
+        assert_eq!(word("containers/web/logs", 2), "Logs");
+        assert_eq!(word("containers/logs", 1), "logs");
+        assert_eq!(word("containers/new", 1), "New");
+        assert_eq!(word("settings/tokens", 1), "Tokens");
+        assert_eq!(word("images/nginx:1.27", 1), "nginx:1.27");
     }
 }

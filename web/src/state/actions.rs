@@ -7,10 +7,9 @@ use crate::client::http;
 use crate::components::dialog::Question;
 use crate::format::number;
 use crate::state::signal::{Edit, Peek};
-use leptos::prelude::*;
 use leptos::task::spawn_local;
-use shared::container::{Container, Status};
-use std::cell::RefCell;
+use shared::container::{Bulk, BulkAction, Container, Status};
+use shared::task::Task;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -60,6 +59,18 @@ impl Action {
             Self::Pause => "pause",
             Self::Unpause => "unpause",
             Self::Remove => "remove",
+        }
+    }
+
+    fn bulk(self) -> BulkAction {
+        match self {
+            Self::Start => BulkAction::Start,
+            Self::Stop => BulkAction::Stop,
+            Self::Restart => BulkAction::Restart,
+            Self::Kill => BulkAction::Kill,
+            Self::Pause => BulkAction::Pause,
+            Self::Unpause => BulkAction::Unpause,
+            Self::Remove => BulkAction::Remove,
         }
     }
 
@@ -168,52 +179,35 @@ async fn one(app: App, action: Action, id: &str, force: bool) -> Result<(), Stri
     answer
 }
 
-/// How one of many went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub id: String,
-    pub name: String,
-    pub result: Option<Result<(), String>>,
-}
-
-/// Does it to many, four at a time, and writes each result as it comes.
-pub fn take_all(app: App, action: Action, containers: Vec<Arc<Container>>, outcomes: RwSignal<Vec<Outcome>>) {
-    outcomes.set(
-        containers
-            .iter()
-            .map(|container| Outcome {
-                id: container.id.clone(),
-                name: container.name.clone(),
-                result: None,
-            })
-            .collect(),
-    );
-    let queue = Rc::new(RefCell::new(containers));
-    for _ in 0..4 {
-        let queue = queue.clone();
-        spawn_local(async move {
-            loop {
-                let next = queue.borrow_mut().pop();
-                let Some(container) = next else { return };
-                app.containers.expect(&container.id, action.pending());
-                let result = one(app, action, &container.id, is_up(&container)).await;
-                outcomes.try_update(|outcomes| {
-                    if let Some(outcome) = outcomes.iter_mut().find(|outcome| outcome.id == container.id) {
-                        outcome.result = Some(result);
-                    }
-                });
+/// Has the server do it to many, in one task; `began` gets the task.
+pub fn take_all(app: App, action: Action, containers: Vec<Arc<Container>>, began: impl Fn(Task) + 'static) {
+    let request = Bulk {
+        action: action.bulk(),
+        ids: Some(containers.iter().map(|container| container.id.clone()).collect()),
+        filter: None,
+        timeout: None,
+        signal: None,
+        force: action == Action::Remove && containers.iter().any(|container| is_up(container)),
+        volumes: false,
+    };
+    spawn_local(async move {
+        match http::send::<_, Task>("POST", "/containers/bulk", &request).await {
+            Ok(task) => began(task),
+            Err(failure) => {
+                let title = [action.label(), " failed"].concat();
+                app.toasts.failed(title, failure.to_string());
             }
-        });
-    }
+        }
+    });
 }
 
 /// The question before many are done.
-pub fn ask_for_many(app: App, action: Action, containers: Vec<Arc<Container>>, outcomes: RwSignal<Vec<Outcome>>) {
+pub fn ask_for_many(app: App, action: Action, containers: Vec<Arc<Container>>, began: impl Fn(Task) + Copy + 'static) {
     let up = containers.iter().filter(|container| is_up(container)).count();
     let what = number::plural(containers.len(), "container");
     let dangerous = matches!(action, Action::Remove | Action::Kill);
     if !dangerous && action != Action::Stop {
-        take_all(app, action, containers, outcomes);
+        take_all(app, action, containers, began);
         return;
     }
     let names: Vec<&str> = containers
@@ -240,6 +234,6 @@ pub fn ask_for_many(app: App, action: Action, containers: Vec<Arc<Container>>, o
         danger: dangerous,
         typed: None,
         choice: None,
-        act: Rc::new(move |_| take_all(app, action, containers.clone(), outcomes)),
+        act: Rc::new(move |_| take_all(app, action, containers.clone(), began)),
     });
 }

@@ -5,6 +5,12 @@ use crate::format::time;
 use crate::state::signal::Edit;
 use leptos::prelude::*;
 
+/// A connection that brings nothing for so long may show what is not true any more.
+const STALE_MS: f64 = 8_000.0;
+
+/// Why actions are refused while the connection is cut.
+pub const CUT: &str = "The server cannot be reached";
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Link {
     /// Not connected yet, or nobody is signed in.
@@ -42,13 +48,30 @@ impl Default for Connection {
 }
 
 impl Connection {
-    /// `open`, `retrying`, `offline` or `idle`: for tests and style.
+    /// `open`, `stale`, `retrying`, `offline` or `idle`: for tests and style. `stale` is
+    /// connected, to a server that does not answer.
     pub fn word(self, now: f64) -> &'static str {
         match self.link.get() {
             Link::Idle => "idle",
+            Link::Open if socket::silence().is_some_and(|silence| silence > STALE_MS) => "stale",
             Link::Open => "open",
             Link::Cut(since) if now - since > 10_000.0 => "offline",
             Link::Cut(_) => "retrying",
         }
+    }
+
+    /// As [`Connection::is_cut`], without following it.
+    pub fn link_is_cut(self) -> bool {
+        matches!(self.link.get_untracked(), Link::Cut(_))
+    }
+
+    /// Nothing can be asked of the server now.
+    pub fn is_cut(self) -> bool {
+        matches!(self.link.get(), Link::Cut(_))
+    }
+
+    /// Why actions are refused now; a tooltip.
+    pub fn refusal(self) -> Option<&'static str> {
+        self.is_cut().then_some(CUT)
     }
 }

@@ -227,10 +227,17 @@ pub fn is_up(container: &Container) -> bool {
     matches!(container.state.status, Status::Running | Status::Paused)
 }
 
+/// Whether it ran, and rests without having failed.
+pub fn is_stopped(container: &Container) -> bool {
+    container.state.status == Status::Exited && !has_failed(container)
+}
+
 /// Whether it ended in a way someone should look at.
 pub fn has_failed(container: &Container) -> bool {
     match container.state.status {
         Status::Failed | Status::Lost => true,
+        // What somebody stopped has not failed, whatever its code is.
+        Status::Exited if container.state.stopped_by.is_some() => false,
         Status::Exited => container.state.oom_killed || container.state.exit_code.is_some_and(|code| code != 0),
         Status::Created | Status::Running | Status::Paused => false,
     }

@@ -3,6 +3,9 @@
 use leptos::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use web_sys::MediaQueryList;
 
 fn storage() -> Option<web_sys::Storage> {
     window().local_storage().ok().flatten()
@@ -27,6 +30,14 @@ pub fn forget(name: &str) {
     }
 }
 
+/// Writes whether the system is dark now, and whenever that changes while the page lives.
+fn follow_system(media: &MediaQueryList, dark: RwSignal<bool>) {
+    let query = media.clone();
+    let changed = Closure::<dyn Fn()>::new(move || dark.set(query.matches()));
+    let _ = media.add_event_listener_with_callback("change", changed.as_ref().unchecked_ref());
+    changed.forget();
+}
+
 /// The choices of the appearance page.
 #[derive(Clone, Copy)]
 pub struct Preferences {
@@ -49,8 +60,11 @@ impl Preferences {
             compact: RwSignal::new(recall("compact").unwrap_or(false)),
             narrow_rail: RwSignal::new(recall("narrow_rail").unwrap_or(false)),
             letter_keys: RwSignal::new(recall("letter_keys").unwrap_or(true)),
-            system_dark: RwSignal::new(media.is_some_and(|media| media.matches())),
+            system_dark: RwSignal::new(media.as_ref().is_some_and(MediaQueryList::matches)),
         };
+        if let Some(media) = media {
+            follow_system(&media, preferences.system_dark);
+        }
         Effect::new(move || {
             keep("theme", &preferences.theme.get());
             keep("compact", &preferences.compact.get());

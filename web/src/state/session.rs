@@ -38,6 +38,18 @@ impl Default for SessionState {
     }
 }
 
+/// The addresses of setting up and signing in are no pages of the panel, and the first
+/// holds the one-time code: whoever is in stands at the overview.
+fn leave_entrance() {
+    let window = window();
+    let entrance = |path: String| matches!(path.as_str(), "/setup" | "/login");
+    if window.location().pathname().is_ok_and(entrance)
+        && let Ok(history) = window.history()
+    {
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some("/"));
+    }
+}
+
 impl SessionState {
     /// Asks the server who this browser is.
     pub async fn ask(self) {
@@ -75,6 +87,7 @@ impl SessionState {
 
     fn enter(self, session: Session) {
         if let Session::SignedIn(_) = session {
+            leave_entrance();
             self.expired.set(false);
             socket::stop();
             socket::start();

@@ -120,6 +120,12 @@ impl LiveStats {
         })
     }
 
+    /// A figure of the newest sample of one container; follows new samples.
+    pub fn last<T>(self, id: &str, figure: impl FnOnce(&Stats) -> T) -> Option<T> {
+        self.tick.track();
+        self.rings.hold(|rings| rings.get(id)?.last.as_ref().map(figure))
+    }
+
     /// Those with the highest figure now, greatest first.
     pub fn top(self, count: usize, figure: fn(&Stats) -> f64) -> Vec<Recent> {
         self.tick.track();

@@ -11,9 +11,13 @@ pub fn Meter(
     /// What is measured, for those who do not see it.
     #[prop(into)]
     label: String,
+    /// How far something is, not how full: a full bar is no warning.
+    #[prop(optional)]
+    progress: bool,
 ) -> impl IntoView {
     let percent = move || share.get().map_or(0.0, |share| share.clamp(0.0, 1.0) * 100.0);
     let tone = move || match share.get() {
+        _ if progress => "meter",
         Some(share) if share >= 0.9 => "meter meter--bad",
         Some(share) if share >= 0.75 => "meter meter--warn",
         _ => "meter",
@@ -21,7 +25,7 @@ pub fn Meter(
     view! {
         <div
             class=tone
-            role="meter"
+            role=if progress { "progressbar" } else { "meter" }
             aria-label=label
             aria-valuemin="0"
             aria-valuemax="100"

@@ -1,7 +1,18 @@
 //! Tabs that are links: each has its own address.
 
+use super::notice::Empty;
 use leptos::prelude::*;
 use leptos_router::components::A;
+
+/// Stands in the place of a tab that is not there.
+pub fn no_such_tab() -> AnyView {
+    view! {
+        <section class="card">
+            <Empty icon="search" text="This page has no such tab."/>
+        </section>
+    }
+    .into_any()
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tab {
@@ -17,7 +28,7 @@ pub fn Tabs(
     /// In order.
     #[prop(into)]
     tabs: Signal<Vec<Tab>>,
-    /// Which is shown, from 0.
+    /// Which is shown, from 0; none where the address names no tab.
     #[prop(into)]
     chosen: Signal<usize>,
     /// What the tabs are of.

@@ -29,6 +29,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn say(this: &Terminal, text: &str);
     #[wasm_bindgen(method)]
+    fn reset(this: &Terminal);
+    #[wasm_bindgen(method)]
     fn focus(this: &Terminal);
     #[wasm_bindgen(method)]
     fn input(this: &Terminal, text: &str);
@@ -81,6 +83,18 @@ impl Handle {
     /// Shows a sentence of the panel, on a line of its own.
     pub fn say(self, sentence: &str) {
         self.with(|terminal| terminal.say(&["\r\n\u{1b}[2m", sentence, "\u{1b}[0m\r\n"].concat()));
+    }
+
+    /// Empties the screen and the scroll-back.
+    pub fn reset(self) {
+        self.with(Terminal::reset);
+    }
+
+    /// Rows and columns, once it is open.
+    pub fn size(self) -> Option<(u16, u16)> {
+        let mut size = None;
+        self.with(|terminal| size = Some((terminal.rows(), terminal.cols())));
+        size
     }
 
     pub fn focus(self) {
