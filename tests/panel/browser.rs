@@ -11,7 +11,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// What a page says in its console of what went wrong, for a test that fails.
 const KEEP_COMPLAINTS: &str = "window.complaints = [];
 const say = console.error;
-console.error = (...words) => { complaints.push(words.map(String).join(' ')); say(...words); };";
+console.error = (...words) => { complaints.push(words.map(String).join(' ')); say(...words); };
+addEventListener('error', event => complaints.push(event.message));
+addEventListener('unhandledrejection', event => complaints.push(String(event.reason)));";
 
 pub(crate) fn is_there() -> bool {
     let found = Command::new("chromedriver")
@@ -182,6 +184,29 @@ impl Browser {
             assert!(Instant::now() < end, "`{testid}` stays so: {text}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    pub(crate) async fn cookie(&self, name: &str) -> String {
+        self.driver
+            .get_named_cookie(name)
+            .await
+            .expect("the cookie is there")
+            .value
+    }
+
+    /// Gives the page another size.
+    #[allow(dead_code, reason = "for the test of the layout")]
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let size = serde_json::json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let cdp = self.driver.cdp();
+        let set = cdp.send_raw("Emulation.setDeviceMetricsOverride", size);
+        set.await.expect("the page has another size");
+    }
+
+    /// Keeps a picture of what is seen.
+    #[allow(dead_code, reason = "for the test of the layout")]
+    pub(crate) async fn picture(&self, file: &std::path::Path) {
+        self.driver.screenshot(file).await.expect("a picture");
     }
 
     /// Runs a script in the page; its answer as JSON.

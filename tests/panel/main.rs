@@ -4,8 +4,10 @@
 mod attached;
 mod browser;
 mod connection;
+mod forms;
 mod hostile;
 mod log;
+mod sessions;
 mod story;
 mod terminal;
 

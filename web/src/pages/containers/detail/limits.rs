@@ -55,14 +55,10 @@ impl Field {
         match self {
             Self::Cpu => ("CPU", "cores, such as 1.5", "nano_cpus"),
             Self::Memory => ("Memory", "such as 512 MiB", "memory_bytes"),
-            Self::Reservation => (
-                "Memory kept under pressure",
-                "such as 128 MiB",
-                "memory_reservation_bytes",
-            ),
+            Self::Reservation => ("Memory reservation", "such as 128 MiB", "memory_reservation_bytes"),
             Self::Swap => ("Memory and swap", "such as 1 GiB", "memory_and_swap_bytes"),
             Self::Pids => ("Processes", "such as 512", "pids"),
-            Self::Shares => ("CPU weight", "2 to 262144, 1024 is ordinary", "cpu_shares"),
+            Self::Shares => ("CPU weight", "2 to 262144, default 1024", "cpu_shares"),
             Self::Pinned => ("Pinned CPUs", "such as 0-3,6", "cpus"),
         }
     }
@@ -399,7 +395,7 @@ fn card(app: App, form: Form) -> AnyView {
             </div>
             {move || (!form.general.get().is_empty()).then(|| note("bad", form.general.get()))}
             <footer class="limits__foot">
-                <p class="grow muted">"Changes apply at once, without a restart. An empty field takes the limit away."</p>
+                <p class="grow muted">"Changes apply at once, without a restart. An empty field removes the limit."</p>
                 <button
                     type="button"
                     class="button"
@@ -413,7 +409,7 @@ fn card(app: App, form: Form) -> AnyView {
                     type="submit"
                     class="button button--primary"
                     data-testid="limits.form.apply"
-                    prop:disabled=move || count.get() == 0 || form.busy.get() || !may()
+                    prop:disabled=move || count.get() == 0 || form.busy.get() || !may() || app.connection.is_cut()
                 >
                     {icon("check")}
                     {move || if form.busy.get() { "Applying" } else { "Apply" }}

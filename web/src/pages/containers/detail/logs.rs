@@ -44,7 +44,9 @@ fn line(line: logs::Line) -> Line {
 fn mark(run: &logs::Run, before: Option<&logs::Run>) -> Mark {
     let mut end = String::new();
     if let Some(before) = before {
-        if before.oom_killed {
+        if let Some(by) = &before.stopped_by {
+            end += &[". The run before it: ", &describe::stopped_words(by).to_lowercase()].concat();
+        } else if before.oom_killed {
             end += ". The run before it was killed: out of memory";
         } else if let Some(code) = before.exit_code {
             end += &[". The run before it exited with ", &code.to_string()].concat();

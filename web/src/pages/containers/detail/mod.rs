@@ -15,9 +15,10 @@ use crate::client::http::{self, Failure};
 use crate::components::icon::icon;
 use crate::components::notice::{Empty, failure, skeleton};
 use crate::components::status_chip::status_chip;
-use crate::components::tabs::{Tab, Tabs};
+use crate::components::tabs::{Tab, Tabs, no_such_tab};
 use crate::state::App;
 use crate::state::actions::{Action, take};
+use crate::state::containers::Pending;
 use crate::state::signal::{Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -112,17 +113,9 @@ fn detail(id: String, tab: Memo<String>) -> AnyView {
             Loaded::Ready(_) => 3,
         })
     });
+    let gone = Memo::new(move |_| face.get() == 1);
     let shown = move || match face.get() {
-        0 => skeleton(6),
-        1 => view! {
-            <section class="card">
-                <Empty icon="container" text="This container is gone: it was removed, or it never existed.">
-                    <A href="/containers" attr:class="button">"All containers"</A>
-                    <A href="/events" attr:class="button">"Events"</A>
-                </Empty>
-            </section>
-        }
-        .into_any(),
+        0 | 1 => skeleton(6),
         2 => {
             let reason = match subject.details.get_untracked() {
                 Loaded::Failed(failure) => failure.to_string(),
@@ -132,7 +125,26 @@ fn detail(id: String, tab: Memo<String>) -> AnyView {
         }
         _ => body(subject, tab),
     };
-    view! { <div class="page detail">{head(app, subject, tab)} {shown}</div> }.into_any()
+    view! {
+        <div class="page detail">
+            {move || if gone.get() { not_there() } else { view! { {head(app, subject, tab)} {shown} }.into_any() }}
+        </div>
+    }
+    .into_any()
+}
+
+/// Of a container that is not there, nothing else can be shown.
+fn not_there() -> AnyView {
+    view! {
+        <Head title="Container not found"/>
+        <section class="card">
+            <Empty icon="container" text="This container was removed, or it never existed.">
+                <A href="/containers" attr:class="button">"All containers"</A>
+                <A href="/events" attr:class="button">"Events"</A>
+            </Empty>
+        </section>
+    }
+    .into_any()
 }
 
 fn name(subject: Subject) -> String {
@@ -142,13 +154,18 @@ fn name(subject: Subject) -> String {
         .unwrap_or_else(|| subject.id().chars().take(12).collect())
 }
 
+type Go = StoredValue<Rc<dyn Fn(String)>, LocalStorage>;
+
 fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
     let navigate = use_navigate();
-    let go: StoredValue<Rc<dyn Fn(String)>, LocalStorage> =
-        StoredValue::new_local(Rc::new(move |href: String| navigate(&href, NavigateOptions::default())));
-    let chosen = Memo::new(move |_| TABS.iter().position(|(key, _)| *key == tab.get()).unwrap_or(0));
+    let go: Go = StoredValue::new_local(Rc::new(move |href: String| navigate(&href, NavigateOptions::default())));
+    let chosen = Memo::new(move |_| {
+        let tab = tab.get();
+        let wanted = if tab == "overview" { "" } else { &tab };
+        TABS.iter().position(|(key, _)| *key == wanted).unwrap_or(usize::MAX)
+    });
     let title = Signal::derive(move || name(subject));
-    let part = Signal::derive(move || TABS[chosen.get()].1.to_owned());
+    let part = Signal::derive(move || TABS.get(chosen.get()).map_or("", |(_, word)| *word).to_owned());
     let pending = Memo::new(move |_| {
         subject.item.see(|item| {
             let id = item.as_ref()?.id.clone();
@@ -161,7 +178,38 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
             .get()
             .map(|item| status_chip(describe::status(&item, pending.get())))
     };
-    let facts = move || {
+    let menu = move |event: web_sys::MouseEvent| {
+        if let Some(item) = subject.item.get_untracked() {
+            app.menus.open(&event, describe::menu(app, &item, go.get_value()));
+        }
+    };
+    listen(app, subject, go);
+    view! {
+        <div class="detail__head">
+            <Head title part>
+                {status}
+                <span class="grow"></span>
+                {buttons(app, subject, pending)}
+                <button
+                    type="button"
+                    class="button button--icon"
+                    aria-label="More actions"
+                    aria-haspopup="menu"
+                    data-testid="container.head.menu"
+                    on:click=menu
+                >
+                    {icon("more")}
+                </button>
+            </Head>
+            <div class="detail__facts">{facts(app, subject)}</div>
+            <Tabs tabs=Signal::derive(move || tabs(subject)) chosen label="Parts of the container"/>
+        </div>
+    }
+    .into_any()
+}
+
+fn facts(app: App, subject: Subject) -> AnyView {
+    (move || {
         subject.item.get().map(|item| {
             view! {
                 <span class="detail__fact" title="Image">{icon("image")} {item.image.clone()}</span>
@@ -170,8 +218,12 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
                 {describe::ports(&item.ports)}
             }
         })
-    };
-    let buttons = move || {
+    })
+    .into_any()
+}
+
+fn buttons(app: App, subject: Subject, pending: Memo<Option<Pending>>) -> AnyView {
+    (move || {
         let may = app.session.may(Role::Operator);
         let status = subject.item.see(|item| item.as_ref().map(|item| item.state.status));
         [Action::Start, Action::Unpause, Action::Restart, Action::Stop]
@@ -183,8 +235,10 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
                         type="button"
                         class="button"
                         class:button--primary=action == Action::Start
+                        aria-label=action.label()
+                        title=move || app.connection.refusal()
                         data-testid=["container.head.", action.word()].concat()
-                        prop:disabled=move || pending.get().is_some()
+                        prop:disabled=move || pending.get().is_some() || app.connection.is_cut()
                         on:click=move |_| {
                             if let Some(item) = subject.item.get_untracked() {
                                 take(app, action, &item, || ());
@@ -197,23 +251,28 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
                 }
             })
             .collect_view()
+    })
+    .into_any()
+}
+
+fn tabs(subject: Subject) -> Vec<Tab> {
+    let tab = |(key, word): (&str, &'static str)| {
+        let mut href = ["/containers/", &subject.id()].concat();
+        if !key.is_empty() {
+            href += &["/", key].concat();
+        }
+        Tab {
+            word,
+            href,
+            testid: ["container.tab.", if key.is_empty() { "overview" } else { key }].concat(),
+            count: None,
+        }
     };
-    let tabs = move || {
-        TABS.into_iter()
-            .map(|(key, word)| {
-                let mut href = ["/containers/", &subject.id()].concat();
-                if !key.is_empty() {
-                    href += &["/", key].concat();
-                }
-                Tab {
-                    word,
-                    href,
-                    testid: ["container.tab.", if key.is_empty() { "overview" } else { key }].concat(),
-                    count: None,
-                }
-            })
-            .collect::<Vec<_>>()
-    };
+    TABS.into_iter().map(tab).collect()
+}
+
+/// Keys that open a tab.
+fn listen(app: App, subject: Subject, go: Go) {
     let keys = window_event_listener(leptos::ev::keydown, move |event| {
         let plain = !(event.ctrl_key() || event.meta_key() || event.alt_key());
         if !plain || crate::shell::is_typing(&event) || !app.preferences.letter_keys.get_untracked() {
@@ -232,33 +291,6 @@ fn head(app: App, subject: Subject, tab: Memo<String>) -> AnyView {
         go.hold(|go| go(["/containers/", &subject.id(), "/", to].concat()));
     });
     on_cleanup(move || keys.remove());
-    let menu = move |event: web_sys::MouseEvent| {
-        if let Some(item) = subject.item.get_untracked() {
-            app.menus.open(&event, describe::menu(app, &item, go.get_value()));
-        }
-    };
-    view! {
-        <div class="detail__head">
-            <Head title part>
-                {status}
-                <span class="grow"></span>
-                {buttons}
-                <button
-                    type="button"
-                    class="button button--icon"
-                    aria-label="More actions"
-                    aria-haspopup="menu"
-                    data-testid="container.head.menu"
-                    on:click=menu
-                >
-                    {icon("more")}
-                </button>
-            </Head>
-            <div class="detail__facts">{facts}</div>
-            <Tabs tabs=Signal::derive(tabs) chosen label="Parts of the container"/>
-        </div>
-    }
-    .into_any()
 }
 
 fn body(subject: Subject, tab: Memo<String>) -> AnyView {
@@ -271,7 +303,7 @@ fn body(subject: Subject, tab: Memo<String>) -> AnyView {
         "limits" => limits::limits(subject),
         "events" => events::events(subject),
         "config" => config::config(subject),
-        _ => view! { <Empty icon="search" text="There is no such tab."/> }.into_any(),
+        _ => no_such_tab(),
     })
     .into_any()
 }

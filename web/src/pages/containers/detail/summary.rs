@@ -1,4 +1,4 @@
-//! The overview tab: how it is, what it uses, what it is made of.
+//! The overview tab: state, resources, recent log and configuration.
 
 use super::super::describe;
 use super::{Loaded, Subject};
@@ -44,7 +44,8 @@ fn state_card(app: App, subject: Subject) -> AnyView {
     let shown = move || {
         subject.item.get().map(|item| {
             let state = item.state.clone();
-            let moment = |text: &str| time::parse(text).map(|at| view! { <span title=time::utc(at)>{time::local(at)}</span> });
+            let moment =
+                |text: &str| time::parse(text).map(|at| view! { <span title=time::utc(at)>{time::local(at)}</span> });
             let up = matches!(state.status, Status::Running | Status::Paused);
             view! {
                 <dl class="facts">
@@ -56,12 +57,12 @@ fn state_card(app: App, subject: Subject) -> AnyView {
                         .exit_code
                         .filter(|_| !up)
                         .map(|code| {
-                            let meaning = if state.oom_killed {
-                                Some("killed: out of memory")
-                            } else {
-                                describe::exit_meaning(code)
+                            let meaning = match &state.stopped_by {
+                                Some(by) => describe::stopped_words(by),
+                                None if state.oom_killed => "killed: out of memory".to_owned(),
+                                None => describe::exit_meaning(code).unwrap_or("set by the program").to_owned(),
                             };
-                            fact("Exit code", [code.to_string().as_str(), " - ", meaning.unwrap_or("as the program chose")].concat())
+                            fact("Exit code", [code.to_string().as_str(), " - ", &meaning].concat())
                         })}
                     {state.reason.clone().map(|reason| fact("Reason", http::sentence(&reason)))}
                     {fact("Restarts", number::count(u64::from(item.restart_count)))}
@@ -101,11 +102,11 @@ fn use_card(app: App, subject: Subject) -> AnyView {
     view! {
         <section class="card">
             <header class="card__head">
-                <h2>"Use"</h2>
+                <h2>"Resources"</h2>
                 <A href=["/containers/", &subject.id(), "/stats"].concat() attr:data-testid="container.overview.stats">"Charts"</A>
             </header>
             <div class="card__body">
-                <Show when=up fallback=|| view! { <p class="muted">"It does not run, so it uses nothing."</p> }>
+                <Show when=up fallback=|| view! { <p class="muted">"Not running."</p> }>
                     <div class="figures">
                         <div class="figure">
                             <span class="figure__word">"CPU"</span>
@@ -166,7 +167,7 @@ fn tail_card(subject: Subject) -> AnyView {
     view! {
         <section class="card">
             <header class="card__head">
-                <h2>"Last lines"</h2>
+                <h2>"Recent log"</h2>
                 <A href=["/containers/", &subject.id(), "/logs"].concat() attr:data-testid="container.overview.logs">"Open log"</A>
             </header>
             <pre class="tail">
@@ -331,13 +332,13 @@ fn cards(details: Details) -> AnyView {
     view! {
         <section class="card">
             <header class="card__head">
-                <h2>"Made of"</h2>
+                <h2>"Configuration"</h2>
             </header>
             <div class="card__body">
                 <dl class="facts">
                     {fact("Image", view! { <A href=image_href attr:data-testid="container.overview.image">{item.image}</A> })}
                     {fact("Command", view! { <code>{line}</code> })}
-                    {fact("Directory", view! { <code>{details.working_dir}</code> })}
+                    {fact("Working directory", view! { <code>{details.working_dir}</code> })}
                     {fact("User", if details.user.is_empty() { "root".to_owned() } else { details.user })}
                     {fact("Host name", details.hostname)}
                     {fact("Network", network)}
@@ -345,7 +346,7 @@ fn cards(details: Details) -> AnyView {
                     {fact("Restart", restart_words(details.restart))}
                     {fact("Stop", [&details.stop_signal, details.stop_timeout.map(|s| [", then SIGKILL after ", &s.to_string(), " s"].concat()).unwrap_or_default().as_str()].concat())}
                     {details.privileged.then(|| fact("Privileged", "yes"))}
-                    {details.system.then(|| fact("System", "whole: its command is an init"))}
+                    {details.system.then(|| fact("System container", "yes"))}
                     {details.host_ids.map(|ids| fact("Users", host_ids_words(ids)))}
                     {fact("Id", view! { <code>{item.id}</code> })}
                 </dl>
