@@ -197,6 +197,8 @@ pub fn rows(
 fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) -> AnyView {
     let field = StoredValue::new([name, "[", &at.to_string(), "]"].concat());
     let mistake = move || field.hold(|field| form.mistake(field));
+    let described = [name, "-", &at.to_string(), "-mistake"].concat();
+    let told = ["create.", name, ".", &at.to_string(), ".mistake"].concat();
     let cells = columns
         .iter()
         .enumerate()
@@ -239,6 +241,8 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
                         autocomplete="off"
                         spellcheck="false"
                         data-testid=testid
+                        aria-describedby=described.clone()
+                        aria-invalid=move || mistake().is_some().to_string()
                         prop:value=value
                         on:input=move |event| write(event_target_value(&event))
                         on:blur=move |_| field.hold(|field| form.touch(field))
@@ -289,7 +293,7 @@ fn row(form: Form, name: &'static str, at: usize, columns: &'static [Column]) ->
                 {icon("trash")}
             </button>
         </div>
-        <p class="field__mistake" role="alert">{mistake}</p>
+        <p class="field__mistake" role="alert" id=described data-testid=told>{mistake}</p>
     }
     .into_any()
 }

@@ -1,6 +1,7 @@
 //! From the form's text to a request, judged by the rules the server has too.
 
-use super::draft::{Draft, Row};
+use super::draft::{Draft, Row, port_text};
+use crate::client::decode::decode;
 use crate::client::http::sentence;
 use crate::pages::containers::detail::console::split;
 use crate::pages::containers::detail::limits::{modelled, nano_cpus};
@@ -15,17 +16,44 @@ use shared::create::{
 };
 use shared::limits::Limits;
 
+/// Where the host's size is not known nothing is too large.
+pub const ANY_HOST: HostSize = HostSize {
+    memory_bytes: u64::MAX,
+    cpus: 4096,
+};
+
 /// The request a draft makes, with every mistake found on the way, by field.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Judged {
     pub request: NewContainer,
     pub mistakes: Table<String, String>,
+    /// For each list of the request, the row of the form that each of its entries is from:
+    /// rows left empty are no entries.
+    pub places: Table<String, Vec<usize>>,
 }
 
 impl Judged {
     fn blame(&mut self, field: &str, words: impl ToString) {
         self.mistakes
             .or_insert_with(field.to_owned(), || sentence(&words.to_string()));
+    }
+
+    /// Notes that the next entry of a list is from this row.
+    fn place(&mut self, list: &str, row: usize) {
+        self.places.or_insert_with(list.to_owned(), Vec::new).push(row);
+    }
+
+    /// The field of the form that a field of the request is from.
+    pub fn field(&self, of_request: &str) -> String {
+        let Some((list, rest)) = of_request.split_once('[') else {
+            return of_request.to_owned();
+        };
+        let at = rest.split(']').next().and_then(|at| at.parse::<usize>().ok());
+        let row = at.and_then(|at| self.places.get(list)?.get(at).copied()).or(at);
+        match row {
+            Some(row) => [list, "[", &row.to_string(), "]"].concat(),
+            None => of_request.to_owned(),
+        }
     }
 
     /// A parsed value, or its mistake.
@@ -36,7 +64,10 @@ impl Judged {
 
 /// Turns text into a request, judged by the rules the server has too.
 pub fn judge(draft: &Draft, host: HostSize) -> Judged {
-    let mut judged = Judged::default();
+    let mut judged = Judged {
+        request: draft.base.clone().unwrap_or_default(),
+        ..Judged::default()
+    };
     basics(draft, &mut judged);
     process(draft, &mut judged);
     environment(draft, &mut judged);
@@ -44,6 +75,9 @@ pub fn judge(draft: &Draft, host: HostSize) -> Judged {
     storage(draft, &mut judged);
     limits(draft, host, &mut judged);
     security(draft, &mut judged);
+    if let Some(base) = &draft.base {
+        super::unchanged::keep(&mut judged.request, base, draft);
+    }
     judged
 }
 
@@ -54,7 +88,7 @@ fn given(text: &str) -> Option<String> {
 fn basics(draft: &Draft, judged: &mut Judged) {
     let image = draft.text("image");
     if image.is_empty() {
-        judged.blame("image", "Which image should it be made from?");
+        judged.blame("image", "An image is required");
     } else {
         judged.take("image", Reference::parse(image));
     }
@@ -62,8 +96,9 @@ fn basics(draft: &Draft, judged: &mut Judged) {
     let name = draft.text("name");
     if !name.is_empty() {
         judged.take("name", ContainerName::parse(name));
-        judged.request.name = Some(name.to_owned());
     }
+    judged.request.name = given(name);
+    judged.request.labels.clear();
     for (at, row) in draft.list("labels").iter().enumerate() {
         let field = ["labels[", &at.to_string(), "]"].concat();
         let (key, value) = (cell(row, 0), cell(row, 1));
@@ -120,9 +155,10 @@ fn process(draft: &Draft, judged: &mut Judged) {
     let signal = draft.text("stop_signal");
     if !signal.is_empty() {
         judged.take("stop_signal", model::Signal::parse(signal));
-        judged.request.stop_signal = Some(signal.to_owned());
     }
+    judged.request.stop_signal = given(signal);
     let timeout = draft.text("stop_timeout");
+    judged.request.stop_timeout = None;
     if !timeout.is_empty() {
         match timeout.parse::<u64>() {
             Ok(seconds) if seconds <= 3600 => judged.request.stop_timeout = Some(seconds),
@@ -154,6 +190,7 @@ fn process(draft: &Draft, judged: &mut Judged) {
 }
 
 fn environment(draft: &Draft, judged: &mut Judged) {
+    judged.request.env.clear();
     for (at, row) in draft.list("env").iter().enumerate() {
         let (name, value) = (cell(row, 0), row.get(1).map_or("", String::as_str));
         if name.is_empty() && value.is_empty() {
@@ -166,6 +203,7 @@ fn environment(draft: &Draft, judged: &mut Judged) {
                 "A variable's name is not empty, has no `=` and does not begin with a digit",
             );
         }
+        judged.place("env", at);
         judged.request.env.push(EnvEntry {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -179,6 +217,9 @@ fn network(draft: &Draft, judged: &mut Judged) {
         "none" => NetworkMode::None,
         _ => NetworkMode::Bridge,
     };
+    judged.request.ports.clear();
+    judged.request.dns.clear();
+    judged.request.extra_hosts.clear();
     if judged.request.network != NetworkMode::Bridge {
         return;
     }
@@ -187,22 +228,8 @@ fn network(draft: &Draft, judged: &mut Judged) {
         if address.is_empty() && host.is_empty() && container.is_empty() {
             continue;
         }
-        let mut text = String::new();
-        if !address.is_empty() {
-            let bare = address.contains(':') && !address.starts_with('[');
-            text += &if bare {
-                ["[", address, "]:"].concat()
-            } else {
-                [address, ":"].concat()
-            };
-        }
-        if !host.is_empty() || !address.is_empty() {
-            text += host;
-            text.push(':');
-        }
-        text += container;
-        text.push('/');
-        text += if protocol.is_empty() { "tcp" } else { protocol };
+        let text = port_text(address, host, container, protocol);
+        judged.place("ports", at);
         judged.take(&["ports[", &at.to_string(), "]"].concat(), PortMapping::parse(&text));
         judged.request.ports.push(text);
     }
@@ -225,6 +252,7 @@ fn words(text: &str) -> Vec<String> {
 
 fn storage(draft: &Draft, judged: &mut Judged) {
     let mut targets = KeySet::new();
+    judged.request.mounts.clear();
     for (at, row) in draft.list("mounts").iter().enumerate() {
         let (kind, source, target, option) = (cell(row, 0), cell(row, 1), cell(row, 2), cell(row, 3));
         if source.is_empty() && target.is_empty() {
@@ -251,8 +279,10 @@ fn storage(draft: &Draft, judged: &mut Judged) {
             ),
             _ => (
                 MountKind::Volume,
+                // Without a name the container gets a volume of its own.
                 model::mount::Source::Volume {
-                    name: source.to_owned(),
+                    name: if source.is_empty() { "own" } else { source }.to_owned(),
+                    no_copy: false,
                 },
             ),
         };
@@ -266,46 +296,74 @@ fn storage(draft: &Draft, judged: &mut Judged) {
         if !targets.insert(target.to_owned()) {
             judged.blame(&field, "Something else is mounted at this path already");
         }
-        let mut size_bytes = None;
-        if kind == MountKind::Tmpfs && !source.is_empty() {
-            size_bytes = judged.take(&field, model::size::parse(source));
-        }
-        judged.request.mounts.push(Mount {
+        judged.place("mounts", at);
+        // A copy's mount keeps what has no cell, as long as it is of the same kind.
+        let known = row
+            .get(4)
+            .and_then(|text| decode::<Mount>(text).ok())
+            .filter(|known| known.kind == kind);
+        let mut mount = known.clone().unwrap_or_else(|| Mount {
             kind,
-            source: if kind == MountKind::Tmpfs {
-                String::new()
-            } else {
-                source.to_owned()
-            },
-            target: target.to_owned(),
-            read_only,
-            size_bytes,
             ..Mount::default()
         });
+        target.clone_into(&mut mount.target);
+        mount.read_only = read_only;
+        if kind == MountKind::Tmpfs {
+            let same =
+                known.is_some_and(|known| known.size_bytes.map(crate::format::size).unwrap_or_default() == source);
+            if !same {
+                let size = (!source.is_empty()).then(|| judged.take(&field, model::size::parse(source)));
+                mount.size_bytes = size.flatten();
+            }
+        } else {
+            source.clone_into(&mut mount.source);
+        }
+        judged.request.mounts.push(mount);
     }
     judged.request.read_only_root = draft.is_on("read_only_root");
     let shm = draft.text("shm");
+    judged.request.shm_bytes = None;
     if !shm.is_empty() {
         judged.request.shm_bytes = judged.take("shm", model::size::parse(shm));
     }
+    log(draft, judged);
+}
+
+/// What the form proposes as a placeholder.
+const DEFAULT_LOG_BYTES: u64 = 512 << 20;
+
+fn log(draft: &Draft, judged: &mut Judged) {
+    let known = draft.base.as_ref().and_then(|base| base.log.clone());
+    let (compress, non_blocking) = (draft.is_on("log_compress"), draft.is_on("log_non_blocking"));
     let keep = draft.text("log_keep");
-    if !keep.is_empty()
-        && let Some(keep_bytes) = judged.take("log_keep", model::size::parse(keep))
-    {
-        judged.request.log = Some(LogOptions {
-            keep_bytes,
-            segments: None,
-            compress: draft.is_on("log_compress"),
-            non_blocking: draft.is_on("log_non_blocking"),
-            buffer_bytes: None,
-            off: false,
-            driver: None,
-        });
+    judged.request.log = None;
+    if keep.is_empty() && !compress && !non_blocking && known.is_none() {
+        return;
     }
+    let mut log = known.unwrap_or(LogOptions {
+        keep_bytes: DEFAULT_LOG_BYTES,
+        segments: None,
+        compress,
+        non_blocking,
+        buffer_bytes: None,
+        off: false,
+        driver: None,
+    });
+    if keep.is_empty() {
+        log.keep_bytes = DEFAULT_LOG_BYTES;
+    } else if let Some(bytes) = judged.take("log_keep", model::size::parse(keep)) {
+        log.keep_bytes = bytes;
+    }
+    log.compress = compress;
+    log.non_blocking = non_blocking;
+    judged.request.log = Some(log);
 }
 
 fn limits(draft: &Draft, host: HostSize, judged: &mut Judged) {
-    let mut limits = Limits::default();
+    let mut limits = Limits {
+        io_weight: draft.base.as_ref().and_then(|base| base.limits.io_weight),
+        ..Limits::default()
+    };
     if let Some(Some(nano)) = judged.take("cpu", nano_cpus(draft.text("cpu"))) {
         limits.nano_cpus = Some(Some(nano));
     }
@@ -340,6 +398,7 @@ fn limits(draft: &Draft, host: HostSize, judged: &mut Judged) {
         judged.blame(field, words);
     }
     judged.request.limits = limits;
+    judged.request.rlimits.clear();
     for (at, row) in draft.list("rlimits").iter().enumerate() {
         let (name, soft, hard) = (cell(row, 0), cell(row, 1), cell(row, 2));
         if name.is_empty() && soft.is_empty() {
@@ -350,11 +409,14 @@ fn limits(draft: &Draft, host: HostSize, judged: &mut Judged) {
             soft.parse::<u64>(),
             if hard.is_empty() { soft } else { hard }.parse::<u64>(),
         ) {
-            (Ok(soft), Ok(hard)) if soft <= hard => judged.request.rlimits.push(Rlimit {
-                name: name.to_owned(),
-                soft,
-                hard,
-            }),
+            (Ok(soft), Ok(hard)) if soft <= hard => {
+                judged.place("rlimits", at);
+                judged.request.rlimits.push(Rlimit {
+                    name: name.to_owned(),
+                    soft,
+                    hard,
+                });
+            }
             (Ok(_), Ok(_)) => judged.blame(&field, "The soft limit is above the hard one"),
             _ => judged.blame(&field, "Both limits are whole numbers"),
         }
@@ -385,9 +447,8 @@ fn security(draft: &Draft, judged: &mut Judged) {
         "never" => SystemChoice::Never,
         _ => SystemChoice::Auto,
     };
-    if draft.is_on("seccomp_unconfined") {
-        judged.request.seccomp = Some("unconfined".to_owned());
-    }
+    judged.request.seccomp = draft.is_on("seccomp_unconfined").then(|| "unconfined".to_owned());
+    judged.request.sysctls.clear();
     for (at, row) in draft.list("sysctls").iter().enumerate() {
         let (key, value) = (cell(row, 0), cell(row, 1));
         if key.is_empty() && value.is_empty() {
@@ -459,6 +520,18 @@ mod tests {
         );
         let judged = judge(&with_empty, HOST);
         assert!(judged.request.env.is_empty() && judged.request.mounts.is_empty());
+    }
+
+    #[test]
+    fn a_mistake_of_the_server_stands_at_the_row_it_is_about() {
+        let mut ports = draft(&[("image", "x")]);
+        let row = |host: &str| vec![String::new(), host.to_owned(), "80".to_owned(), "tcp".to_owned()];
+        ports
+            .rows
+            .insert("ports".to_owned(), vec![Vec::new(), row("81"), row("82")]);
+        let judged = judge(&ports, HOST);
+        assert_eq!(judged.field("ports[1]"), "ports[2]");
+        assert_eq!(judged.field("name"), "name");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The sections of the form and what stands in them.
 
+use super::env_file::parse;
 use super::form::{Column, Form, column, rows, select, switch, text};
 use crate::client::http;
 use crate::state::signal::{Edit, See};
@@ -110,12 +111,12 @@ fn basics(form: Form) -> AnyView {
         }
     });
     view! {
-        {text(form, "image", "Image", "nginx:1.27", "One of this host, or any reference: it is pulled when it is not here.", "images-here")}
+        {text(form, "image", "Image", "nginx:1.27", "A local image or any reference; a missing image is pulled.", "images-here")}
         <datalist id="images-here">
             {move || images.get().into_iter().map(|tag| view! { <option value=tag></option> }).collect_view()}
         </datalist>
-        {text(form, "name", "Name", "chosen for you", "Letters, digits, _ . and -", "")}
-        {text(form, "command", "Command", "as the image says", "Split as a shell does; quotes keep words together.", "")}
+        {text(form, "name", "Name", "generated", "Letters, digits, _ . and -", "")}
+        {text(form, "command", "Command", "from the image", "Split as a shell does; quotes keep words together.", "")}
         {rows(form, "labels", "Labels", "Label", &LABEL)}
     }
     .into_any()
@@ -150,7 +151,7 @@ static ENV: [Column; 2] = [column("Name", "NAME"), column("Value", "value")];
 static RLIMIT: [Column; 3] = [
     column("Name", "nofile"),
     column("Soft", "1024"),
-    column("Hard", "as soft"),
+    column("Hard", "same as soft"),
 ];
 static SYSCTL: [Column; 2] = [column("Setting", "net.core.somaxconn"), column("Value", "1024")];
 
@@ -162,11 +163,11 @@ fn network(form: Form) -> AnyView {
             "network",
             "Network",
             "",
-            &[("bridge", "Bridge: an address of its own"), ("host", "Host: the host's own network"), ("none", "None: loopback only")],
+            &[("bridge", "Bridge: own address"), ("host", "Host: the network of the host"), ("none", "None: loopback only")],
         )}
         <Show when=bridged fallback=|| view! { <p class="muted">"Ports are published on the bridge network only."</p> }>
             {rows(form, "ports", "Published ports", "Port", &PORT)}
-            {text(form, "dns", "DNS servers", "the host's", "", "")}
+            {text(form, "dns", "DNS servers", "of the host", "", "")}
             {text(form, "extra_hosts", "Extra hosts", "name:address", "Written into /etc/hosts.", "")}
         </Show>
     }
@@ -182,7 +183,7 @@ fn storage(form: Form) -> AnyView {
     });
     let known = move || {
         let names = volumes.get();
-        (!names.is_empty()).then(|| view! { <p class="field__hint">"Volumes here: " {names.join(", ")}</p> })
+        (!names.is_empty()).then(|| view! { <p class="field__hint">"Existing volumes: " {names.join(", ")}</p> })
     };
     view! {
         {rows(form, "mounts", "Mounts", "Mount", &MOUNT)}
@@ -193,27 +194,11 @@ fn storage(form: Form) -> AnyView {
     .into_any()
 }
 
-/// `.env` text as rows.
-fn parse_env(text: &str) -> Vec<Vec<String>> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .filter_map(|line| line.strip_prefix("export ").unwrap_or(line).split_once('='))
-        .map(|(name, value)| {
-            let value = value.trim();
-            let bare = ['"', '\'']
-                .iter()
-                .find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote))
-                .unwrap_or(value);
-            vec![name.trim().to_owned(), bare.to_owned()]
-        })
-        .collect()
-}
-
 fn environment(form: Form) -> AnyView {
     let pasted = RwSignal::new(String::new());
     let take = move |_| {
-        let found = parse_env(&pasted.get_untracked());
+        let found = parse(&pasted.get_untracked());
+        let found = found.into_iter().map(|(name, value)| vec![name, value]);
         form.draft
             .edit(|draft| draft.rows.or_insert_with("env".to_owned(), Vec::new).extend(found));
         pasted.set(String::new());
@@ -231,7 +216,7 @@ fn environment(form: Form) -> AnyView {
                 on:input=move |event| pasted.set(event_target_value(&event))
             ></textarea>
             <button type="button" class="button button--small" data-testid="create.env.take" on:click=take>
-                "Add these"
+                "Add variables"
             </button>
         </details>
     }
@@ -255,41 +240,41 @@ fn restart(form: Form) -> AnyView {
             {select(
                 form,
                 "restart",
-                "When it ends",
+                "When it exits",
                 "",
                 &[
-                    ("no", "Leave it"),
+                    ("no", "Do nothing"),
                     ("on_failure", "Restart after a failure"),
-                    ("always", "Restart always"),
-                    ("unless_stopped", "Restart unless stopped by hand"),
+                    ("always", "Always restart"),
+                    ("unless_stopped", "Restart unless stopped"),
                 ],
             )}
-            <Show when=on_failure>{text(form, "max_retries", "At most", "without end", "Restarts in a row.", "")}</Show>
+            <Show when=on_failure>{text(form, "max_retries", "Maximum restarts", "no limit", "Consecutive restarts.", "")}</Show>
         </div>
-        {switch(form, "auto_remove", "Remove when it ends", "")}
+        {switch(form, "auto_remove", "Remove when it exits", "")}
     }
     .into_any()
 }
 
 fn process(form: Form) -> AnyView {
     view! {
-        {text(form, "entrypoint", "Entry point", "as the image says", "", "")}
+        {text(form, "entrypoint", "Entry point", "from the image", "", "")}
         <div class="create__pair">
-            {text(form, "working_dir", "Working directory", "as the image says", "", "")}
-            {text(form, "user", "User", "as the image says", "name, uid or uid:gid", "")}
-            {text(form, "hostname", "Host name", "the first digits of the id", "", "")}
-            {text(form, "stop_signal", "Stop signal", "as the image says", "", "")}
+            {text(form, "working_dir", "Working directory", "from the image", "", "")}
+            {text(form, "user", "User", "from the image", "name, uid or uid:gid", "")}
+            {text(form, "hostname", "Host name", "from the container id", "", "")}
+            {text(form, "stop_signal", "Stop signal", "from the image", "", "")}
             {text(form, "stop_timeout", "Stop time-out", "10", "Seconds until SIGKILL.", "")}
             {select(
                 form,
                 "system",
-                "A whole system",
-                "For systemd and other inits: groups of their own, empty /run and /tmp.",
-                &[("auto", "By the command"), ("always", "Yes"), ("never", "No")],
+                "System container",
+                "For systemd and other init systems: own cgroups, empty /run and /tmp.",
+                &[("auto", "Detect from the command"), ("always", "Yes"), ("never", "No")],
             )}
         </div>
-        {switch(form, "init", "Init process", "Reaps orphaned processes and forwards signals. Left out in front of a system's own.")}
-        {switch(form, "terminal", "Terminal", "For programs that want one.")}
+        {switch(form, "init", "Init process", "Reaps orphaned processes and forwards signals. Not used for system containers.")}
+        {switch(form, "terminal", "Terminal", "For interactive programs.")}
         {switch(form, "stdin_open", "Keep standard input open", "")}
     }
     .into_any()
@@ -301,13 +286,13 @@ fn more_limits(form: Form) -> AnyView {
             {text(form, "pids", "Processes", "no limit", "", "")}
             {text(form, "cpu_shares", "CPU weight", "1024", "2 to 262144", "")}
             {text(form, "cpus", "Pinned CPUs", "every CPU", "Such as 0-3,6.", "")}
-            {text(form, "memory_reservation", "Memory kept under pressure", "none", "", "")}
-            {text(form, "memory_and_swap", "Memory and swap", "no limit", "Together, above the memory limit.", "")}
-            {text(form, "log_keep", "Log kept", "512 MiB", "The oldest lines go first.", "")}
+            {text(form, "memory_reservation", "Memory reservation", "none", "", "")}
+            {text(form, "memory_and_swap", "Memory and swap", "no limit", "The sum of both, above the memory limit.", "")}
+            {text(form, "log_keep", "Log size", "512 MiB", "The oldest lines are removed first.", "")}
         </div>
-        {switch(form, "log_compress", "Pack old lines", "Files of the log that are full are compressed; every line stays readable.")}
-        {switch(form, "log_non_blocking", "Never wait for the log", "Lines a slow disk cannot take are dropped and counted.")}
-        {rows(form, "rlimits", "Limits of each process", "Limit", &RLIMIT)}
+        {switch(form, "log_compress", "Compress old log files", "Every line stays readable and searchable.")}
+        {switch(form, "log_non_blocking", "Non-blocking log", "Lines that a slow disk cannot take are dropped and counted.")}
+        {rows(form, "rlimits", "Process limits (ulimits)", "Limit", &RLIMIT)}
     }
     .into_any()
 }
@@ -317,9 +302,9 @@ fn security(form: Form) -> AnyView {
         {select(
             form,
             "user_namespace",
-            "Users",
-            "With ids of its own, root of the container is nobody on the host.",
-            &[("server", "As the server has it"), ("own", "Ids of its own"), ("host", "The host's ids")],
+            "User namespace",
+            "With its own ids, root in the container is an unprivileged user of the host.",
+            &[("server", "Server default"), ("own", "Own ids"), ("host", "Host ids")],
         )}
         <div class="create__pair">
             {text(form, "cap_add", "Capabilities added", "none", "Such as NET_ADMIN.", "")}
@@ -327,19 +312,8 @@ fn security(form: Form) -> AnyView {
         </div>
         {switch(form, "no_new_privileges", "No new privileges", "Recommended. Breaks sudo and ping in the container.")}
         {switch(form, "seccomp_unconfined", "Allow every system call", "Turns the seccomp profile off.")}
-        {switch(form, "privileged", "Privileged", "Almost everything root of the host may do. For administrators.")}
-        {rows(form, "sysctls", "Kernel settings", "Setting", &SYSCTL)}
+        {switch(form, "privileged", "Privileged", "Nearly all rights of root on the host. Administrators only.")}
+        {rows(form, "sysctls", "Kernel parameters (sysctls)", "Setting", &SYSCTL)}
     }
     .into_any()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_env;
-
-    #[test]
-    fn an_env_file_becomes_rows() {
-        let rows = parse_env("# comment\nexport A=1\nB=\"two words\"\n\nC=x=y\nnonsense");
-        assert_eq!(rows, [["A", "1"], ["B", "two words"], ["C", "x=y"]]);
-    }
 }
