@@ -2,7 +2,12 @@
 //! fetched when one of its pages is first opened.
 //!
 //! The build tool cuts the program at the functions marked `wasm_split`; what only they
-//! reach leaves the first file.
+//! reach leaves the first file, and what several of them share becomes a file for each set
+//! of them. So there are few: with five, twelve files were smaller than 13 kB.
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "the file of a split function may not come, which its result says"
+)]
 
 use super::{builds, containers, events, images, networks, registries, settings, system, tasks, volumes};
 use crate::client::pause::pause;
@@ -49,6 +54,14 @@ pub enum OfHost {
     Tasks,
 }
 
+/// All pages that are not of containers.
+#[derive(Clone, Copy)]
+enum Other {
+    Images(OfImages),
+    Builds(OfBuilds),
+    Host(OfHost),
+}
+
 #[wasm_split(list_of_containers, wasm_split_path = leptos::wasm_split, fallible)]
 fn list_of_containers() -> Fetched {
     Ok(view! { <containers::list::List/> }.into_any())
@@ -62,30 +75,36 @@ fn of_containers(page: OfContainers) -> Fetched {
     })
 }
 
-#[wasm_split(of_images, wasm_split_path = leptos::wasm_split, fallible)]
-fn of_images(page: OfImages) -> Fetched {
+#[wasm_split(others, wasm_split_path = leptos::wasm_split, fallible)]
+fn others(page: Other) -> Fetched {
     Ok(match page {
+        Other::Images(page) => image(page),
+        Other::Builds(page) => build(page),
+        Other::Host(page) => host(page),
+    })
+}
+
+fn image(page: OfImages) -> AnyView {
+    match page {
         OfImages::List => view! { <images::list::Images/> }.into_any(),
         OfImages::Tree => view! { <images::tree::ImageTree/> }.into_any(),
         OfImages::Pull => view! { <images::pull::PullImage/> }.into_any(),
         OfImages::Prune => view! { <images::prune::PruneImages/> }.into_any(),
         OfImages::Detail => view! { <images::detail::ImageDetail/> }.into_any(),
         OfImages::Registries => view! { <registries::Registries/> }.into_any(),
-    })
+    }
 }
 
-#[wasm_split(of_builds, wasm_split_path = leptos::wasm_split, fallible)]
-fn of_builds(page: OfBuilds) -> Fetched {
-    Ok(match page {
+fn build(page: OfBuilds) -> AnyView {
+    match page {
         OfBuilds::List => view! { <builds::list::Builds/> }.into_any(),
         OfBuilds::New => view! { <builds::new::NewBuildPage/> }.into_any(),
         OfBuilds::Run => view! { <builds::run::BuildRun/> }.into_any(),
-    })
+    }
 }
 
-#[wasm_split(of_host, wasm_split_path = leptos::wasm_split, fallible)]
-fn of_host(page: OfHost) -> Fetched {
-    Ok(match page {
+fn host(page: OfHost) -> AnyView {
+    match page {
         OfHost::Volumes => view! { <volumes::Volumes/> }.into_any(),
         OfHost::Networks => view! { <networks::Networks/> }.into_any(),
         OfHost::System => view! { <system::SystemPage/> }.into_any(),
@@ -93,7 +112,7 @@ fn of_host(page: OfHost) -> Fetched {
         OfHost::Account => view! { <settings::account::Account/> }.into_any(),
         OfHost::Events => view! { <events::Events/> }.into_any(),
         OfHost::Tasks => view! { <tasks::Tasks/> }.into_any(),
-    })
+    }
 }
 
 /// Between the tries to fetch a file. A browser drops what it is fetching when an
@@ -135,8 +154,8 @@ where
     .into_any()
 }
 
-const NOT_FETCHED: &str = "The server cannot be reached, or it was updated since the panel was loaded: \
-                           then load the panel anew. Containers are not affected.";
+const NOT_FETCHED: &str = "The server cannot be reached, or it was updated since the panel was loaded. \
+                           If it was, reload the panel. Containers are not affected.";
 
 pub fn container_list() -> AnyView {
     when_here(list_of_containers)
@@ -147,13 +166,13 @@ pub fn container_page(page: OfContainers) -> impl Fn() -> AnyView + Clone + Send
 }
 
 pub fn image_page(page: OfImages) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(move || of_images(page))
+    move || when_here(move || others(Other::Images(page)))
 }
 
 pub fn build_page(page: OfBuilds) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(move || of_builds(page))
+    move || when_here(move || others(Other::Builds(page)))
 }
 
 pub fn host_page(page: OfHost) -> impl Fn() -> AnyView + Clone + Send {
-    move || when_here(move || of_host(page))
+    move || when_here(move || others(Other::Host(page)))
 }

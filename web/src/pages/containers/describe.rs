@@ -5,14 +5,15 @@ use crate::components::status_chip::{Status as Shown, Tone};
 use crate::format::time;
 use crate::state::App;
 use crate::state::actions::{Action, take};
+use crate::state::connection::CUT;
 use crate::state::containers::Pending;
 use leptos::prelude::*;
-use shared::container::{Container, Health, Port, Status};
+use shared::container::{Container, Health, Port, Status, StoppedBy, StoppedByKind};
 use shared::session::Role;
 use std::rc::Rc;
 
-/// The chip of a container. A transition that was asked for comes first: it is
-/// not the state yet, and does not look like one.
+/// The chip of a container. A requested transition comes first: it is not the state yet,
+/// and does not look like one.
 pub fn status(container: &Container, pending: Option<Pending>) -> Shown {
     if let Some(pending) = pending {
         let word = match pending {
@@ -38,12 +39,10 @@ pub fn status(container: &Container, pending: Option<Pending>) -> Shown {
             None => Shown::new("Running", Tone::Ok, "s-running"),
         },
         Status::Paused => Shown::new("Paused", Tone::Pause, "s-paused"),
+        Status::Exited if state.stopped_by.is_some() => Shown::new("Stopped", Tone::Neutral, "s-stopped"),
         Status::Exited if state.oom_killed => Shown::new("Out of memory", Tone::Bad, "s-failed"),
         Status::Exited => match (state.exit_code, &state.signal) {
             (Some(0), _) => Shown::new("Exited 0", Tone::Neutral, "s-stopped"),
-            (_, Some(signal)) if signal == "SIGKILL" || signal == "SIGTERM" => {
-                Shown::new(["Ended by ", signal].concat(), Tone::Neutral, "s-stopped")
-            }
             (_, Some(signal)) => Shown::new(["Failed ", signal].concat(), Tone::Bad, "s-failed"),
             (Some(code), None) => Shown::new(["Failed ", &code.to_string()].concat(), Tone::Bad, "s-failed"),
             (None, None) => Shown::new("Exited", Tone::Neutral, "s-stopped"),
@@ -51,11 +50,23 @@ pub fn status(container: &Container, pending: Option<Pending>) -> Shown {
         Status::Failed => Shown::new("Start failed", Tone::Bad, "s-failed"),
         Status::Lost => Shown::new("Lost", Tone::Neutral, "s-unknown"),
     };
-    let reason = match &state.reason {
-        Some(reason) => [reason, ", since ", &since].concat(),
-        None => ["since ", &since].concat(),
+    let reason = match (&state.stopped_by, &state.reason) {
+        (Some(by), _) => [&stopped_words(by), ", since ", &since].concat(),
+        (None, Some(reason)) => [reason, ", since ", &since].concat(),
+        (None, None) => ["since ", &since].concat(),
     };
     shown.because(reason)
+}
+
+/// `Stopped by admin`.
+pub fn stopped_words(by: &StoppedBy) -> String {
+    let who = match (by.kind, &by.name) {
+        (StoppedByKind::User, Some(name)) => name.as_str(),
+        (StoppedByKind::DockerClient, _) => "a Docker client",
+        (StoppedByKind::Server, _) => "the server, when it ended",
+        (StoppedByKind::User | StoppedByKind::Unknown, _) => return "Stopped by hand".to_owned(),
+    };
+    ["Stopped by ", who].concat()
 }
 
 /// What an exit code means.
@@ -128,6 +139,9 @@ pub fn uptime(container: &Container, now: f64) -> String {
     }
 }
 
+/// Why an action is refused to a viewer.
+const VIEW_ONLY: &str = "Your role may only view";
+
 /// The row menu of a container, the same in list and detail.
 pub fn menu(app: App, container: &Container, go: Rc<dyn Fn(String)>) -> Vec<Item> {
     let may = untrack(|| app.session.may(Role::Operator));
@@ -150,7 +164,8 @@ pub fn menu(app: App, container: &Container, go: Rc<dyn Fn(String)>) -> Vec<Item
             Item::new(action.icon(), action.label(), &testid, move || {
                 take(app, action, &container, || ());
             })
-            .refused_if(!may, "Your role may only look"),
+            .refused_if(!may, VIEW_ONLY)
+            .refused_if(app.connection.link_is_cut(), CUT),
         );
     }
     for (shape, word, tab) in [
@@ -196,7 +211,8 @@ pub fn menu(app: App, container: &Container, go: Rc<dyn Fn(String)>) -> Vec<Item
             });
         })
         .danger()
-        .refused_if(!may, "Your role may only look"),
+        .refused_if(!may, VIEW_ONLY)
+        .refused_if(app.connection.link_is_cut(), CUT),
     );
     items
 }

@@ -43,22 +43,30 @@ fn words(event: &Event) -> String {
             &attribute("exit_code").unwrap_or_else(|| "an unknown code".to_owned()),
         ]
         .concat(),
+        "stop" => match attribute("by") {
+            Some(by) => ["was stopped by ", &by].concat(),
+            None => "was stopped".to_owned(),
+        },
         "oom" => "ran out of memory".to_owned(),
         "create" => "was created".to_owned(),
         "start" => "started".to_owned(),
-        "stop" => "was stopped".to_owned(),
         "restart" => "was restarted".to_owned(),
         "pause" => "was paused".to_owned(),
-        "unpause" => "goes on".to_owned(),
+        "unpause" => "was resumed".to_owned(),
         "destroy" | "delete" => "was removed".to_owned(),
         "pull" => "was pulled".to_owned(),
         "load" => "was loaded".to_owned(),
         "import" => "was imported".to_owned(),
+        "build" => "was built".to_owned(),
         "tag" => "was tagged".to_owned(),
-        "untag" => "lost a tag".to_owned(),
+        "untag" => "tag removed".to_owned(),
         "rename" => "was renamed".to_owned(),
         "update" => "has new limits".to_owned(),
-        "kill" => ["got ", &attribute("signal").unwrap_or_else(|| "a signal".to_owned())].concat(),
+        "kill" => {
+            let signal = attribute("signal").unwrap_or_default();
+            let name = model::signal::Signal::parse(&signal).map_or(signal, |signal| signal.to_string());
+            ["received ", &name].concat()
+        }
         other => other.replace('_', " "),
     }
 }
@@ -66,16 +74,21 @@ fn words(event: &Event) -> String {
 /// One event as a line.
 pub fn event_row(app: App, event: &Event) -> AnyView {
     let at = time::parse(&event.time).unwrap_or_default();
-    let short: String = event.subject.trim_start_matches("sha256:").chars().take(24).collect();
-    let name = event.attributes.get("name").cloned().unwrap_or(short);
+    // A volume's id is its name.
+    let short = || match event.kind {
+        SubjectKind::Volume => event.subject.clone(),
+        _ => event.subject.trim_start_matches("sha256:").chars().take(24).collect(),
+    };
+    let name = event.attributes.get("name").cloned().unwrap_or_else(short);
     let href = match event.kind {
         SubjectKind::Container => Some(["/containers/", &event.subject].concat()),
         SubjectKind::Image => Some(["/images/", &event.subject].concat()),
         SubjectKind::Volume => Some("/volumes".to_owned()),
         SubjectKind::Network => Some("/networks".to_owned()),
     };
+    let stopped = event.attributes.contains_key("stopped_by");
     let serious = matches!(event.action.as_str(), "oom")
-        || (event.action == "die" && event.attributes.get("exit_code").is_some_and(|code| code != "0"));
+        || (event.action == "die" && !stopped && event.attributes.get("exit_code").is_some_and(|code| code != "0"));
     view! {
         <li class="line event" class:event--serious=serious data-testid="events.row">
             {icon(shape(event))}

@@ -12,7 +12,7 @@ use crate::format::order::sort;
 use crate::format::{number, size};
 use crate::pages::tasks::task_row;
 use crate::state::App;
-use crate::state::containers::{has_failed, is_up};
+use crate::state::containers::{has_failed, is_stopped, is_up};
 use crate::state::signal::See;
 use crate::state::stats::Recent;
 use leptos::prelude::*;
@@ -65,7 +65,7 @@ fn counts(app: App) -> AnyView {
                 {part("running", "running", "text-ok", is_up)}
                 {part("unhealthy", "unhealthy", "text-warn", |item| item.state.health == Some(Health::Unhealthy))}
                 {part("failed", "failed", "text-bad", has_failed)}
-                {part("stopped", "stopped", "", |item| !is_up(item))}
+                {part("stopped", "stopped", "", is_stopped)}
             </ul>
         </section>
     }
@@ -195,10 +195,10 @@ fn concern(item: &Container) -> Option<(u8, String)> {
         let words = match (&item.state.reason, item.state.exit_code) {
             (Some(reason), _) => crate::client::http::sentence(reason),
             (None, Some(code)) => {
-                let meaning = describe::exit_meaning(code).unwrap_or("as the program chose");
+                let meaning = describe::exit_meaning(code).unwrap_or("set by the program");
                 ["Exited with ", &code.to_string(), ": ", meaning].concat()
             }
-            (None, None) => "Nobody knows how it ended".to_owned(),
+            (None, None) => "How it ended is not known".to_owned(),
         };
         return Some((3, words));
     }

@@ -1,7 +1,8 @@
 //! Long work: one row for the tray and for the page, with a bar for each layer.
 
 use super::frame::Head;
-use crate::client::http::sentence;
+use crate::client::http::{self, sentence};
+use crate::components::icon::icon;
 use crate::components::meter::Meter;
 use crate::components::notice::{Empty, note};
 use crate::components::status_chip::{Status, Tone, status_chip};
@@ -9,7 +10,9 @@ use crate::format::{size, time};
 use crate::state::App;
 use crate::state::signal::See;
 use leptos::prelude::*;
-use shared::task::{LayerProgress, LayerState, Progress, Task, TaskState};
+use leptos::task::spawn_local;
+use shared::image::Pull;
+use shared::task::{ItemState, LayerProgress, LayerState, Progress, Task, TaskKind, TaskState};
 
 fn status(task: &Task) -> Status {
     match task.state {
@@ -22,6 +25,53 @@ fn status(task: &Task) -> Status {
 
 fn share(done: u64, total: u64) -> Option<f64> {
     (total > 0).then(|| done as f64 / total as f64)
+}
+
+/// Asks again for a pull that did not come to its end; layers that are here already are
+/// not fetched twice.
+fn retry(app: App, reference: String, shown: Option<RwSignal<Option<String>>>) {
+    spawn_local(async move {
+        let request = Pull {
+            reference,
+            ..Pull::default()
+        };
+        match http::send::<_, Task>("POST", "/images/pull", &request).await {
+            Ok(begun) => {
+                if let Some(shown) = shown {
+                    let _ = shown.try_set(Some(begun.id.clone()));
+                }
+                app.tasks.take(begun);
+            }
+            Err(failure) => app.toasts.failed("The pull was not started", failure.to_string()),
+        }
+    });
+}
+
+/// The button that does so, for a pull that failed or was cancelled. `shown` gets the id of
+/// the new task.
+pub fn retry_button(app: App, task: &Task, shown: Option<RwSignal<Option<String>>>) -> Option<AnyView> {
+    let over = matches!(task.state, TaskState::Failed | TaskState::Cancelled);
+    let reference = task
+        .title
+        .strip_prefix("Pull ")
+        .filter(|_| over && task.kind == TaskKind::Pull)?;
+    let reference = reference.to_owned();
+    Some(
+        view! {
+            <button
+                type="button"
+                class="button button--small"
+                title=move || app.connection.refusal()
+                data-testid="tasks.task.retry"
+                prop:disabled=move || app.connection.is_cut()
+                on:click=move |_| retry(app, reference.clone(), shown)
+            >
+                {icon("refresh")}
+                "Retry"
+            </button>
+        }
+        .into_any(),
+    )
 }
 
 /// One task with its progress.
@@ -42,6 +92,7 @@ pub fn task_row(task: Task) -> AnyView {
                 {status_chip(status(&task))}
                 <strong class="grow truncate">{task.title.clone()}</strong>
                 <span class="muted nowrap">{elapsed}</span>
+                {retry_button(app, &task, None)}
                 {running
                     .then(|| {
                         view! {
@@ -58,11 +109,27 @@ pub fn task_row(task: Task) -> AnyView {
             </div>
             {task.progress.clone().filter(|_| running).map(progress)}
             {running.then(|| last_lines(&task))}
+            {items_words(&task).map(|words| view! { <p>{words}</p> })}
             {task.problem.as_ref().map(|problem| note("bad", sentence(&problem.detail)))}
             <p class="muted">{["by ", &task.owner].concat()}</p>
         </article>
     }
     .into_any()
+}
+
+/// `12 of 40 done, 1 failed`, of a task that works on many things.
+fn items_words(task: &Task) -> Option<String> {
+    if task.items.is_empty() {
+        return None;
+    }
+    let count = |state: ItemState| task.items.iter().filter(|item| item.state == state).count();
+    let all = task.items.len().to_string();
+    let mut words = [&count(ItemState::Done).to_string(), " of ", &all, " done"].concat();
+    let failed = count(ItemState::Failed);
+    if failed > 0 {
+        words += &[", ", &failed.to_string(), " failed"].concat();
+    }
+    Some(words)
 }
 
 /// What a task said last, where it speaks.
@@ -73,9 +140,11 @@ pub fn last_lines(task: &Task) -> Option<AnyView> {
 
 /// The overall bar and a row for each layer.
 pub fn progress(progress: Progress) -> AnyView {
-    let whole = share(progress.bytes_done, progress.bytes_total);
+    // Headings and digests are counted as they arrive; the total is of layers alone.
+    let done = progress.bytes_done.min(progress.bytes_total);
+    let whole = share(done, progress.bytes_total);
     let words = if progress.bytes_total > 0 {
-        [size(progress.bytes_done), size(progress.bytes_total)].join(" of ")
+        [size(done), size(progress.bytes_total)].join(" of ")
     } else {
         sentence(&progress.phase)
     };
@@ -83,7 +152,7 @@ pub fn progress(progress: Progress) -> AnyView {
         <div class="progress">
             <div class="row">
                 <div class="grow">
-                    <Meter share=Signal::stored(whole) label="Progress"/>
+                    <Meter share=Signal::stored(whole) label="Progress" progress=true/>
                 </div>
                 <span class="muted nowrap">{words}</span>
             </div>
@@ -118,7 +187,7 @@ fn layer(layer: LayerProgress) -> AnyView {
     view! {
         <li class="progress__layer" class:progress__layer--done=finished>
             <code>{short}</code>
-            <Meter share=Signal::stored(bar) label="Layer"/>
+            <Meter share=Signal::stored(bar) label="Layer" progress=true/>
             <span class="muted nowrap">{word}</span>
         </li>
     }

@@ -1,87 +1,87 @@
-//! The bar for many at once, and the sheet that says how each went.
+//! The bar for many at once, and the sheet that shows how each goes. The work is a task of
+//! the server: it goes on when the sheet or the page is closed.
 
+use super::ListView;
 use crate::components::dialog::Dialog;
 use crate::components::icon::icon;
 use crate::format::number;
 use crate::state::App;
-use crate::state::actions::{Action, Outcome, ask_for_many, take_all};
+use crate::state::actions::{Action, ask_for_many, take_all};
 use crate::state::signal::{Peek, See};
 use crate::table::KeySet;
 use leptos::prelude::*;
 use shared::container::Container;
 use shared::session::Role;
+use shared::task::{ItemState, Task, TaskItem, TaskState};
 use std::sync::Arc;
+
+/// The sheet of one task.
+#[derive(Clone, Copy)]
+struct Sheet {
+    app: App,
+    list: ListView,
+    open: RwSignal<bool>,
+    action: RwSignal<Action>,
+    task: RwSignal<Option<String>>,
+}
+
+impl Sheet {
+    fn follow(self, task: Task) {
+        self.task.set(Some(task.id.clone()));
+        self.app.tasks.take(task);
+        self.open.set(true);
+    }
+
+    /// The task as it is now.
+    fn now(self) -> Option<Task> {
+        let id = self.task.get()?;
+        self.app
+            .tasks
+            .items
+            .see(|items| items.iter().find(|task| task.id == id).cloned())
+    }
+
+    fn act(self, action: Action, containers: Vec<Arc<Container>>) {
+        self.action.set(action);
+        ask_for_many(self.app, action, containers, move |task| self.follow(task));
+    }
+
+    fn retry(self, failed: &[TaskItem]) {
+        let again = self.app.containers.items.peek(|items| {
+            let known = failed.iter().filter_map(|item| items.get(&item.id).cloned());
+            known.collect::<Vec<_>>()
+        });
+        take_all(self.app, self.action.get_untracked(), again, move |task| {
+            self.follow(task);
+        });
+    }
+
+    fn close(self) {
+        self.open.set(false);
+        self.list.selected.set(KeySet::new());
+    }
+}
 
 /// Shown while something is selected.
 #[component]
 pub fn BulkBar(
-    /// The ids that are selected.
-    selected: RwSignal<KeySet<String>>,
-    /// The rows that match now, to say how many of the selected are seen.
-    #[prop(into)]
-    shown: Signal<Vec<Arc<Container>>>,
+    /// What is selected, and the rows that match now.
+    list: ListView,
 ) -> impl IntoView {
-    let app = App::get();
-    let outcomes = RwSignal::new(Vec::<Outcome>::new());
-    let sheet = RwSignal::new(false);
-    let last = RwSignal::new(Action::Start);
-    Effect::new(move || {
-        if !outcomes.see(Vec::is_empty) {
-            sheet.set(true);
-        }
-    });
-    let chosen = move || {
-        app.containers.items.peek(|items| {
-            selected.peek(|selected| {
-                selected
-                    .iter()
-                    .filter_map(|id| items.get(id).cloned())
-                    .collect::<Vec<_>>()
-            })
-        })
+    let (app, selected) = (list.app, list.selected);
+    let sheet = Sheet {
+        app,
+        list,
+        open: RwSignal::new(false),
+        action: RwSignal::new(Action::Start),
+        task: RwSignal::new(None),
     };
-    let act = move |action: Action| {
-        last.set(action);
-        let fitting: Vec<Arc<Container>> = chosen()
-            .into_iter()
-            .filter(|container| action.fits(container.state.status))
-            .collect();
-        if fitting.is_empty() {
-            app.toasts.failed(["None of them can ", action.word()].concat(), "");
-            return;
-        }
-        ask_for_many(app, action, fitting, outcomes);
-    };
-    let count = move || {
-        let all = selected.see(KeySet::len);
-        let seen =
-            shown.see(|rows| selected.see(|selected| rows.iter().filter(|row| selected.contains(&row.id)).count()));
-        let mut words = number::count(all as u64) + " selected";
-        if seen < all {
-            words += &[", ", &number::count(seen as u64), " on screen"].concat();
-        }
-        words
-    };
+    let title = Signal::derive(move || [sheet.action.get().label(), ": results"].concat());
     view! {
         <Show when=move || !selected.see(KeySet::is_empty) && app.session.may(Role::Operator)>
             <div class="bulk" role="toolbar" aria-label="Selected containers">
-                <strong data-testid="containers.bulk.count">{count}</strong>
-                {[Action::Start, Action::Stop, Action::Restart, Action::Pause, Action::Remove]
-                    .into_iter()
-                    .map(|action| {
-                        view! {
-                            <button
-                                type="button"
-                                class="button button--small"
-                                data-testid=["containers.bulk.", action.word()].concat()
-                                on:click=move |_| act(action)
-                            >
-                                {icon(action.icon())}
-                                {action.label()}
-                            </button>
-                        }
-                    })
-                    .collect_view()}
+                <strong data-testid="containers.bulk.count">{move || selected_words(list)}</strong>
+                {actions(sheet)}
                 <span class="grow"></span>
                 <button
                     type="button"
@@ -93,83 +93,135 @@ pub fn BulkBar(
                 </button>
             </div>
         </Show>
-        <Dialog open=sheet title=Signal::derive(move || [last.get().label(), ": results"].concat()) testid="containers.results">
-            {results(app, outcomes, last, sheet, selected)}
-        </Dialog>
+        <Dialog open=sheet.open title testid="containers.results">{results(sheet)}</Dialog>
     }
 }
 
-fn results(
-    app: App,
-    outcomes: RwSignal<Vec<Outcome>>,
-    last: RwSignal<Action>,
-    sheet: RwSignal<bool>,
-    selected: RwSignal<KeySet<String>>,
-) -> AnyView {
-    let failed = move || {
-        outcomes.see(|outcomes| {
-            outcomes
-                .iter()
-                .filter(|outcome| matches!(outcome.result, Some(Err(_))))
-                .map(|outcome| outcome.id.clone())
-                .collect::<Vec<_>>()
-        })
+/// `300 selected, 12 in this list`.
+fn selected_words(list: ListView) -> String {
+    let all = list.selected.see(KeySet::len);
+    let seen = list.shown.see(|rows| {
+        list.selected
+            .see(|selected| rows.iter().filter(|row| selected.contains(&row.id)).count())
+    });
+    let mut words = number::count(all as u64) + " selected";
+    if seen < all {
+        words += &[", ", &number::count(seen as u64), " in this list"].concat();
+    }
+    words
+}
+
+fn actions(sheet: Sheet) -> AnyView {
+    let app = sheet.app;
+    let act = move |action: Action| {
+        let fitting: Vec<Arc<Container>> = app.containers.items.peek(|items| {
+            sheet.list.selected.peek(|selected| {
+                let chosen = selected.iter().filter_map(|id| items.get(id).cloned());
+                chosen.filter(|item| action.fits(item.state.status)).collect()
+            })
+        });
+        if fitting.is_empty() {
+            let words = ["None of the selected containers can ", action.word()].concat();
+            app.toasts.failed(words, "");
+            return;
+        }
+        sheet.act(action, fitting);
     };
-    let retry = move || {
-        let ids = failed();
-        let again = app
-            .containers
-            .items
-            .peek(|items| ids.iter().filter_map(|id| items.get(id).cloned()).collect());
-        take_all(app, last.get_untracked(), again, outcomes);
-    };
+    [
+        Action::Start,
+        Action::Stop,
+        Action::Restart,
+        Action::Pause,
+        Action::Remove,
+    ]
+    .into_iter()
+    .map(|action| {
+        view! {
+            <button
+                type="button"
+                class="button button--small"
+                title=move || app.connection.refusal()
+                data-testid=["containers.bulk.", action.word()].concat()
+                prop:disabled=move || app.connection.is_cut()
+                on:click=move |_| act(action)
+            >
+                {icon(action.icon())}
+                {action.label()}
+            </button>
+        }
+    })
+    .collect_view()
+    .into_any()
+}
+
+fn results(sheet: Sheet) -> AnyView {
+    let items = Memo::new(move |_| sheet.now().map(|task| task.items).unwrap_or_default());
     view! {
         <div class="dialog__body">
-            <ul class="bulk__results">
-                {move || {
-                    outcomes
-                        .get()
-                        .into_iter()
-                        .map(|outcome| {
-                            let (shape, class, words) = match outcome.result {
-                                None => ("s-starting", "muted", "waiting".to_owned()),
-                                Some(Ok(())) => ("check", "text-ok", "done".to_owned()),
-                                Some(Err(reason)) => ("s-failed", "text-bad", reason),
-                            };
-                            view! {
-                                <li class="row">
-                                    <span class=class>{icon(shape)}</span>
-                                    <strong class="truncate">{outcome.name}</strong>
-                                    <span class=["grow ", class].concat()>{words}</span>
-                                </li>
-                            }
-                        })
-                        .collect_view()
-                }}
-            </ul>
+            <ul class="bulk__results">{move || items.get().into_iter().map(item).collect_view()}</ul>
         </div>
+        {foot(sheet, items)}
+    }
+    .into_any()
+}
+
+fn item(item: TaskItem) -> AnyView {
+    let reason = item
+        .problem
+        .map(|problem| crate::client::http::sentence(&problem.detail));
+    let (shape, class, words) = match item.state {
+        ItemState::Waiting => ("s-created", "muted", "waiting".to_owned()),
+        ItemState::Running => ("s-starting", "muted", "running".to_owned()),
+        ItemState::Done => ("check", "text-ok", "done".to_owned()),
+        ItemState::Failed => ("s-failed", "text-bad", reason.unwrap_or_else(|| "failed".to_owned())),
+        ItemState::Cancelled => ("s-stopped", "muted", "cancelled".to_owned()),
+    };
+    view! {
+        <li class="row" data-testid="containers.results.item">
+            <span class=class>{icon(shape)}</span>
+            <strong class="truncate">{item.name}</strong>
+            <span class=["grow ", class].concat()>{words}</span>
+        </li>
+    }
+    .into_any()
+}
+
+fn foot(sheet: Sheet, items: Memo<Vec<TaskItem>>) -> AnyView {
+    let running = move || sheet.now().is_some_and(|task| task.state == TaskState::Running);
+    let failed = Memo::new(move |_| {
+        items.see(|items| {
+            let failed = items.iter().filter(|item| item.state == ItemState::Failed);
+            failed.cloned().collect::<Vec<_>>()
+        })
+    });
+    let cancel = move |_| {
+        if let Some(id) = sheet.task.get_untracked() {
+            sheet.app.tasks.cancel(id);
+        }
+    };
+    view! {
         <footer class="dialog__foot">
-            {move || {
-                let count = failed().len();
-                (count > 0)
-                    .then(|| {
-                        view! {
-                            <button type="button" class="button" data-testid="containers.results.retry" on:click=move |_| retry()>
-                                {icon("refresh")}
-                                {["Retry the ", &count.to_string(), " failed"].concat()}
-                            </button>
-                        }
-                    })
-            }}
+            <Show when=running>
+                <button type="button" class="button" data-testid="containers.results.cancel" on:click=cancel>
+                    "Cancel the rest"
+                </button>
+            </Show>
+            <Show when=move || !running() && !failed.see(Vec::is_empty)>
+                <button
+                    type="button"
+                    class="button"
+                    data-testid="containers.results.retry"
+                    on:click=move |_| sheet.retry(&failed.get_untracked())
+                >
+                    {icon("refresh")}
+                    {move || ["Retry the ", &failed.see(Vec::len).to_string(), " failed"].concat()}
+                </button>
+            </Show>
             <button
                 type="button"
                 class="button button--primary"
                 data-testid="containers.results.done"
-                on:click=move |_| {
-                    sheet.set(false);
-                    outcomes.set(Vec::new());
-                    selected.set(KeySet::new());
-                }
+                on:click=move |_| sheet.close()
             >
                 "Close"
             </button>

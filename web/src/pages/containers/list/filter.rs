@@ -2,7 +2,7 @@
 
 use crate::format::order::sort;
 use crate::state::App;
-use crate::state::containers::{has_failed, is_up};
+use crate::state::containers::{has_failed, is_stopped, is_up};
 use shared::container::{Container, Health, Status};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub fn fits_state(container: &Container, state: &str) -> bool {
         "running" => is_up(container),
         "unhealthy" => container.state.health == Some(Health::Unhealthy),
         "failed" => has_failed(container),
-        "stopped" => !is_up(container),
+        "stopped" => is_stopped(container),
         word => status_word(container.state.status) == word,
     }
 }
@@ -143,10 +143,13 @@ pub enum Order {
 /// Sorts rows; names break ties.
 pub fn sort_rows(rows: &mut Vec<Arc<Container>>, order: Order, down: bool, app: App) {
     // Live figures are looked up once for each row, not for each comparison.
-    let figure = |container: &Container| match (order, app.stats.of(&container.id)) {
-        (Order::Cpu, Some(recent)) => recent.last.cpu_cores,
-        (Order::Memory, Some(recent)) => recent.last.memory_bytes as f64,
-        _ => -1.0,
+    let figure = |container: &Container| {
+        let value = match order {
+            Order::Cpu => app.stats.last(&container.id, |stats| stats.cpu_cores),
+            Order::Memory => app.stats.last(&container.id, |stats| stats.memory_bytes as f64),
+            _ => None,
+        };
+        value.unwrap_or(-1.0)
     };
     let mut keyed: Vec<(f64, Arc<Container>)> = match order {
         Order::Cpu | Order::Memory => rows.drain(..).map(|row| (figure(&row), row)).collect(),
@@ -156,13 +159,13 @@ pub fn sort_rows(rows: &mut Vec<Arc<Container>>, order: Order, down: bool, app: 
         let by_column = match order {
             Order::Name => Ordering::Equal,
             Order::Status => (status_rank(a), a.state.exit_code).cmp(&(status_rank(b), b.state.exit_code)),
-            Order::Image => a.image.cmp(&b.image),
+            Order::Image => natural(&a.image, &b.image),
             Order::Ports => first_port(a).cmp(&first_port(b)),
             Order::Uptime => b.state.since.cmp(&a.state.since),
             Order::Cpu | Order::Memory => x.total_cmp(y),
         };
         let by_column = if down { by_column.reverse() } else { by_column };
-        let by_name = a.name.cmp(&b.name);
+        let by_name = natural(&a.name, &b.name);
         by_column.then(if down && order == Order::Name {
             by_name.reverse()
         } else {
@@ -170,6 +173,35 @@ pub fn sort_rows(rows: &mut Vec<Arc<Container>>, order: Order, down: bool, app: 
         })
     });
     rows.extend(keyed.into_iter().map(|(_, row)| row));
+}
+
+/// Compares as people do: digits by the number they are, `web-2` before `web-10`.
+fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) else {
+            return a.len().cmp(&b.len());
+        };
+        if x.is_ascii_digit() && y.is_ascii_digit() {
+            let (left, right) = (digits(a), digits(b));
+            let (number, other) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
+            let order = number.len().cmp(&other.len()).then_with(|| number.cmp(other));
+            if order != Ordering::Equal {
+                return order;
+            }
+            (a, b) = (&a[left.len()..], &b[right.len()..]);
+        } else if x != y {
+            return x.cmp(&y);
+        } else {
+            (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]);
+        }
+    }
+}
+
+/// The digits a text begins with.
+fn digits(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Containers without ports come last.
@@ -190,7 +222,7 @@ fn status_rank(container: &Container) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shared::container::{Port, State};
+    use shared::container::{Port, State, StoppedBy, StoppedByKind};
 
     fn container(name: &str, status: Status) -> Container {
         Container {
@@ -209,6 +241,7 @@ mod tests {
                 oom_killed: false,
                 reason: None,
                 started: None,
+                stopped_by: None,
                 restarting: false,
                 health: None,
             },
@@ -252,6 +285,28 @@ mod tests {
         gone.state.exit_code = Some(0);
         assert!(!fits_state(&gone, "failed"));
         gone.state.exit_code = Some(3);
-        assert!(fits_state(&gone, "failed") && fits_state(&gone, "stopped"));
+        assert!(fits_state(&gone, "failed") && !fits_state(&gone, "stopped"));
+        gone.state.exit_code = Some(0);
+        assert!(fits_state(&gone, "stopped"));
+        assert!(!fits_state(&container("new", Status::Created), "stopped"));
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_their_numbers() {
+        let mut names = ["web-10", "web-2", "web-2b", "db", "web-02", "web"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(names, ["db", "web", "web-2", "web-02", "web-2b", "web-10"]);
+    }
+
+    #[test]
+    fn what_somebody_stopped_has_not_failed() {
+        let mut stopped = container("web", Status::Exited);
+        stopped.state.exit_code = Some(143);
+        stopped.state.oom_killed = true;
+        stopped.state.stopped_by = Some(StoppedBy {
+            kind: StoppedByKind::User,
+            name: Some("admin".to_owned()),
+        });
+        assert!(fits_state(&stopped, "stopped") && !fits_state(&stopped, "failed"));
     }
 }
