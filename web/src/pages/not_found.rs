@@ -10,9 +10,9 @@ use leptos_router::components::A;
 pub fn NotFound() -> impl IntoView {
     view! {
         <div class="page">
-            <Head title="Not here"/>
+            <Head title="Page not found"/>
             <section class="card">
-                <Empty icon="search" text="There is no page at this address.">
+                <Empty icon="search" text="This address has no page.">
                     <A href="/" attr:class="button">"Overview"</A>
                     <A href="/containers" attr:class="button">"Containers"</A>
                 </Empty>

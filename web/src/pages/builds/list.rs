@@ -63,16 +63,16 @@ fn clear_cache(app: App) {
         };
         let bytes: u64 = entries.iter().map(|entry| entry.size_bytes).sum();
         app.asker.ask(Question {
-            title: "Clear the cache of builds?".to_owned(),
+            title: "Clear the build cache?".to_owned(),
             points: vec![
                 [
                     &number::plural(entries.len(), "step"),
-                    " are remembered, with ",
+                    " cached, with ",
                     &size(bytes),
                     " of layers.",
                 ]
                 .concat(),
-                "Layers that images have stay. The next builds run every step again.".to_owned(),
+                "Layers of images stay. The next builds run every step again.".to_owned(),
             ],
             action: "Clear cache".to_owned(),
             danger: true,
@@ -83,7 +83,7 @@ fn clear_cache(app: App) {
                     match http::send::<_, CachePruned>("POST", "/builds/cache/prune", &CachePrune::default()).await {
                         Ok(done) => app
                             .toasts
-                            .done(["The cache is cleared, ", &size(done.freed_bytes), " are free"].concat()),
+                            .done(["Build cache cleared, ", &size(done.freed_bytes), " freed"].concat()),
                         Err(failure) => app
                             .toasts
                             .failed("The cache was not cleared".to_owned(), failure.to_string()),

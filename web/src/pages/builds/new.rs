@@ -146,11 +146,11 @@ pub fn NewBuildPage() -> impl IntoView {
         <div class="page pull">
             <Head title="New build"/>
             <div class="segments" role="group" aria-label="Where from" style="justify-self:start">
-                {part("Write a Dockerfile", "edit", "builds.new.typed", true)}
-                {part("Send a context", "upload", "builds.new.context", false)}
+                {part("Dockerfile", "edit", "builds.new.typed", true)}
+                {part("Upload a context", "upload", "builds.new.context", false)}
             </div>
             <form class="card pull__form" on:submit=build_typed>
-                {field("Name of the image", "my-app:latest", Kind::Text, "builds.new.tag", draft.tag)}
+                {field("Image name", "my-app:latest", Kind::Text, "builds.new.tag", draft.tag)}
                 <Show
                     when=move || typed.get()
                     fallback=move || field("Dockerfile in the context", "Dockerfile", Kind::Text, "builds.new.file", draft.file)
@@ -163,12 +163,12 @@ pub fn NewBuildPage() -> impl IntoView {
                     <summary>"Target, arguments, cache and network"</summary>
                     <div class="stack" style="margin-top:12px">
                         <div class="create__pair">
-                            {field("Target stage", "the last", Kind::Text, "builds.new.target", draft.target)}
-                            {field("Platform", "as this host", Kind::Text, "builds.new.platform", draft.platform)}
+                            {field("Target stage", "the last one", Kind::Text, "builds.new.target", draft.target)}
+                            {field("Platform", "of this host", Kind::Text, "builds.new.platform", draft.platform)}
                         </div>
-                        {field("Build arguments, one a line", "VERSION=1.2", Kind::Area, "builds.new.args", draft.args)}
-                        {check("Run every step, even what is cached", "builds.new.no-cache", draft.no_cache)}
-                        {check("Ask registries for newer base images", "builds.new.pull", draft.pull)}
+                        {field("Build arguments, one per line", "VERSION=1.2", Kind::Area, "builds.new.args", draft.args)}
+                        {check("Do not use the cache", "builds.new.no-cache", draft.no_cache)}
+                        {check("Pull newer base images", "builds.new.pull", draft.pull)}
                         {check("No network for RUN", "builds.new.offline", draft.offline)}
                     </div>
                 </details>
@@ -188,7 +188,7 @@ pub fn NewBuildPage() -> impl IntoView {
                         .map(|share| {
                             view! {
                                 <div class="row">
-                                    <div class="grow"><Meter share=Signal::stored(Some(share)) label="Upload"/></div>
+                                    <div class="grow"><Meter share=Signal::stored(Some(share)) label="Upload" progress=true/></div>
                                     <span class="muted nowrap">{number::percent(share * 100.0)}</span>
                                 </div>
                             }
@@ -221,7 +221,7 @@ fn drop_place(take: impl Fn(File) + Copy + 'static) -> AnyView {
         >
             {icon("upload")}
             <span>"Drop the context here, or "<span class="pull__pick">"choose a file"</span></span>
-            <span class="muted">"The folder with the Dockerfile as a tar, plain or packed with gzip, xz or zstd"</span>
+            <span class="muted">"A tar of the directory with the Dockerfile, plain or compressed with gzip, xz or zstd"</span>
             <input
                 type="file"
                 class="visually-hidden"

@@ -2,7 +2,6 @@
 
 use super::super::frame::{Loaded, Reader};
 use crate::client::http::escape;
-use crate::components::notice::failure;
 use crate::format::size;
 use leptos::prelude::*;
 use shared::image::Referrer;
@@ -14,8 +13,8 @@ pub(super) fn attached(id: &str) -> AnyView {
     (move || match reader.value.get() {
         Loaded::Ready(list) if !list.items.is_empty() => card(list.items),
         Loaded::Failed(failure) => {
-            crate::components::notice::failure("What is attached could not be read", failure.to_string(), move || {
-                reader.again()
+            crate::components::notice::failure("Attached artifacts could not be read", failure.to_string(), move || {
+                reader.again();
             })
         }
         Loaded::Ready(_) | Loaded::Loading => ().into_any(),
@@ -41,7 +40,7 @@ fn card(items: Vec<Referrer>) -> AnyView {
     view! {
         <section class="card">
             <header class="card__head">
-                <h2>"Attached to it"</h2>
+                <h2>"Attached artifacts"</h2>
             </header>
             <ul>{lines}</ul>
         </section>

@@ -3,16 +3,17 @@
 use super::super::frame::{Head, Loaded, Reader};
 use super::attached::attached;
 use super::layers::layers;
-use super::list::{remove, short};
+use super::list::{IN_USE, remove, short};
 use super::send::Names;
 use crate::client::decode::FromTree;
 use crate::client::http::{Failure, escape};
 use crate::components::icon::icon;
 use crate::components::menu::Item;
 use crate::components::notice::{Empty, failure, skeleton};
-use crate::components::tabs::{Tab, Tabs};
+use crate::components::tabs::{Tab, Tabs, no_such_tab};
 use crate::format::{size, time};
 use crate::state::App;
+use crate::state::connection::CUT;
 use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos_router::NavigateOptions;
@@ -66,8 +67,11 @@ fn page(id: String, tab: Memo<String>) -> AnyView {
         Loaded::Failed(problem) => failure("The image could not be read", problem.to_string(), move || {
             reader.again();
         }),
-        Loaded::Ready(details) if tab.get() == "layers" => layers(&details),
-        Loaded::Ready(details) => columns(details),
+        Loaded::Ready(details) => match tab.get().as_str() {
+            "" | "overview" => columns(details),
+            "layers" => layers(&details),
+            _ => no_such_tab(),
+        },
     };
     let tabs = Signal::derive(move || {
         TABS.map(|(key, word)| Tab {
@@ -78,7 +82,11 @@ fn page(id: String, tab: Memo<String>) -> AnyView {
         })
         .to_vec()
     });
-    let chosen = Signal::derive(move || usize::from(tab.get() == "layers"));
+    let chosen = Signal::derive(move || match tab.get().as_str() {
+        "" | "overview" => 0,
+        "layers" => 1,
+        _ => usize::MAX,
+    });
     let dialogs = move || {
         let Loaded::Ready(details) = details.get() else {
             return None;
@@ -101,11 +109,11 @@ fn page(id: String, tab: Memo<String>) -> AnyView {
                 move || crate::components::watch::download(&path)
             };
             let items = vec![
-                Item::new("tag", "Give another name", "image.menu.tag", move || {
-                    names.tagging.set(true)
+                Item::new("tag", "Add tag", "image.menu.tag", move || {
+                    names.tagging.set(true);
                 }),
-                Item::new("upload", "Send to a registry", "image.menu.push", move || {
-                    names.pushing.set(true)
+                Item::new("upload", "Push to a registry", "image.menu.push", move || {
+                    names.pushing.set(true);
                 }),
                 Item::new("download", "Save as tar", "image.menu.save", download("/save")),
                 Item::new(
@@ -125,7 +133,9 @@ fn page(id: String, tab: Memo<String>) -> AnyView {
                         let _ = navigate.try_with_value(|go| go("/images", NavigateOptions::default()));
                     });
                 })
-                .danger(),
+                .danger()
+                .refused_if(!details.image.used_by.is_empty(), IN_USE)
+                .refused_if(app.connection.link_is_cut(), CUT),
             ];
             app.menus.open(&event, items);
         };
@@ -201,7 +211,7 @@ fn columns(details: Details) -> AnyView {
             <div>
                 <section class="card">
                     <header class="card__head">
-                        <h2>"How it was made"</h2>
+                        <h2>"History"</h2>
                         <span class="muted">{size(image.size_bytes)}</span>
                     </header>
                     <div class="table-scroll"><table class="table"><tbody>{history}</tbody></table></div>
@@ -211,7 +221,7 @@ fn columns(details: Details) -> AnyView {
             <div>
                 <section class="card">
                     <header class="card__head">
-                        <h2>"What it says"</h2>
+                        <h2>"Configuration"</h2>
                     </header>
                     <div class="card__body">
                         <dl class="facts">
@@ -229,7 +239,7 @@ fn columns(details: Details) -> AnyView {
                         <h2>"Used by"</h2>
                     </header>
                     <ul>{users}</ul>
-                    {unused.then(|| view! { <Empty icon="container" text="No container uses it."/> })}
+                    {unused.then(|| view! { <Empty icon="container" text="No container uses this image."/> })}
                 </section>
             </div>
         </div>

@@ -1,4 +1,4 @@
-//! The layers of an image, and the files of one: what it adds, changes and takes away.
+//! The layers of an image, and the files of one: what it adds, changes and deletes.
 
 use super::list::short;
 use crate::client::http::{self, escape};
@@ -137,7 +137,7 @@ pub fn layers(details: &Details) -> AnyView {
                                 explorer.begin();
                             }
                         />
-                        <span>"Result so far"</span>
+                        <span>"Merged result"</span>
                     </label>
                 </header>
                 <div class="layers__tree" role="tree" aria-label="Files">{directory(explorer, "/".to_owned(), 0)}</div>
@@ -151,7 +151,7 @@ fn wasted(waste: Waste) -> AnyView {
     if waste.wasted_bytes == 0 {
         return note(
             "info",
-            "No layer replaces or takes away files of another: nothing is wasted.",
+            "No layer replaces or deletes files of another: nothing is wasted.",
         );
     }
     let share = 100.0 * waste.wasted_bytes as f64 / waste.total_bytes.max(1) as f64;
@@ -159,7 +159,7 @@ fn wasted(waste: Waste) -> AnyView {
         &size(waste.wasted_bytes),
         " (",
         &number::percent(share),
-        ") belong to files that a later layer replaces or takes away",
+        ") belong to files that a later layer replaces or deletes",
     ]
     .concat();
     let worst = waste
@@ -186,7 +186,7 @@ fn wasted(waste: Waste) -> AnyView {
 }
 
 fn layer_row(at: usize, layer: &Layer, step: Option<&Step>, largest: u64, explorer: Explorer) -> AnyView {
-    let share = Signal::stored(Some(layer.size_bytes as f64 / largest as f64 * 0.74));
+    let share = Signal::stored(Some(layer.size_bytes as f64 / largest as f64));
     let instruction = step.map_or_else(|| short(&layer.digest), |step| step.instruction.clone());
     view! {
         <li>
@@ -206,7 +206,7 @@ fn layer_row(at: usize, layer: &Layer, step: Option<&Step>, largest: u64, explor
                             .then(|| [", shared by ", &number::plural(layer.shared_with as usize, "other image")].concat())}
                     </span>
                 </span>
-                <span class="layers__bar"><Meter share label="Size among the layers"/></span>
+                <span class="layers__bar"><Meter share label="Size, compared with the largest layer" progress=true/></span>
                 <span class="nowrap layers__size">{size(layer.size_bytes)}</span>
             </button>
         </li>
@@ -224,7 +224,7 @@ fn directory(explorer: Explorer, path: String, depth: usize) -> AnyView {
         None | Some(Loaded::Loading) if depth == 0 => skeleton(6),
         None | Some(Loaded::Loading) => ().into_any(),
         Some(Loaded::Failed(problem)) => failure("The files could not be listed", problem.to_string(), move || {
-            explorer.begin()
+            explorer.begin();
         }),
         Some(Loaded::Ready(files)) if files.is_empty() && depth == 0 => {
             view! { <Empty icon="filter" text="This layer changes no file."/> }.into_any()
@@ -254,7 +254,7 @@ fn entry(explorer: Explorer, parent: &str, file: File, depth: usize) -> AnyView 
         Change::Added => "added",
         Change::Changed => "changed",
         Change::Removed => "removed",
-        Change::Unchanged => "from below",
+        Change::Unchanged => "unchanged",
     };
     let indent = format!("padding-left:{}px", 12 + depth * 18);
     let opened = {

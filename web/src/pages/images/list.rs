@@ -9,6 +9,7 @@ use crate::components::notice::{Empty, failure, skeleton};
 use crate::format::order::sort;
 use crate::format::{number, size, time};
 use crate::state::App;
+use crate::state::connection::CUT;
 use crate::state::signal::{Hold, See};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -19,6 +20,10 @@ use shared::image::{Image, Removed, UsedBy};
 use shared::list::List;
 use shared::session::Role;
 use std::rc::Rc;
+
+/// Why an image cannot be deleted.
+pub const IN_USE: &str = "Containers use this image; remove them first";
+const VIEW_ONLY: &str = "Your role may only view";
 
 const KINDS: [(&str, &str); 4] = [
     ("All", ""),
@@ -54,10 +59,6 @@ pub fn remove(app: App, image: &Image, then: impl Fn() + Clone + 'static) {
     }
     let own = image.size_bytes.saturating_sub(image.shared_bytes);
     points.push(["About ", &size(own), " become free; layers of other images stay."].concat());
-    if !image.used_by.is_empty() {
-        let names: Vec<&str> = image.used_by.iter().map(|user| user.name.as_str()).collect();
-        points.push(["Used by ", &names.join(", "), ": remove these containers first."].concat());
-    }
     app.asker.ask(Question {
         title: ["Delete image ", &name, "?"].concat(),
         points,
@@ -72,8 +73,7 @@ pub fn remove(app: App, image: &Image, then: impl Fn() + Clone + 'static) {
                     Ok(answer) => {
                         let freed =
                             crate::client::decode::decode::<Removed>(&answer).map_or(0, |removed| removed.freed_bytes);
-                        app.toasts
-                            .done([&name, " is deleted, ", &size(freed), " are free"].concat());
+                        app.toasts.done([&name, " deleted, ", &size(freed), " freed"].concat());
                         then();
                     }
                     Err(failure) => app
@@ -300,7 +300,7 @@ fn row(app: App, reader: Reader<List<Image>>, image: Image) -> AnyView {
                 Item::new("play", "Run", "images.menu.run", move || {
                     navigate.hold(|go| go(&run, NavigateOptions::default()));
                 })
-                .refused_if(!may, "Your role may only look"),
+                .refused_if(!may, VIEW_ONLY),
                 Item::new("pull", "Pull newer", "images.menu.pull", move || {
                     navigate.hold(|go| go(&pull, NavigateOptions::default()));
                 })
@@ -312,7 +312,9 @@ fn row(app: App, reader: Reader<List<Image>>, image: Image) -> AnyView {
                     remove(app, &removed, move || reader.again());
                 })
                 .danger()
-                .refused_if(!may, "Your role may only look"),
+                .refused_if(!image.used_by.is_empty(), IN_USE)
+                .refused_if(!may, VIEW_ONLY)
+                .refused_if(app.connection.link_is_cut(), CUT),
             ];
             app.menus.open(&event, items);
         }

@@ -1,4 +1,4 @@
-//! Cleaning up: what would go, and how much it frees, before anything does.
+//! Cleaning up: what would be deleted, and how much that frees, before anything is.
 
 use super::super::frame::{Head, Loaded};
 use crate::client::http;
@@ -84,14 +84,14 @@ pub fn PruneImages() -> impl IntoView {
                         &number::plural(done.items.len(), "image"),
                         " deleted, ",
                         &size(done.freed_bytes),
-                        " are free",
+                        " freed",
                     ];
                     app.toasts.done(words.concat());
                     look();
                 }
                 Err(failure) => app
                     .toasts
-                    .failed("Nothing more was deleted".to_owned(), failure.to_string()),
+                    .failed("The clean-up stopped".to_owned(), failure.to_string()),
             }
         });
     };
@@ -107,7 +107,7 @@ pub fn PruneImages() -> impl IntoView {
     };
     let body = move || match preview.get() {
         Loaded::Loading => skeleton(6),
-        Loaded::Failed(problem) => failure("It could not be said what would go", problem.to_string(), look),
+        Loaded::Failed(problem) => failure("Could not load the preview", problem.to_string(), look),
         Loaded::Ready(found) if found.items.is_empty() => {
             view! { <Empty icon="check" text="Nothing to clean up."/> }.into_any()
         }
@@ -120,7 +120,7 @@ pub fn PruneImages() -> impl IntoView {
                     type="button"
                     class="button button--danger"
                     data-testid="prune.head.act"
-                    prop:disabled=move || count() == 0 || freed.get().is_none()
+                    prop:disabled=move || count() == 0 || freed.get().is_none() || app.connection.is_cut()
                     on:click=act
                 >
                     {icon("trash")}
@@ -128,7 +128,7 @@ pub fn PruneImages() -> impl IntoView {
                 </button>
             </Head>
             <div class="containers__tools">
-                {check("Also images with a name that no container uses", "prune.show.unused", unused)}
+                {check("Also tagged images that no container uses", "prune.show.unused", unused)}
                 <select
                     class="select"
                     style="width:auto"

@@ -1,7 +1,7 @@
 //! Getting an image: from a registry, or from a file of this computer.
 
 use super::super::frame::Head;
-use super::super::tasks::{last_lines, progress};
+use super::super::tasks::{last_lines, progress, retry_button};
 use super::list::short;
 use super::template::from_distribution;
 use crate::client::http::{self, escape, sentence};
@@ -44,7 +44,7 @@ pub fn PullImage() -> impl IntoView {
     let task = RwSignal::new(None::<String>);
     view! {
         <div class="page pull">
-            <Head title="Get an image"/>
+            <Head title="Add image"/>
             <div class="segments" role="group" aria-label="Where from" style="justify-self:start">
                 {part("From a registry", "pull", "pull.from.registry", from, From::Registry)}
                 {part("From a file", "upload", "pull.from.file", from, From::File)}
@@ -55,7 +55,7 @@ pub fn PullImage() -> impl IntoView {
                 From::File => from_archive(task),
                 From::Distribution => from_distribution(task),
             }}
-            {move || task.get().map(follow)}
+            {move || task.get().map(|id| follow(id, task))}
         </div>
     }
 }
@@ -134,14 +134,14 @@ fn from_registry(reference: String, task: RwSignal<Option<String>>) -> AnyView {
             <details>
                 <summary>"Platform and sign-in"</summary>
                 <div class="create__pair" style="margin-top:12px">
-                    {field("Platform", "as this host", Kind::Text, "pull.form.platform", platform)}
+                    {field("Platform", "of this host", Kind::Text, "pull.form.platform", platform)}
                     <span></span>
-                    {field("Registry user", "as the registry's settings say", Kind::Text, "pull.form.user", user)}
+                    {field("Registry user", "from the registry's settings", Kind::Text, "pull.form.user", user)}
                     {field("Registry password", "", Kind::Password, "pull.form.password", password)}
                 </div>
             </details>
             <div>
-                <button type="submit" class="button button--primary" data-testid="pull.form.submit" prop:disabled=move || busy.get()>
+                <button type="submit" class="button button--primary" data-testid="pull.form.submit" prop:disabled=move || busy.get() || app.connection.is_cut()>
                     {icon("pull")}
                     "Pull image"
                 </button>
@@ -261,7 +261,7 @@ fn from_archive(task: RwSignal<Option<String>>) -> AnyView {
                             <div class="row">
                                 <span class="truncate">{name.get()}</span>
                                 <div class="grow">
-                                    <Meter share=Signal::stored(Some(share)) label="Upload"/>
+                                    <Meter share=Signal::stored(Some(share)) label="Upload" progress=true/>
                                 </div>
                                 <span class="muted nowrap">{number::percent(share * 100.0)}</span>
                                 <button
@@ -286,7 +286,7 @@ fn from_archive(task: RwSignal<Option<String>>) -> AnyView {
 }
 
 /// The task on its way, layer by layer, and what comes after it.
-fn follow(id: String) -> AnyView {
+fn follow(id: String, shown: RwSignal<Option<String>>) -> AnyView {
     let app = App::get();
     let task = Memo::new(move |_| {
         app.tasks
@@ -309,7 +309,7 @@ fn follow(id: String) -> AnyView {
                 view! {
                     <A href=["/containers/new?image=", &escape(&run)].concat() attr:class="button button--primary" attr:data-testid="pull.done.run">
                         {icon("play")}
-                        "Run it"
+                        "Run"
                     </A>
                     <A href=["/images/", &id].concat() attr:class="button" attr:data-testid="pull.done.open">
                         {words}
@@ -337,6 +337,7 @@ fn follow(id: String) -> AnyView {
                                     </button>
                                 }
                             })}
+                        {retry_button(app, &task, Some(shown))}
                     </div>
                     {task.progress.clone().map(progress)}
                     {last_lines(&task)}

@@ -34,10 +34,10 @@ impl Names {
         let id = StoredValue::new(image.to_owned());
         let tag = StoredValue::new(tag);
         view! {
-            <Dialog open=self.tagging title="Give it a name" testid="image.tag">
+            <Dialog open=self.tagging title="Add tag" testid="image.tag">
                 {tag_form(id, self.tagging, changed)}
             </Dialog>
-            <Dialog open=self.pushing title="Send to a registry" testid="image.push">
+            <Dialog open=self.pushing title="Push to a registry" testid="image.push">
                 {push_form(id, tag.get_value(), self.pushing)}
             </Dialog>
         }
@@ -83,7 +83,7 @@ fn tag_form(
                     "Cancel"
                 </button>
                 <button type="submit" class="button button--primary" data-testid="image.tag.act">
-                    "Name it"
+                    "Add tag"
                 </button>
             </footer>
         </form>
@@ -126,12 +126,12 @@ fn push_form(id: StoredValue<String>, tag: String, open: RwSignal<bool>) -> AnyV
     view! {
         <form on:submit=submit>
             <div class="dialog__body">
-                {field("As", "registry.example.org/team/app:1.2", Kind::Text, "image.push.reference", reference)}
-                {check("With signatures and other artifacts kept with it", "image.push.referrers", referrers)}
+                {field("Reference", "registry.example.org/team/app:1.2", Kind::Text, "image.push.reference", reference)}
+                {check("With signatures and other attached artifacts", "image.push.referrers", referrers)}
                 <details>
-                    <summary>"Sign in only for this"</summary>
+                    <summary>"Credentials for this push only"</summary>
                     <div class="stack" style="margin-top:12px">
-                        {field("User", "as the registry's settings say", Kind::Text, "image.push.user", user)}
+                        {field("User", "from the registry's settings", Kind::Text, "image.push.user", user)}
                         {field("Password or token", "", Kind::Password, "image.push.password", password)}
                     </div>
                 </details>
@@ -142,7 +142,7 @@ fn push_form(id: StoredValue<String>, tag: String, open: RwSignal<bool>) -> AnyV
                     "Cancel"
                 </button>
                 <button type="submit" class="button button--primary" data-testid="image.push.act">
-                    "Send"
+                    "Push"
                 </button>
             </footer>
         </form>

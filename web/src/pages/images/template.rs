@@ -51,18 +51,18 @@ pub fn from_distribution(task: RwSignal<Option<String>>) -> AnyView {
     };
     view! {
         <form class="card pull__form" on:submit=submit>
-            <p class="muted">"A whole system from its own packages, as for a system container. The host needs mmdebstrap or debootstrap."</p>
+            <p class="muted">"Builds a root file system from a distribution's packages, for system containers. The host needs mmdebstrap or debootstrap."</p>
             <div class="create__pair">
                 {field("Distribution", "debian", Kind::Text, "template.form.distribution", distribution)}
                 {field("Suite", "bookworm", Kind::Text, "template.form.suite", suite)}
             </div>
-            {field("Further packages", "systemd-sysv openssh-server", Kind::Text, "template.form.packages", packages)}
-            {field("Mirror", "the distribution's own", Kind::Text, "template.form.mirror", mirror)}
-            {field("Name of the image", "my-debian:bookworm", Kind::Text, "template.form.reference", reference)}
+            {field("Additional packages", "systemd-sysv openssh-server", Kind::Text, "template.form.packages", packages)}
+            {field("Mirror", "the distribution's default", Kind::Text, "template.form.mirror", mirror)}
+            {field("Image name", "my-debian:bookworm", Kind::Text, "template.form.reference", reference)}
             <div>
                 <button type="submit" class="button button--primary" data-testid="template.form.submit">
                     {icon("plus")}
-                    "Make image"
+                    "Build image"
                 </button>
             </div>
             <div role="alert">{move || (!mistake.get().is_empty()).then(|| note("bad", mistake.get()))}</div>

@@ -60,9 +60,9 @@ fn draw(_: Reader<Tree>, tree: Tree) -> AnyView {
         })
     };
     view! {
-        <section class="card tree" role="tree" aria-label="Layers" aria-multiselectable="true">
+        <div class="card tree" role="tree" aria-label="Layers" aria-multiselectable="true">
             {rows(&tree.nodes).into_iter().map(|(depth, at)| row(&tree.nodes[at], depth, chosen)).collect_view()}
-        </section>
+        </div>
         {footer}
     }
     .into_any()
@@ -93,11 +93,11 @@ fn rows(nodes: &[Node]) -> Vec<(usize, usize)> {
 /// Bytes that removing these images frees, and bytes of theirs that stay.
 fn outcome(nodes: &[Node], chosen: &KeySet<String>) -> (u64, u64) {
     // Children come after parents, so counting from the end adds up what is above.
-    let mut left: Table<&str, (u32, u32)> = Table::new();
+    let mut left: Table<&str, (usize, usize)> = Table::new();
     let (mut freed, mut stays) = (0, 0);
     for node in nodes.iter().rev() {
-        let gone = node.images.iter().filter(|image| chosen.contains(&image.id)).count() as u32;
-        let kept = node.images.len() as u32 - gone;
+        let gone = node.images.iter().filter(|image| chosen.contains(&image.id)).count();
+        let kept = node.images.len() - gone;
         let above = left.get(node.id.as_str()).copied().unwrap_or_default();
         let (gone, kept) = (above.0 + gone, above.1 + kept);
         if gone > 0 && kept == 0 {
@@ -161,7 +161,7 @@ fn leaf(image: &Leaf, depth: usize, chosen: RwSignal<KeySet<String>>) -> AnyView
             {icon("image")}
             <A href=["/images/", &image.id].concat() attr:class="grow truncate">{name}</A>
             <span class="muted nowrap">{users}</span>
-            <span class="muted nowrap tree__size">{["alone ", &size(image.freed_bytes)].concat()}</span>
+            <span class="muted nowrap tree__size">{[&size(image.freed_bytes), " unique"].concat()}</span>
         </div>
     }
     .into_any()

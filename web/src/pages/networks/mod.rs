@@ -32,9 +32,9 @@ fn cards(_: Reader<List<Network>>, list: List<Network>) -> AnyView {
 
 fn card(network: Network) -> AnyView {
     let purpose = match network.kind.as_str() {
-        "bridge" => "Each container has an address of its own and reaches the outside through the host.",
-        "host" => "Containers use the host's own network: no isolation, no published ports.",
-        "none" => "Containers have a loopback device and nothing else.",
+        "bridge" => "Each container has its own address and reaches other networks through the host.",
+        "host" => "Containers use the network of the host: no isolation, no published ports.",
+        "none" => "Containers have a loopback device only.",
         _ => "",
     };
     let members = network
@@ -44,7 +44,7 @@ fn card(network: Network) -> AnyView {
             view! {
                 <li class="line">
                     <A href=["/containers/", &member.id].concat() attr:class="line__name grow">{member.name}</A>
-                    <code class="muted">{member.address}</code>
+                    <code class="muted nowrap">{member.address}</code>
                 </li>
             }
         })

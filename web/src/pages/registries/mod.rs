@@ -42,7 +42,7 @@ pub fn Registries() -> impl IntoView {
                 </Show>
             </Head>
             <p class="page__lead">
-                "Images come from any registry without being listed here. List one to sign in to it, to trust its certificate authority, or to reach it without TLS."
+                "Images can be pulled from any registry without adding it here. Add one to sign in to it, to trust its certificate authority, or to use it without TLS."
             </p>
             <section class="card">
                 {reader.show("Registries could not be listed", table)}
@@ -158,7 +158,7 @@ fn edit(reader: Reader<List<Registry>>, form: Form) -> AnyView {
             let path = ["/registries/", &escape(&host)].concat();
             match http::send::<_, Registry>("PUT", &path, &setup).await {
                 Ok(registry) => {
-                    app.toasts.done([&registry.host, " is kept"].concat());
+                    app.toasts.done([&registry.host, " is saved"].concat());
                     form.open.set(false);
                     reader.again();
                 }
@@ -171,7 +171,7 @@ fn edit(reader: Reader<List<Registry>>, form: Form) -> AnyView {
     let keeps = move || {
         form.changes
             .get()
-            .then(|| note("info", "An empty password or certificate keeps what is there."))
+            .then(|| note("info", "Leave password or certificate empty to keep the stored one."))
     };
     view! {
         <form on:submit=submit>
@@ -179,10 +179,10 @@ fn edit(reader: Reader<List<Registry>>, form: Form) -> AnyView {
                 <Show when=move || !form.changes.get()>
                     {field("Host", "registry.example.org:5000", Kind::Text, "registries.edit.host", form.host)}
                 </Show>
-                {field("User", "nobody", Kind::Text, "registries.edit.user", form.username)}
+                {field("User", "anonymous", Kind::Text, "registries.edit.user", form.username)}
                 {field("Password or token", "", Kind::Password, "registries.edit.password", form.password)}
-                {check("Take any certificate", "registries.edit.unchecked", form.unchecked)}
-                {check("No TLS: everything can be read on the way", "registries.edit.plain", form.plain)}
+                {check("Skip certificate verification", "registries.edit.unchecked", form.unchecked)}
+                {check("No TLS: traffic is not encrypted", "registries.edit.plain", form.plain)}
                 {field("Its certificate authority (PEM)", "-----BEGIN CERTIFICATE-----", Kind::Area, "registries.edit.ca", form.ca)}
                 {field("Mirrors asked first, one a line", "https://mirror.example.org", Kind::Area, "registries.edit.mirrors", form.mirrors)}
                 {keeps}
@@ -193,7 +193,7 @@ fn edit(reader: Reader<List<Registry>>, form: Form) -> AnyView {
                     "Cancel"
                 </button>
                 <button type="submit" class="button button--primary" data-testid="registries.edit.save">
-                    "Keep"
+                    "Save"
                 </button>
             </footer>
         </form>
@@ -245,7 +245,7 @@ fn import(reader: Reader<List<Registry>>, form: Form) -> AnyView {
 fn table(reader: Reader<List<Registry>>, list: List<Registry>) -> AnyView {
     let form: Form = expect_context();
     if list.items.is_empty() {
-        return view! { <Empty icon="shield" text="No registry is listed: all are reached as nobody, with TLS."/> }
+        return view! { <Empty icon="shield" text="No registry is configured: every registry is used anonymously over TLS."/> }
             .into_any();
     }
     view! {
@@ -255,7 +255,7 @@ fn table(reader: Reader<List<Registry>>, list: List<Registry>) -> AnyView {
                     <tr>
                         <th scope="col">"Registry"</th>
                         <th scope="col">"User"</th>
-                        <th scope="col">"Reached by"</th>
+                        <th scope="col">"Connection"</th>
                         <th scope="col" class="builds__wide">"Last used"</th>
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
                     </tr>
@@ -274,7 +274,7 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
     let (class, reached) = match registry.transport {
         Transport::Checked if registry.own_ca => ("badge badge--ok", "TLS, own authority"),
         Transport::Checked => ("badge badge--ok", "TLS"),
-        Transport::Unchecked => ("badge badge--warn", "TLS, unchecked"),
+        Transport::Unchecked => ("badge badge--warn", "TLS, not verified"),
         Transport::Plain => ("badge badge--warn", "no TLS"),
     };
     let may = move || app.session.may(Role::Admin);
@@ -282,7 +282,7 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
     let shown = StoredValue::new(registry.clone());
     let verdict = RwSignal::new(None::<(bool, String)>);
     let try_it = move |_| {
-        verdict.set(Some((true, "Trying…".to_owned())));
+        verdict.set(Some((true, "Testing…".to_owned())));
         spawn_local(async move {
             let path = ["/registries/", &escape(&host.get_value()), "/check"].concat();
             let answer = http::request("POST", &path, None).await;
@@ -296,12 +296,12 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
             }));
         });
     };
-    let remove = move |_| {
+    let remove = move || {
         let name = host.get_value();
         app.asker.ask(Question {
-            title: ["Forget ", &name, "?"].concat(),
+            title: ["Remove ", &name, "?"].concat(),
             points: vec!["Its sign-in and certificate are deleted. Images from it stay.".to_owned()],
-            action: "Forget registry".to_owned(),
+            action: "Remove registry".to_owned(),
             danger: true,
             typed: None,
             choice: None,
@@ -346,16 +346,16 @@ fn row(reader: Reader<List<Registry>>, registry: Registry, form: Form) -> AnyVie
                         })
                 }}
             </td>
-            <td>{registry.username.clone().unwrap_or_else(|| "nobody".to_owned())}</td>
+            <td>{registry.username.clone().unwrap_or_else(|| "anonymous".to_owned())}</td>
             <td><span class=class>{reached}</span></td>
             <td class="nowrap muted builds__wide">{used}</td>
             <td>
                 <div class="row" style="gap:0;justify-content:flex-end">
                     <button type="button" class="button button--small" data-testid="registries.row.try" prop:disabled=move || !may() on:click=try_it>
-                        "Try"
+                        "Test"
                     </button>
-                    {button("Change", "edit", "registries.row.change", Box::new(move || form.begin(Some(&shown.get_value()))))}
-                    {button("Forget", "trash", "registries.row.forget", Box::new(move || remove(())))}
+                    {button("Edit", "edit", "registries.row.change", Box::new(move || form.begin(Some(&shown.get_value()))))}
+                    {button("Remove", "trash", "registries.row.forget", Box::new(remove))}
                 </div>
             </td>
         </tr>

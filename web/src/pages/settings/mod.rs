@@ -1,4 +1,4 @@
-//! Settings: appearance of this browser, people, tokens; and the own account.
+//! Settings: appearance of this browser, users, tokens; and the own account.
 
 pub mod account;
 mod appearance;
@@ -26,7 +26,14 @@ pub fn Settings() -> impl IntoView {
     let app = App::get();
     let params = use_params_map();
     let section = Memo::new(move |_| params.see(|params| params.get("section").unwrap_or_default()));
-    let chosen = Memo::new(move |_| SECTIONS.iter().position(|(key, _)| *key == section.get()).unwrap_or(0));
+    let chosen = Memo::new(move |_| {
+        let section = section.get();
+        let wanted = if section.is_empty() { "appearance" } else { &section };
+        SECTIONS
+            .iter()
+            .position(|(key, _)| *key == wanted)
+            .unwrap_or(usize::MAX)
+    });
     let tabs = Signal::derive(move || {
         SECTIONS
             .into_iter()
@@ -50,7 +57,7 @@ pub fn Settings() -> impl IntoView {
                 "users" => {
                     view! { <Empty icon="shield" text="Only administrators manage users. Ask one of them."/> }.into_any()
                 }
-                _ => view! { <Empty icon="search" text="There is no such setting."/> }.into_any(),
+                _ => view! { <Empty icon="search" text="This page has no such tab."/> }.into_any(),
             }}
         </div>
     }
@@ -59,9 +66,9 @@ pub fn Settings() -> impl IntoView {
 /// What a role may do, in a sentence.
 pub fn role_words(role: Role) -> (&'static str, &'static str) {
     match role {
-        Role::Viewer => ("Viewer", "sees everything"),
+        Role::Viewer => ("Viewer", "views everything"),
         Role::Operator => ("Operator", "works with containers, images and volumes"),
-        Role::Admin => ("Administrator", "also manages people and tokens"),
+        Role::Admin => ("Administrator", "also manages users and tokens"),
     }
 }
 

@@ -51,7 +51,7 @@ fn new_form(reader: Reader<List<Token>>, open: RwSignal<bool>) -> AnyView {
             text => match text.parse::<u32>() {
                 Ok(days) if days > 0 => Some(days),
                 _ => {
-                    mistake.set("Days until it ends: a number, or nothing for never.".to_owned());
+                    mistake.set("Days until the token expires: a number, or empty for never.".to_owned());
                     return;
                 }
             },
@@ -82,7 +82,7 @@ fn new_form(reader: Reader<List<Token>>, open: RwSignal<bool>) -> AnyView {
                         <span class="field__label">"Role"</span>
                         {role_select(role, most, "tokens.new.role")}
                     </div>
-                    {line("Days until it ends", "text", "off", "tokens.new.days", days)}
+                    {line("Expires after days", "text", "off", "tokens.new.days", days)}
                     {move || (!mistake.get().is_empty()).then(|| note("bad", mistake.get()))}
                 </div>
                 <footer class="dialog__foot">
@@ -178,9 +178,9 @@ fn table(reader: Reader<List<Token>>, list: List<Token>) -> AnyView {
                 <thead>
                     <tr>
                         <th scope="col">"Name"</th>
-                        <th scope="col">"Of"</th>
+                        <th scope="col">"Owner"</th>
                         <th scope="col">"Role"</th>
-                        <th scope="col">"Ends"</th>
+                        <th scope="col">"Expires"</th>
                         <th scope="col">"Last used"</th>
                         <th scope="col"><span class="visually-hidden">"Actions"</span></th>
                     </tr>

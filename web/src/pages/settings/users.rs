@@ -1,4 +1,4 @@
-//! People who may sign in.
+//! Users who may sign in.
 
 use super::{line, role_select, role_words};
 use crate::client::http;

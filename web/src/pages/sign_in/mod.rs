@@ -1,4 +1,4 @@
-//! Signing in, and making the first user.
+//! Signing in, and creating the first user.
 
 use crate::components::dialog::Dialog;
 use crate::components::icon::{icon, mark};
@@ -163,7 +163,7 @@ pub fn SetUp() -> impl IntoView {
             <section class="sign-in__box">
                 {brand()}
                 <h1>"Set up this server"</h1>
-                <p class="muted">"Make the first administrator. The one-time code stands in the output of the server."</p>
+                <p class="muted">"Create the first administrator. The server printed the one-time code when it started."</p>
                 <form class="sign-in__form" on:submit=submit>
                     {field("One-time code", "text", "one-time-code", "setup.form.code", code)}
                     {field("Name", "text", "username", "setup.form.name", name)}

@@ -96,7 +96,7 @@ fn files(snapshotter: &str) -> &'static str {
 /// Whose ids containers have that do not say it.
 fn users(setting: &str, mapped: bool) -> String {
     let setting = match setting {
-        "" | "off" => "only where a container asks",
+        "" | "off" => "only where a container asks for one",
         "auto" => "a range for each container",
         range => return ["one for all: ", range].concat(),
     };
@@ -121,12 +121,12 @@ fn usage(_: Reader<Usage>, usage: Usage) -> AnyView {
                 {parts
                     .into_iter()
                     .map(|(word, bytes)| {
-                        // Compared with each other, not with a ceiling: the colour stays calm.
-                        let share = Some(bytes as f64 / all as f64 * 0.74);
+                        // Compared with each other, not with a limit.
+                        let share = Some(bytes as f64 / all as f64);
                         view! {
                             <div class="system__part">
                                 <span>{word}</span>
-                                <Meter share=Signal::stored(share) label=word/>
+                                <Meter share=Signal::stored(share) label=word progress=true/>
                                 <span class="muted nowrap">{size(bytes)}</span>
                             </div>
                         }

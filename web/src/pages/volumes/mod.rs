@@ -56,7 +56,7 @@ fn new_form(reader: Reader<List<Volume>>, open: RwSignal<bool>) -> AnyView {
             };
             match http::send::<_, Volume>("POST", "/volumes", &request).await {
                 Ok(volume) => {
-                    app.toasts.done([&volume.name, " is made"].concat());
+                    app.toasts.done([&volume.name, " created"].concat());
                     open.set(false);
                     reader.again();
                 }
@@ -97,7 +97,7 @@ fn new_form(reader: Reader<List<Volume>>, open: RwSignal<bool>) -> AnyView {
 
 fn table(reader: Reader<List<Volume>>, list: List<Volume>) -> AnyView {
     if list.items.is_empty() {
-        return view! { <Empty icon="volume" text="No volumes. They are made here, or by a container that names one."/> }.into_any();
+        return view! { <Empty icon="volume" text="No volumes yet. Create one here, or name one in a container's mounts."/> }.into_any();
     }
     let app = App::get();
     view! {
@@ -144,7 +144,7 @@ fn row(app: App, reader: Reader<List<Volume>>, volume: Volume) -> AnyView {
                 spawn_local(async move {
                     match http::act("DELETE", &["/volumes/", &escape(&name)].concat()).await {
                         Ok(()) => {
-                            app.toasts.done([&name, " is deleted"].concat());
+                            app.toasts.done([&name, " deleted"].concat());
                             reader.again();
                         }
                         Err(failure) => app
