@@ -107,7 +107,7 @@ fn table(_: Reader<List<Build>>, list: List<Build>) -> AnyView {
         .into_any();
     }
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

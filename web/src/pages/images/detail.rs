@@ -214,7 +214,7 @@ fn columns(details: Details) -> AnyView {
                         <h2>"History"</h2>
                         <span class="muted">{size(image.size_bytes)}</span>
                     </header>
-                    <div class="table-scroll"><table class="table"><tbody>{history}</tbody></table></div>
+                    <div class="table-scroll" tabindex="0"><table class="table"><tbody>{history}</tbody></table></div>
                 </section>
                 {attached}
             </div>

@@ -179,7 +179,7 @@ fn wasted(waste: Waste) -> AnyView {
     view! {
         <details class="card layers__waste" data-testid="layers.waste">
             <summary>{icon("s-warning")} {words}</summary>
-            <div class="table-scroll"><table class="table"><tbody>{worst}</tbody></table></div>
+            <div class="table-scroll" tabindex="0"><table class="table"><tbody>{worst}</tbody></table></div>
         </details>
     }
     .into_any()

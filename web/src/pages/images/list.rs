@@ -157,7 +157,7 @@ pub fn Images() -> impl IntoView {
     };
     let table = move || {
         view! {
-            <div class="table-scroll">
+            <div class="table-scroll" tabindex="0">
                 <table class="table images">
                     <thead>
                         <tr>

@@ -151,7 +151,7 @@ fn chosen(found: &Pruned, spared: &KeySet<String>) -> Vec<String> {
 
 fn table(items: Vec<PrunedItem>, spared: RwSignal<KeySet<String>>) -> AnyView {
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

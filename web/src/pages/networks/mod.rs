@@ -112,7 +112,7 @@ fn ports() -> AnyView {
                 when=move || !rows.see(Vec::is_empty)
                 fallback=|| view! { <Empty icon="network" text="No container publishes a port."/> }
             >
-                <div class="table-scroll">
+                <div class="table-scroll" tabindex="0">
                     <table class="table">
                         <thead>
                             <tr>

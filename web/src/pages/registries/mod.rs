@@ -249,7 +249,7 @@ fn table(reader: Reader<List<Registry>>, list: List<Registry>) -> AnyView {
             .into_any();
     }
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

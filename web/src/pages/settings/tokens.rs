@@ -173,7 +173,7 @@ fn table(reader: Reader<List<Token>>, list: List<Token>) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

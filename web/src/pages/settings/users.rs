@@ -164,7 +164,7 @@ fn table(reader: Reader<List<User>>, list: List<User>) -> AnyView {
         })
         .collect_view();
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

@@ -101,7 +101,7 @@ fn table(reader: Reader<List<Volume>>, list: List<Volume>) -> AnyView {
     }
     let app = App::get();
     view! {
-        <div class="table-scroll">
+        <div class="table-scroll" tabindex="0">
             <table class="table">
                 <thead>
                     <tr>

@@ -113,7 +113,7 @@ pub fn processes(subject: Subject) -> AnyView {
     });
     let table = move || {
         view! {
-            <div class="table-scroll">
+            <div class="table-scroll" tabindex="0">
                 <table class="table processes">
                     <thead>
                         <tr>
