@@ -2,7 +2,7 @@
 //! file as a process of its own with a time limit, two at a time.
 
 use crate::process::{self, cargo, run};
-use crate::{packages, programs, test_vm, ui, workspace};
+use crate::{packages, programs, test_vm, ui, wasm, workspace};
 use anyhow::{Context as _, Result, bail};
 use std::fs::File;
 use std::io::Read as _;
@@ -80,7 +80,6 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
     packages::install(packages::TO_TEST)?;
     if filter.is_none() {
         run(&mut cargo(&["fmt", "--all", "--check"]))?;
-        // The panel is linted as the WebAssembly it becomes.
         let mut clippy = cargo(&[
             "clippy",
             "--workspace",
@@ -93,12 +92,15 @@ pub(crate) fn run_tests(filter: Option<&str>) -> Result<()> {
             "warnings",
         ]);
         run(&mut clippy)?;
+        // The panel is linted as the WebAssembly it becomes.
+        wasm::lint()?;
     }
     ui::build(ui::Purpose::Release)?;
     let registry = packages::unpack(&packages::UNPACKED[0])?;
     let docker = packages::unpack(&packages::UNPACKED[1])?;
     programs::build_runtime_for_tests()?;
-    let files = compile(filter)?;
+    let mut files = compile(filter)?;
+    files.extend(compile_apart(filter)?);
     let next = Mutex::new(files.iter());
     let tally = Mutex::new(Tally::default());
     // The longest of all, and so the first.
@@ -141,6 +143,22 @@ pub(crate) fn compile(filter: Option<&str>) -> Result<Vec<TestFile>> {
     )?);
     // The long ones, through the whole program, first: the short ones fill the gaps.
     files.sort_by_key(|file| (!file.name.starts_with("gantry/"), file.name.clone()));
+    Ok(files)
+}
+
+/// Compiles the unit tests of the panel's pure parts, for the host, and those of this tool.
+fn compile_apart(filter: Option<&str>) -> Result<Vec<TestFile>> {
+    const APART: [(&str, &[&str]); 2] = [
+        ("web", &["-p", "web", "--lib"]),
+        // In the profile that this tool is built in.
+        ("xtask", &["-p", "xtask", "--profile", "xtask"]),
+    ];
+    let mut files = Vec::new();
+    for (name, what) in APART {
+        if filter.is_none_or(|filter| name.contains(filter)) {
+            files.extend(compile_with(what, filter)?);
+        }
+    }
     Ok(files)
 }
 

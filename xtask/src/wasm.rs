@@ -2,21 +2,49 @@
 //! own wasm32 target; the same after `rustup target add`; Debian's compiler with
 //! the standard library built from its source package.
 
-use crate::packages::{self, apt_install};
+use crate::packages::{self, Package, apt_install, package};
 use crate::process::{command, output, run, succeeds_within};
 use crate::workspace;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library";
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
+const DEBIAN_CLIPPY: Package = package("rust-web-clippy", "/usr/bin/clippy-driver", "lints the panel");
 const OLDEST_MINOR: u32 = 95;
+
+/// The compiler that builds and lints the panel for wasm32.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Toolchain {
+    /// The caller's own, with the target's standard library.
+    Own,
+    /// Debian's, which builds the standard library from its source package.
+    Debian,
+}
 
 /// Compiles the panel with `profile`; gives the `.wasm` file.
 pub(crate) fn compile(profile: &str) -> Result<PathBuf> {
+    let toolchain = find_toolchain()?;
+    let mut build = panel_cargo(toolchain, "build")?;
+    run(build.args(["--profile", profile]))?;
+    Ok(folder(toolchain).join(TARGET).join(profile).join("web.wasm"))
+}
+
+/// Lints the panel as the WebAssembly it becomes. A warning is an error.
+pub(crate) fn lint() -> Result<()> {
+    let toolchain = find_toolchain()?;
+    if toolchain == Toolchain::Debian {
+        packages::install(&[DEBIAN_CLIPPY])?;
+    }
+    let mut clippy = panel_cargo(toolchain, "clippy")?;
+    run(clippy.args(["--quiet", "--profile", "wasm-dev", "--", "-D", "warnings"]))
+}
+
+fn find_toolchain() -> Result<Toolchain> {
     if !has_target() && crate::process::exists("rustup") {
         eprintln!("Adding the {TARGET} target to the Rust toolchain.");
         succeeds_within(
@@ -25,7 +53,7 @@ pub(crate) fn compile(profile: &str) -> Result<PathBuf> {
         );
     }
     if has_target() {
-        return with_own_target(profile);
+        return Ok(Toolchain::Own);
     }
     if !debian_compiler_serves() {
         eprintln!(
@@ -41,7 +69,7 @@ pub(crate) fn compile(profile: &str) -> Result<PathBuf> {
             );
         }
     }
-    from_source(profile)
+    Ok(Toolchain::Debian)
 }
 
 fn has_target() -> bool {
@@ -49,14 +77,35 @@ fn has_target() -> bool {
     folder.is_some_and(|folder| std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()))
 }
 
-fn with_own_target(profile: &str) -> Result<PathBuf> {
-    let folder = workspace::target().join("ui");
-    let mut build = command("cargo");
-    build
-        .args(["build", "-p", "web", "--lib", "--target", TARGET, "--profile", profile])
-        .env("CARGO_TARGET_DIR", &folder);
-    run(&mut build)?;
-    Ok(artifact(&folder, profile))
+/// Each toolchain has a folder of its own: a changed linker or flag would compile everything again.
+fn folder(toolchain: Toolchain) -> PathBuf {
+    workspace::target().join(match toolchain {
+        Toolchain::Own => "ui",
+        Toolchain::Debian => "ui-std",
+    })
+}
+
+/// `cargo SUBCOMMAND` on the panel's library for wasm32.
+fn panel_cargo(toolchain: Toolchain, subcommand: &str) -> Result<Command> {
+    let mut cargo = match toolchain {
+        Toolchain::Own => command("cargo"),
+        Toolchain::Debian => command("/usr/bin/cargo"),
+    };
+    cargo.arg(subcommand);
+    if toolchain == Toolchain::Debian {
+        let path = std::env::var("PATH").unwrap_or_default();
+        cargo
+            .arg("-Zbuild-std=std,panic_abort")
+            .env("RUSTC", DEBIAN_RUSTC)
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("PATH", format!("/usr/bin:{path}"))
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?)
+            .env_remove("RUSTUP_TOOLCHAIN");
+    }
+    cargo
+        .args(["-p", "web", "--lib", "--target", TARGET])
+        .env("CARGO_TARGET_DIR", folder(toolchain));
+    Ok(cargo)
 }
 
 fn debian_compiler_serves() -> bool {
@@ -65,33 +114,6 @@ fn debian_compiler_serves() -> bool {
     };
     let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
     minor.is_some_and(|minor| minor >= OLDEST_MINOR) && Path::new(DEBIAN_SOURCE).is_dir()
-}
-
-fn from_source(profile: &str) -> Result<PathBuf> {
-    // A folder of its own: a changed linker or flag would compile everything again.
-    let folder = workspace::target().join("ui-std");
-    let path = std::env::var("PATH").unwrap_or_default();
-    let mut build = command("/usr/bin/cargo");
-    build
-        .args([
-            "build",
-            "-Zbuild-std=std,panic_abort",
-            "-p",
-            "web",
-            "--lib",
-            "--target",
-            TARGET,
-            "--profile",
-            profile,
-        ])
-        .env("CARGO_TARGET_DIR", &folder)
-        .env("RUSTC", DEBIAN_RUSTC)
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("PATH", format!("/usr/bin:{path}"))
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker()?)
-        .env_remove("RUSTUP_TOOLCHAIN");
-    run(&mut build)?;
-    Ok(artifact(&folder, profile))
 }
 
 fn linker() -> Result<PathBuf> {
@@ -110,8 +132,4 @@ fn linker() -> Result<PathBuf> {
         Some(path) => Ok(path),
         None => bail!("no linker for WebAssembly; install the package lld-19"),
     }
-}
-
-fn artifact(folder: &Path, profile: &str) -> PathBuf {
-    folder.join(TARGET).join(profile).join("web.wasm")
 }

@@ -72,13 +72,12 @@ impl HitList {
         let skipped = (HITS - hits.rank % HITS) % HITS;
         let from = usize::try_from(skipped).unwrap_or(usize::MAX);
         let Some(seqs) = hits.seqs.get(from..) else { return };
-        let mut number = (hits.rank + skipped) / HITS;
-        for seqs in seqs.chunks(usize::try_from(HITS).unwrap_or(1)) {
+        let chunks = seqs.chunks(usize::try_from(HITS).unwrap_or(1));
+        for (number, seqs) in ((hits.rank + skipped) / HITS..).zip(chunks) {
             let end = number * HITS + seqs.len() as u64;
             if seqs.len() as u64 == HITS || end == hits.total {
                 self.fill(number, seqs.to_vec());
             }
-            number += 1;
         }
     }
 }
