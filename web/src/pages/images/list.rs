@@ -18,6 +18,7 @@ use leptos_router::components::A;
 use leptos_router::hooks::{use_navigate, use_query_map};
 use shared::image::{Image, Removed, UsedBy};
 use shared::list::List;
+use shared::order::natural;
 use shared::session::Role;
 use std::rc::Rc;
 
@@ -137,7 +138,7 @@ pub fn Images() -> impl IntoView {
         let kind = kind.get();
         let mut rows: Vec<Image> =
             matching.see(|rows| rows.iter().filter(|image| fits(image, &kind)).cloned().collect());
-        sort(&mut rows, &mut |a, b| title(a).cmp(&title(b)));
+        sort(&mut rows, &mut |a, b| natural(&title(a), &title(b)));
         rows
     });
     let face = Memo::new(move |_| {

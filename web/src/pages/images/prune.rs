@@ -25,6 +25,7 @@ const AGES: [(&str, u64); 4] = [
 pub fn PruneImages() -> impl IntoView {
     let app = App::get();
     let unused = RwSignal::new(false);
+    let cache = RwSignal::new(false);
     let age = RwSignal::new(0_u64);
     let preview = RwSignal::new(Loaded::<Pruned>::Loading);
     let spared = RwSignal::new(KeySet::<String>::new());
@@ -33,6 +34,7 @@ pub fn PruneImages() -> impl IntoView {
         unused: unused.get_untracked(),
         older_than_seconds: Some(age.get_untracked()).filter(|seconds| *seconds > 0),
         only,
+        build_cache: cache.get_untracked(),
         ..Prune::default()
     };
     let look = move || {
@@ -47,6 +49,7 @@ pub fn PruneImages() -> impl IntoView {
     };
     Effect::new(move || {
         unused.track();
+        cache.track();
         age.track();
         spared.set(KeySet::new());
         look();
@@ -80,8 +83,14 @@ pub fn PruneImages() -> impl IntoView {
         spawn_local(async move {
             match http::send::<_, Pruned>("POST", "/images/prune", &request).await {
                 Ok(done) => {
+                    let images = number::plural(done.items.len(), "image");
                     let words = [
-                        &number::plural(done.items.len(), "image"),
+                        images.as_str(),
+                        if request.build_cache {
+                            " and the build cache"
+                        } else {
+                            ""
+                        },
                         " deleted, ",
                         &size(done.freed_bytes),
                         " freed",
@@ -103,7 +112,23 @@ pub fn PruneImages() -> impl IntoView {
     };
     let label = move || {
         let bytes = freed.get().map_or_else(|| "…".to_owned(), size);
-        ["Delete ", &number::plural(count(), "image"), ", free ", &bytes].concat()
+        let with = if cache.get() { " and the build cache" } else { "" };
+        ["Delete ", &number::plural(count(), "image"), with, ", free ", &bytes].concat()
+    };
+    let steps = move || {
+        preview.see(|preview| match preview {
+            Loaded::Ready(found) => found.build_cache.steps,
+            _ => 0,
+        })
+    };
+    let kept = move || {
+        preview.see(|preview| match preview {
+            Loaded::Ready(found) => {
+                let steps = number::plural(usize::try_from(found.build_cache.steps).unwrap_or(usize::MAX), "step");
+                [&steps, ", ", &size(found.build_cache.freed_bytes)].concat()
+            }
+            _ => String::new(),
+        })
     };
     let body = move || match preview.get() {
         Loaded::Loading => skeleton(6),
@@ -120,7 +145,9 @@ pub fn PruneImages() -> impl IntoView {
                     type="button"
                     class="button button--danger"
                     data-testid="prune.head.act"
-                    prop:disabled=move || count() == 0 || freed.get().is_none() || app.connection.is_cut()
+                    prop:disabled=move || {
+                        (count() == 0 && !(cache.get() && steps() > 0)) || freed.get().is_none() || app.connection.is_cut()
+                    }
                     on:click=act
                 >
                     {icon("trash")}
@@ -129,6 +156,8 @@ pub fn PruneImages() -> impl IntoView {
             </Head>
             <div class="containers__tools">
                 {check("Also tagged images that no container uses", "prune.show.unused", unused)}
+                {check("Also the build cache", "prune.show.cache", cache)}
+                <span class="muted nowrap" data-testid="prune.show.cached">{kept}</span>
                 <select
                     class="select"
                     style="width:auto"

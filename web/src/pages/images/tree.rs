@@ -2,14 +2,16 @@
 
 use super::super::frame::{Head, Reader};
 use super::list::short;
+use crate::client::http;
 use crate::components::icon::icon;
 use crate::components::notice::Empty;
 use crate::format::{number, size};
 use crate::state::signal::{Edit, See};
 use crate::table::{KeySet, Table};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use leptos_router::components::A;
-use shared::layer::{Leaf, Node, Tree};
+use shared::layer::{Leaf, Node, Prune, Pruned, Tree};
 
 /// The page.
 #[component]
@@ -38,24 +40,42 @@ fn draw(_: Reader<Tree>, tree: Tree) -> AnyView {
         .into_any();
     }
     let chosen = RwSignal::new(KeySet::<String>::new());
-    let nodes = StoredValue::new(tree.nodes.clone());
+    // What they free together only the server knows: others and the build cache need some of it.
+    let freed = RwSignal::new(None::<Pruned>);
+    Effect::new(move || {
+        let ids: Vec<String> = chosen.see(|chosen| chosen.iter().cloned().collect());
+        freed.set(None);
+        if ids.is_empty() {
+            return;
+        }
+        let request = Prune {
+            preview: true,
+            unused: true,
+            only: Some(ids.clone()),
+            ..Prune::default()
+        };
+        spawn_local(async move {
+            let answer = http::send::<_, Pruned>("POST", "/images/prune", &request).await;
+            // Others may have been chosen meanwhile.
+            let still = chosen
+                .try_with_untracked(|chosen| chosen.len() == ids.len() && ids.iter().all(|id| chosen.contains(id)));
+            if let (Ok(found), Some(true)) = (answer, still) {
+                let _ = freed.try_set(Some(found));
+            }
+        });
+    });
     let footer = move || {
-        chosen.see(|chosen| {
-            nodes.with_value(|nodes| {
-                let (freed, stays) = outcome(nodes, chosen);
-                (!chosen.is_empty()).then(|| {
-                    let words = [
-                        "Removing ",
-                        &number::plural(chosen.len(), "image"),
-                        " frees ",
-                        &size(freed),
-                        ". ",
-                        &size(stays),
-                        " of their layers stay, shared by others.",
-                    ]
-                    .concat();
-                    view! { <p class="tree__footer" role="status" data-testid="tree.footer.freed">{words}</p> }
-                })
+        freed.see(|freed| {
+            freed.as_ref().map(|found| {
+                let words = [
+                    "Removing ",
+                    &number::plural(found.items.len(), "image"),
+                    " frees ",
+                    &size(found.freed_bytes),
+                    ". What other images or the build cache need stays.",
+                ]
+                .concat();
+                view! { <p class="tree__footer" role="status" data-testid="tree.footer.freed">{words}</p> }
             })
         })
     };
@@ -88,29 +108,6 @@ fn rows(nodes: &[Node]) -> Vec<(usize, usize)> {
         waiting.extend(children.iter().rev().map(|child| (deeper, *child)));
     }
     rows
-}
-
-/// Bytes that removing these images frees, and bytes of theirs that stay.
-fn outcome(nodes: &[Node], chosen: &KeySet<String>) -> (u64, u64) {
-    // Children come after parents, so counting from the end adds up what is above.
-    let mut left: Table<&str, (usize, usize)> = Table::new();
-    let (mut freed, mut stays) = (0, 0);
-    for node in nodes.iter().rev() {
-        let gone = node.images.iter().filter(|image| chosen.contains(&image.id)).count();
-        let kept = node.images.len() - gone;
-        let above = left.get(node.id.as_str()).copied().unwrap_or_default();
-        let (gone, kept) = (above.0 + gone, above.1 + kept);
-        if gone > 0 && kept == 0 {
-            freed += node.size_bytes;
-        } else if gone > 0 {
-            stays += node.size_bytes;
-        }
-        if let Some(parent) = &node.parent {
-            let sum = left.or_insert_with(parent, Default::default);
-            *sum = (sum.0 + gone, sum.1 + kept);
-        }
-    }
-    (freed, stays)
 }
 
 fn row(node: &Node, depth: usize, chosen: RwSignal<KeySet<String>>) -> AnyView {
@@ -190,15 +187,12 @@ mod tests {
     }
 
     #[test]
-    fn what_others_share_stays() {
+    fn what_stands_side_by_side_is_further_right() {
         let nodes = [
             node("base", None, 100, &[]),
             node("one", Some("base"), 10, &["a"]),
             node("two", Some("base"), 1, &["b"]),
         ];
-        let chosen = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<KeySet<String>>();
-        assert_eq!(outcome(&nodes, &chosen(&["a"])), (10, 100));
-        assert_eq!(outcome(&nodes, &chosen(&["a", "b"])), (111, 0));
         assert_eq!(rows(&nodes), [(0, 0), (1, 1), (1, 2)]);
     }
 }

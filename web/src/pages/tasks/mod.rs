@@ -111,7 +111,7 @@ pub fn task_row(task: Task) -> AnyView {
             {running.then(|| last_lines(&task))}
             {items_words(&task).map(|words| view! { <p>{words}</p> })}
             {task.problem.as_ref().map(|problem| note("bad", sentence(&problem.detail)))}
-            <p class="muted">{["by ", &task.owner].concat()}</p>
+            {(!task.owner.is_empty()).then(|| view! { <p class="muted">{["by ", &task.owner].concat()}</p> })}
         </article>
     }
     .into_any()

@@ -1,6 +1,6 @@
 //! Volumes: directories that outlive containers.
 
-use super::frame::{Head, Reader};
+use super::frame::{Head, Loaded, Reader};
 use super::images::list::users;
 use crate::client::http::{self, escape, sentence};
 use crate::components::dialog::{Dialog, Question};
@@ -8,6 +8,7 @@ use crate::components::icon::icon;
 use crate::components::notice::{Empty, note};
 use crate::format::{size, time};
 use crate::state::App;
+use crate::state::signal::See;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use shared::list::List;
@@ -20,6 +21,20 @@ use std::rc::Rc;
 pub fn Volumes() -> impl IntoView {
     let app = App::get();
     let reader = Reader::<List<Volume>>::new("/volumes");
+    // Counted after the list is shown: that takes as long as volumes have files.
+    Effect::new(move || {
+        let uncounted = reader.value.see(|value| match value {
+            Loaded::Ready(list) => list.items.iter().any(|volume| volume.size_bytes.is_none()),
+            Loaded::Loading | Loaded::Failed(_) => false,
+        });
+        if uncounted {
+            spawn_local(async move {
+                if let Ok(list) = http::get::<List<Volume>>("/volumes?sizes=true").await {
+                    let _ = reader.value.try_set(Loaded::Ready(list));
+                }
+            });
+        }
+    });
     let open = RwSignal::new(false);
     view! {
         <div class="page">

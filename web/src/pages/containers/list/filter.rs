@@ -4,6 +4,7 @@ use crate::format::order::sort;
 use crate::state::App;
 use crate::state::containers::{has_failed, is_stopped, is_up};
 use shared::container::{Container, Health, Status};
+use shared::order::natural;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -175,35 +176,6 @@ pub fn sort_rows(rows: &mut Vec<Arc<Container>>, order: Order, down: bool, app: 
     rows.extend(keyed.into_iter().map(|(_, row)| row));
 }
 
-/// Compares as people do: digits by the number they are, `web-2` before `web-10`.
-fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (Some(x), Some(y)) = (a.chars().next(), b.chars().next()) else {
-            return a.len().cmp(&b.len());
-        };
-        if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (left, right) = (digits(a), digits(b));
-            let (number, other) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
-            let order = number.len().cmp(&other.len()).then_with(|| number.cmp(other));
-            if order != Ordering::Equal {
-                return order;
-            }
-            (a, b) = (&a[left.len()..], &b[right.len()..]);
-        } else if x != y {
-            return x.cmp(&y);
-        } else {
-            (a, b) = (&a[x.len_utf8()..], &b[y.len_utf8()..]);
-        }
-    }
-}
-
-/// The digits a text begins with.
-fn digits(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    &text[..end]
-}
-
 /// Containers without ports come last.
 fn first_port(container: &Container) -> u16 {
     container.ports.first().map_or(u16::MAX, |port| port.host_port)
@@ -295,7 +267,7 @@ mod tests {
     fn names_are_in_the_order_of_their_numbers() {
         let mut names = ["web-10", "web-2", "web-2b", "db", "web-02", "web"];
         names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["db", "web", "web-2", "web-02", "web-2b", "web-10"]);
+        assert_eq!(names, ["db", "web", "web-02", "web-2", "web-2b", "web-10"]);
     }
 
     #[test]
