@@ -3,6 +3,8 @@
 mod crates;
 mod dependencies;
 mod files;
+mod language;
+mod modules;
 mod switches;
 
 use std::path::Path;
