@@ -14,7 +14,7 @@ async fn status(api: &Api, name: &str) -> Status {
 
 #[tokio::test]
 async fn many_containers_are_stopped_by_a_task_that_tells_of_each() {
-    let Some((_host, api)) = host().await else { return };
+    let Some((host, api)) = host().await else { return };
     for number in 0..20 {
         let new = started(
             &format!("web-{number}"),
@@ -84,7 +84,7 @@ async fn many_containers_are_stopped_by_a_task_that_tells_of_each() {
         assert_eq!(refusal.status, 422, "{refused}");
     }
     let asked = json!({ "action": "stop", "filter": {} });
-    let viewer = api.with_token(Some(&_host.make_token("viewer")));
+    let viewer = api.with_token(Some(&host.make_token("viewer")));
     let refusal = viewer
         .send::<Task>(Method::POST, "/containers/bulk", &asked)
         .await

@@ -129,9 +129,8 @@ async fn the_tree_has_each_layer_once_and_tells_what_would_be_free() {
 async fn what_the_build_cache_keeps_is_promised_with_the_cache_only() {
     let Some((host, api)) = host().await else { return };
     load(&api, &Image::busybox(), "base:1").await;
-    let noise: String = (0..60_000_u32)
-        .map(|number| format!("{:08x}\n", number.wrapping_mul(2_654_435_761)))
-        .collect();
+    let words = (0..60_000_u32).map(|number| format!("{:08x}", number.wrapping_mul(2_654_435_761)));
+    let noise = words.collect::<Vec<_>>().join("\n") + "\n";
     let new = json!({ "dockerfile": format!("FROM base:1\nCOPY <<end /big\n{noise}end\n"), "tags": ["built:1"] });
     let begun: shared::build::Build = api.send(Method::POST, "/builds", &new).await.expect("it begins");
     let task: Task = api.get(&format!("/tasks/{}", begun.id)).await.expect("a task");

@@ -81,9 +81,12 @@ impl Store {
             .latest
             .map(|time| time.as_unix_nanos().div_euclid(1_000_000_000));
         let mut packing = LayerWriter::begin(self, options.packing)?;
-        let interrupted = |error| match cancel.is_cancelled() {
-            true => ImageError::Cancelled,
-            false => error,
+        let interrupted = |error| {
+            if cancel.is_cancelled() {
+                ImageError::Cancelled
+            } else {
+                error
+            }
         };
         let unpacked_bytes = match written {
             Written::Upper(upper) => {

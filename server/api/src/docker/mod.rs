@@ -44,11 +44,11 @@ pub use version::spoken;
 /// Bodies of JSON; archives have no such limit.
 const MAX_JSON_BYTES: usize = 16 << 20;
 
-/// Whose tasks are those that were begun here; no user can have this name.
+/// Owner of tasks that were started by this API; user names cannot contain a space.
 const OWNER: &str = "Docker API";
 
-fn owner() -> Option<String> {
-    Some(OWNER.to_owned())
+fn owner() -> String {
+    OWNER.to_owned()
 }
 
 /// Answers on `listener` until `stop`, at most `max_connections` at once; connections that follow something are cut then.

@@ -40,9 +40,10 @@ impl Engine {
         }
         let container = self.inspect(id)?;
         let _lease = self.inner.leases.hold().await;
-        let hold = match new.pause {
-            true => self.ask(id, Request::BeginHold).await?,
-            false => None,
+        let hold = if new.pause {
+            self.ask(id, Request::BeginHold).await?
+        } else {
+            None
         };
         let made = self.make_commit(&container, new.clone()).await;
         if let Some(hold) = hold

@@ -203,6 +203,8 @@ impl Matcher {
     }
 
     /// Whether every record of the block is a line that is shown as it is.
+    // Without branches, so that the compiler uses vector instructions.
+    #[allow(clippy::needless_bitwise_bool)]
     fn takes_block(&self, block: &[u8]) -> bool {
         self.is_text
             && !block.iter().fold(false, |found, byte| {

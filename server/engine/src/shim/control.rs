@@ -94,7 +94,7 @@ impl Shim {
         let mut answered = tokio::time::timeout(WAKE_AFTER, &mut reply).await;
         if answered.is_err() {
             signal_process(&self.run_dir, Signal::CONT);
-            answered = tokio::time::timeout(ANSWER_LIMIT - WAKE_AFTER, &mut reply).await;
+            answered = tokio::time::timeout(ANSWER_LIMIT.saturating_sub(WAKE_AFTER), &mut reply).await;
         }
         let reply = match answered {
             Ok(Ok(reply)) => reply,

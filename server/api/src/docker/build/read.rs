@@ -51,7 +51,7 @@ pub(super) fn new_build(query: &Query, headers: &HeaderMap) -> Result<NewBuild, 
         rlimits: ulimits.into_iter().map(read_ulimit).collect(),
         shm_bytes: query.number("shmsize")?.filter(|bytes| *bytes > 0),
         logins: logins(headers)?,
-        owner: crate::docker::owner(),
+        owner: Some(crate::docker::owner()),
         ..NewBuild::default()
     })
 }

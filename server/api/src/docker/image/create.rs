@@ -39,7 +39,12 @@ pub(in crate::docker) async fn create(
 async fn pull(engine: Engine, name: &str, query: &Query, headers: &HeaderMap) -> Result<Response, Failure> {
     let reference = tag::reference(name, query.get("tag"))?;
     let login = login(headers)?;
-    let task = engine.pull(reference.clone(), login, query.get("platform"), crate::docker::owner())?;
+    let task = engine.pull(
+        reference.clone(),
+        login,
+        query.get("platform"),
+        Some(crate::docker::owner()),
+    )?;
     let mut watch = engine.watch_task(&task)?;
     progress::begun(&mut watch).await?;
     let body = stream::body(move |sender| async move { progress::send_pull(&reference, watch, &sender).await });
@@ -63,7 +68,7 @@ async fn import(engine: Engine, query: &Query, body: Body) -> Result<Response, F
         changes,
         message,
         platform: query.get("platform").map(str::to_owned),
-        owner: crate::docker::owner(),
+        owner: Some(crate::docker::owner()),
     };
     let task = engine.import(archive, new);
     let mut watch = engine.watch_task(&task)?;

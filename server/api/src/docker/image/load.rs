@@ -25,7 +25,7 @@ pub(in crate::docker) async fn load(
     if let Some(platform) = query.get("platform") {
         check_platform(platform, engine.host_info().architecture)?;
     }
-    let task = engine.load(reader(request.into_body()), crate::docker::owner());
+    let task = engine.load(reader(request.into_body()), Some(crate::docker::owner()));
     let mut watch = engine.watch_task(&task)?;
     let images = progress::ended(&mut watch).await?;
     let mut text = String::new();

@@ -49,7 +49,13 @@ pub(super) async fn push(engine: Engine, name: &str, query: &Query, headers: &He
             sender.send_json(&json!({ "status": status })).await?;
             let text = reference.to_string();
             let begun = engine
-                .push(&text, reference.clone(), login.clone(), false, crate::docker::owner())
+                .push(
+                    &text,
+                    reference.clone(),
+                    login.clone(),
+                    false,
+                    Some(crate::docker::owner()),
+                )
                 .await;
             match begun.and_then(|task| engine.watch_task(&task)) {
                 Ok(watch) => progress::send_push(&reference, watch, &sender).await?,

@@ -77,7 +77,7 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// Tells of every operation what all of its kind have in common.
+/// Adds to every operation what all operations of its kind have in common.
 pub(in crate::native) fn complete(document: &mut OpenApi, before: Before) {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
@@ -112,7 +112,7 @@ pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static 
     .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-/// `get_containers_id_logs`: no other operation has the same.
+/// A unique operation id, such as `get_containers_id_logs`.
 pub(super) fn id(method: &str, path: &str) -> String {
     let words = path.split(|letter: char| !letter.is_ascii_alphanumeric());
     let words = words.filter(|word| !word.is_empty());
@@ -123,13 +123,13 @@ fn describe(operation: &mut Operation) {
     for (status, answer) in &mut operation.responses.responses {
         let RefOr::T(answer) = answer else { continue };
         if answer.description.is_empty() {
-            answer.description = match status.as_str() {
-                "201" => "It is made.",
-                "202" => "It has begun: a task goes on with it.",
-                "204" => "It is done.",
-                _ => "What was asked for.",
-            }
-            .to_owned();
+            let description = match status.as_str() {
+                "201" => "Created.",
+                "202" => "Accepted; a task does the work.",
+                "204" => "Done; the answer has no content.",
+                _ => "The requested document.",
+            };
+            description.clone_into(&mut answer.description);
         }
         for (kind, content) in &mut answer.content {
             leave_bytes(kind, content);
@@ -142,7 +142,7 @@ fn describe(operation: &mut Operation) {
     }
 }
 
-/// An archive is no list of numbers.
+/// An archive is binary content, not an array of numbers.
 fn leave_bytes(kind: &str, content: &mut RefOr<Content>) {
     if let RefOr::T(content) = content
         && kind == "application/x-tar"
