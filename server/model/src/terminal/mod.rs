@@ -62,6 +62,9 @@ pub fn is_plain(line: &[u8]) -> bool {
 fn written(line: &str) -> Screen {
     let (mut parser, mut screen) = (Parser::default(), Screen::default());
     for c in line.chars() {
+        if screen.is_exhausted() {
+            break;
+        }
         parser.step(c, &mut screen);
     }
     screen
@@ -90,6 +93,19 @@ mod tests {
 
     fn texts(line: &str) -> Vec<String> {
         spans(line).into_iter().map(|span| span.text).collect()
+    }
+
+    #[test]
+    fn no_line_takes_long() {
+        let marks = format!("a{}\x1b[4096b", "\u{301}".repeat(1 << 19));
+        let tabs = format!("\x1b[3g{}", "\x1b[4096I".repeat(100_000));
+        let erased = format!("{}{}", "x".repeat(1 << 20), "\x1b[1K\x1b[2@".repeat(50_000));
+        let inserted = format!("\x1b[4h{}{}", "y".repeat(1 << 20), "\x1b[H\x1bc".repeat(50_000));
+        for line in [marks, tabs, erased, inserted] {
+            let begun = std::time::Instant::now();
+            assert!(text(&line).len() <= line.len() * 300);
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60));
+        }
     }
 
     #[test]

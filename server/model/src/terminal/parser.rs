@@ -147,7 +147,7 @@ impl Parser {
             (0, _, '7') => screen.save_cursor(),
             (0, _, '8') => screen.restore_cursor(),
             (0, _, 'H') => screen.set_tab(),
-            (0, _, 'c') => *screen = Screen::default(),
+            (0, _, 'c') => screen.reset(),
             (0, _, 'n' | '}') => screen.charsets.shift(2),
             (0, _, 'o' | '|') => screen.charsets.shift(3),
             (0, _, '~') => screen.charsets.shift(1),

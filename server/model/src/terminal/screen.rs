@@ -12,6 +12,11 @@ const TAB: usize = 8;
 /// More styles, tab stops and combined characters than these are not told apart.
 const MAX_STYLES: usize = u16::MAX as usize;
 const MAX_MARKS: usize = u16::MAX as usize;
+/// Combining characters of one letter, in bytes.
+const MAX_MARK_BYTES: usize = 128;
+/// Columns that the sequences of a line may visit in total; the rest of the line is left out.
+/// Without a bound one line could occupy the server for minutes.
+const MAX_WORK: usize = 16 << 20;
 const MAX_TAB_STOPS: usize = 64;
 
 /// One column.
@@ -93,6 +98,8 @@ pub(super) struct Screen {
     preceding: Option<usize>,
     /// The other screen, while the alternate one is shown.
     main: Option<(Vec<Cell>, SavedCursor)>,
+    /// Columns visited so far.
+    work: usize,
 }
 
 impl Default for Screen {
@@ -113,11 +120,29 @@ impl Default for Screen {
             no_tabs: false,
             preceding: None,
             main: None,
+            work: 0,
         }
     }
 }
 
 impl Screen {
+    /// Whether the line used up its work.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.work > MAX_WORK
+    }
+
+    fn spend(&mut self, columns: usize) {
+        self.work = self.work.saturating_add(columns);
+    }
+
+    /// The state after a full reset (RIS); the work that was done still counts.
+    pub(super) fn reset(&mut self) {
+        *self = Self {
+            work: self.work,
+            ..Self::default()
+        };
+    }
+
     pub(super) fn print(&mut self, c: char) {
         let c = self.charsets.map(c);
         let own = width::of(c);
@@ -165,6 +190,11 @@ impl Screen {
     /// A control sequence, by its prefix and intermediate characters and its last one.
     pub(super) fn control(&mut self, collected: &[u8], last: char, params: &Params) {
         let count = params.count();
+        self.spend(match last {
+            'm' | 'C' | 'a' | 'D' | 'G' | '`' | 'H' | 'f' | 'h' | 'l' | 's' | 'u' => 1,
+            'b' => count.min(MAX_COLUMNS),
+            _ => self.cells.len().max(self.x),
+        });
         let erased = self.style.erased();
         match (collected, last) {
             (b"", 'C' | 'a') => self.go_to(self.x.saturating_add(count)),
@@ -172,8 +202,8 @@ impl Screen {
             (b"", 'E' | 'F') => self.x = 0,
             (b"", 'G' | '`') => self.go_to(count - 1),
             (b"", 'H' | 'f') => self.go_to(usize::try_from(params.value(1)).unwrap_or(0).saturating_sub(1)),
-            (b"", 'I') => (0..count.min(MAX_COLUMNS)).for_each(|_| self.go_to(self.next_tab())),
-            (b"", 'Z') => (0..count.min(MAX_COLUMNS)).for_each(|_| self.x = self.previous_tab()),
+            (b"", 'I') => self.tabs_forward(count),
+            (b"", 'Z') => self.tabs_back(count),
             (b"" | b"?", 'J' | 'K') => self.erase(params.value(0)),
             (b"", 'X') => {
                 let fill = self.number_of(erased);
@@ -312,7 +342,9 @@ impl Screen {
                     self.marks.push(String::new());
                     letter.marks = u16::try_from(self.marks.len()).unwrap_or(0);
                 }
-                if let Some(marks) = usize::from(letter.marks).checked_sub(1) {
+                if let Some(marks) = usize::from(letter.marks).checked_sub(1)
+                    && self.marks[marks].len() < MAX_MARK_BYTES
+                {
                     self.marks[marks].push(c);
                 }
             }
@@ -393,6 +425,7 @@ impl Screen {
     }
 
     fn insert(&mut self, at: usize, count: usize, fill: u16) {
+        self.spend(self.cells.len());
         self.flatten_tabs();
         self.clear_wide_before(at, fill);
         let count = count.min(MAX_COLUMNS);
@@ -420,6 +453,7 @@ impl Screen {
     }
 
     fn tab(&mut self) {
+        self.spend(if self.no_tabs { TAB * MAX_TAB_STOPS } else { TAB });
         let stop = self.next_tab().min(MAX_COLUMNS.max(self.cells.len() + TAB));
         if self.x >= self.cells.len() && stop > self.x && stop - self.x <= TAB && stop.is_multiple_of(TAB) {
             self.cells.resize(self.x, Cell::empty(0));
@@ -435,10 +469,33 @@ impl Screen {
     /// Once columns are written to in another order, a tab is just the columns it passed.
     fn flatten_tabs(&mut self) {
         if std::mem::take(&mut self.has_tabs) {
+            self.spend(self.cells.len());
             for cell in &mut self.cells {
                 if matches!(cell.content, Content::Tab | Content::TabRest) {
                     cell.content = Content::Empty;
                 }
+            }
+        }
+    }
+
+    fn tabs_forward(&mut self, count: usize) {
+        for _ in 0..count.min(MAX_COLUMNS) {
+            let before = self.x;
+            self.spend(TAB * MAX_TAB_STOPS);
+            self.go_to(self.next_tab());
+            if self.x == before {
+                break;
+            }
+        }
+    }
+
+    fn tabs_back(&mut self, count: usize) {
+        for _ in 0..count.min(MAX_COLUMNS) {
+            let before = self.x;
+            self.spend(before);
+            self.x = self.previous_tab();
+            if self.x == 0 {
+                break;
             }
         }
     }
