@@ -117,10 +117,12 @@ fn a_filter_that_allows_the_programs_calls_alone_lets_it_run() {
         config["process"]["cwd"] = "/srv/new".into();
     });
     let waiting = [&OF_TRUE[..], &["read", "write", "capset"]].concat();
+    let without_capset = [&OF_TRUE[..], &["read", "write"]].concat();
     for (calls, other) in [
         (&OF_TRUE[..], "SCMP_ACT_KILL_PROCESS"),
         (&OF_TRUE[..], "SCMP_ACT_ERRNO"),
         (&waiting[..], "SCMP_ACT_KILL_PROCESS"),
+        (&without_capset[..], "SCMP_ACT_KILL_PROCESS"),
     ] {
         each_with_only(&bundle, calls, other, |bundle, how| {
             let ran = bundle.run();

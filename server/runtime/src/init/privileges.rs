@@ -102,6 +102,8 @@ pub(crate) struct Ready {
     listener: Option<Listener>,
     is_filtered: bool,
     capabilities: Capabilities,
+    /// CAP_SYS_ADMIN was kept to load the filter and is dropped after it.
+    keeps_admin: bool,
 }
 
 impl Ready {
@@ -109,7 +111,7 @@ impl Ready {
     /// be where others wait for the filter's listener.
     pub(crate) fn can_wait_filtered(&self) -> bool {
         let filter = self.filter.as_ref();
-        filter.is_some_and(|filter| self.listener.is_some() || filter.allows_waiting())
+        filter.is_some_and(|filter| self.listener.is_some() || filter.allows_waiting(self.keeps_admin))
     }
 
     /// Loads the filter before the process has to wait, or to do something else inside it.
@@ -118,6 +120,9 @@ impl Ready {
             return Ok(());
         }
         self.load_filter()?;
+        if !self.keeps_admin {
+            return Ok(());
+        }
         // What was kept for loading; execve alone would take it away as well.
         credentials::set_capabilities_of(self.capabilities)
             .map_err(|error| Failure::io("user", "cannot set the capabilities")(error))
@@ -134,8 +139,12 @@ impl Ready {
         }
     }
 
-    /// Loads the filter on a process that stays and has no listener.
+    /// Loads the filter on a process that stays and has no listener. It executes nothing, so
+    /// no_new_privs costs it nothing and loading needs no capability.
     pub(super) fn stay(&self) -> Result<(), Failure> {
+        credentials::set_no_new_privileges().map_err(Failure::io("exec", "cannot set no_new_privs"))?;
+        credentials::set_capabilities_of(self.capabilities)
+            .map_err(Failure::io("user", "cannot set the capabilities"))?;
         let filter = self.filter.as_ref();
         filter.map_or(Ok(()), |filter| filter.load_without_listener().map_err(cannot_load))
     }
@@ -214,7 +223,7 @@ pub(crate) fn prepare(wanted: Become<'_>) -> Result<Ready, Failure> {
     // A directory that was opened outside would be shown as not reachable.
     std::env::current_dir().map_err(Failure::io("cwd", "the working directory is not in the container"))?;
     sys::program::reset_signals();
-    sys::program::close_from_on_exec(3 + wanted.preserve_fds)
+    sys::program::close_from_on_exec(wanted.preserve_fds.saturating_add(3))
         .map_err(Failure::io("exec", "cannot close descriptors"))?;
     if no_new_privileges {
         credentials::set_no_new_privileges().map_err(Failure::io("exec", "cannot set no_new_privs"))?;
@@ -225,5 +234,6 @@ pub(crate) fn prepare(wanted: Become<'_>) -> Result<Ready, Failure> {
         listener: wanted.listener,
         is_filtered: false,
         capabilities,
+        keeps_admin: needs_admin,
     })
 }

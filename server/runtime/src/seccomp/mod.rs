@@ -55,12 +55,14 @@ impl Filter {
         sys::seccomp::load(&self.program, flags).map(drop)
     }
 
-    /// Whether a process can wait for its start under the filter: it reads and writes.
-    pub(crate) fn allows_waiting(&self) -> bool {
+    /// Whether a process can wait for its start under the filter: it reads and writes, and
+    /// calls capset(2) where it has to drop a capability after loading.
+    pub(crate) fn allows_waiting(&self, drops_capability: bool) -> bool {
         let Some(numbers) = table::numbers(table::native()) else {
             return false;
         };
-        ["read", "write"].into_iter().all(|name| {
+        let drop = drops_capability.then_some("capset");
+        ["read", "write"].into_iter().chain(drop).all(|name| {
             let found = numbers.list.iter().find(|(known, _)| *known == name);
             found.is_some_and(|(_, number)| {
                 let call = interpreter::Call {
