@@ -5,7 +5,7 @@ use crate::{Failure, StartError, init};
 use model::container::InitProcess;
 use oci_spec::runtime::Spec;
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::Path;
 
 /// Lets the command of a container begin, and waits until its program runs or did not. The
@@ -24,10 +24,8 @@ pub fn start(spec: &Spec, init: InitProcess, start: &Path, outcome: &Path) -> Re
         Err(error) => return Err(failed("cannot wait for the start")(error)),
     };
     // While init sleeps at it the byte waits; whoever is too late finds no FIFO.
-    File::options()
-        .write(true)
-        .open(start)
-        .and_then(|mut fifo| fifo.write_all(b"0"))
+    sys::pipe::open_writer_if_read(start)
+        .and_then(|fifo| sys::pipe::write_all(&fifo, b"0"))
         .map_err(failed("cannot open the gate of the container"))?;
     std::fs::remove_file(start).map_err(failed("another process started the container"))?;
     let mut told = Vec::new();

@@ -56,6 +56,13 @@ pub fn read_byte(descriptor: impl AsFd) -> io::Result<Option<u8>> {
     Ok((length > 0).then_some(byte[0]))
 }
 
+/// Opens the writing end of a FIFO; fails with `ENXIO` instead of waiting where no process has
+/// it open for reading. fifo(7)
+pub fn open_writer_if_read(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, rustix::fs::Mode::empty())?)
+}
+
 /// Writes all by write(2), to a socket too.
 pub fn write_all(descriptor: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
