@@ -113,6 +113,10 @@ pub(super) fn create(global: &Global, arguments: Arguments) -> Result<()> {
 pub(super) fn make(global: &Global, wish: &Wish, waits: Waits) -> Result<Made> {
     // What the caller left open is nothing to the container (CVE-2024-21626).
     sys::reaper::close_from(wish.preserve_fds.saturating_add(3));
+    // Only new containers: commands must still reach those of an earlier version.
+    if wish.id.starts_with('.') {
+        bail!("invalid container ID `{}`: it must not begin with `.`", wish.id);
+    }
     let dir = state_file::dir(global, &wish.id)?;
     let path = wish.bundle.join(&wish.config);
     let config = fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?;

@@ -65,7 +65,8 @@ impl Status {
 pub(super) fn check_id(id: &str) -> Result<()> {
     let sound = !id.is_empty()
         && id.len() <= 1024
-        && !id.starts_with('.')
+        && id != "."
+        && id != ".."
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte));
