@@ -84,7 +84,7 @@ impl Access {
             address: Some(from.address).filter(|address| !address.is_empty()),
             user_agent: from.user_agent,
         };
-        if let Err(error) = self.save_session(&session, &address, now).await {
+        if let Err(error) = self.save_session(&session, &user.password_hash, &address, now).await {
             self.unsaved.keep(session, error)?;
         }
         Ok(SignedIn {
@@ -94,8 +94,19 @@ impl Access {
         })
     }
 
-    async fn save_session(&self, session: &Session, address: &Address, now: Timestamp) -> Result<(), AccessError> {
+    /// Stores the session unless the password was changed after `password_hash` was read.
+    async fn save_session(
+        &self,
+        session: &Session,
+        password_hash: &str,
+        address: &Address,
+        now: Timestamp,
+    ) -> Result<(), AccessError> {
         let mut tx = self.database.begin().await?;
+        let user = users::find(&mut tx, &session.user_id).await?;
+        if user.is_none_or(|user| user.password_hash != password_hash) {
+            return Err(AccessError::WrongCredentials);
+        }
         sessions::remove_expired(&mut tx, now).await?;
         sessions::insert(&mut tx, session).await?;
         if !address.0.is_empty() {
