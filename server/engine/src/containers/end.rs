@@ -268,6 +268,7 @@ impl Keeper {
             && let Ok(state) = shim.state().await
             && state.run == self.record.run
         {
+            self.shim = Some(shim);
             self.adopt_execs(state.execs).await;
             if let shim_protocol::InitState::Exited(record) = state.init {
                 return self.ended(End::Recorded(record)).await;
