@@ -82,6 +82,17 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Releases the reserve on a full disk, before a removal that frees space: the database
+    /// must be able to record it.
+    pub(crate) fn make_room(&self) {
+        let space = sys::host::space(&self.layout.data);
+        if space.is_ok_and(|space| space.free_bytes < RESERVE_BYTES as u64) {
+            self.reserve.release();
+        }
+    }
+}
+
 /// Makes the reserve, and makes it again after it was used.
 pub(crate) async fn keep(engine: Arc<Inner>) {
     loop {

@@ -173,6 +173,7 @@ impl Engine {
         let mut left: u64 = rows.iter().map(|row| row.size_bytes).sum();
         let mut pruned = CachePruned::default();
         let before = self.disk_usage().await?.layers_bytes;
+        self.inner.make_room();
         let mut change = self.inner.journal.change().await?;
         for row in rows {
             let old = rules.unused_for.is_none_or(|limit| now.since(row.used) >= limit);

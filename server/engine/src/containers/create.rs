@@ -21,7 +21,11 @@ use store::containers::{ContainerRecord, Phase};
 const NAME_ATTEMPTS: u32 = 20;
 
 pub(crate) async fn create(engine: &Arc<Inner>, new: NewContainer) -> Result<Created, EngineError> {
-    engine.require_room()?;
+    blocking("check the free space of the data directory", {
+        let engine = engine.clone();
+        move || engine.require_room()
+    })
+    .await?;
     let lease = engine.leases.hold().await;
     let image = image_of(engine, &new.image).await?;
     let wanted_name = new.name.clone();

@@ -94,6 +94,7 @@ impl Engine {
         })?;
         // What was left before is none of this.
         self.collect_with(&alone).await?;
+        self.inner.make_room();
         let ledger = self.ledger().await?;
         let mut gone = Vec::new();
         for (row, references) in self.choose(rules, allows, &ledger).await? {

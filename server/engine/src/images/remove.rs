@@ -87,6 +87,7 @@ impl Engine {
                 freed_bytes = self.ledger().await?.freed([&found.id]);
             }
         }
+        self.inner.make_room();
         let mut removed = self.remove_rows(&found.id, plan, force).await?;
         if !removed.deleted.is_empty() {
             removed.freed_bytes = freed_bytes;
