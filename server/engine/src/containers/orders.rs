@@ -88,6 +88,12 @@ impl Keeper {
         restart: Option<RestartPolicy>,
     ) -> Result<(), EngineError> {
         let mut next = self.record.clone();
+        if next.spec.auto_remove && restart.as_ref().is_some_and(|policy| *policy != RestartPolicy::No) {
+            return Err(EngineError::invalid(
+                "restart",
+                "a container that is removed when it ends cannot be restarted",
+            ));
+        }
         if let Some(mut asked) = limits {
             if asked.memory.limit == Some(Ceiling::Unlimited) && asked.memory.memory_and_swap.is_none() {
                 asked.memory.memory_and_swap = next.spec.limits.memory.memory_and_swap.map(|_| Ceiling::Unlimited);
@@ -116,12 +122,6 @@ impl Keeper {
             }
         }
         if let Some(policy) = restart {
-            if policy != RestartPolicy::No && next.spec.auto_remove {
-                return Err(EngineError::invalid(
-                    "restart",
-                    "a container that is removed when it ends cannot be restarted",
-                ));
-            }
             next.spec.restart = policy;
         }
         self.save(next, vec![(Action::Update, Vec::new())]).await?;
@@ -176,9 +176,13 @@ impl Keeper {
         }
     }
 
-    async fn tell_of_attachment(&mut self) -> Result<(), EngineError> {
-        self.save_end(self.record.clone(), vec![(Action::Attach, Vec::new())])
-            .await
+    /// Records the event. A full disk does not prevent attaching; the space kept for ending
+    /// containers is not used for it.
+    async fn tell_of_attachment(&self) -> Result<(), EngineError> {
+        match self.tell(Action::Attach, Vec::new()).await {
+            Err(error) if error.is_disk_full() => Ok(()),
+            told => told,
+        }
     }
 
     /// Connects to the streams of the process that runs or is about to.
@@ -267,7 +271,8 @@ fn overlay(before: &Limits, asked: &Limits) -> Limits {
             mems: asked.cpu.mems.clone().or_else(|| before.cpu.mems.clone()),
             idle: asked.cpu.idle.or(before.cpu.idle),
         },
-        pids: ceiling(asked.pids, before.pids),
+        // `None` would mean the server's default in a copy of the container.
+        pids: asked.pids.or(before.pids),
         io: model::container::limits::Io {
             weight: asked.io.weight.or(before.io.weight),
             weight_device: list(&asked.io.weight_device, &before.io.weight_device),
