@@ -147,6 +147,8 @@ impl Running<'_> {
             .chain(&order.hidden_env)
             .map(|(name, value)| format!("{name}={value}"));
         let unnamed = |error: &dyn std::fmt::Display| Failure::mistake(error.to_string());
+        let mut limits = request.limits.clone();
+        crate::containers::create::limit_processes(&self.ground.engine, &mut limits);
         Ok(Spec {
             name: ContainerName::suggest(rand::random()),
             image: ImageChoice {
@@ -174,7 +176,7 @@ impl Running<'_> {
                 extra_hosts: request.extra_hosts.clone(),
             },
             mounts: mounted.mounts.clone(),
-            limits: request.limits.clone(),
+            limits,
             security: Security {
                 users: UserNamespace::Host,
                 ..Security::default()

@@ -11,6 +11,9 @@ use log_store::{LogError, Reader};
 /// is a multiple of this, and has at least as many. So where reading began does not change
 /// which parts there are.
 const PART_RECORDS: u64 = 64;
+/// A part never has more: with two streams that alternate, one of them may have no record
+/// whose number is such a multiple.
+const MAX_PART_RECORDS: u64 = 4 * PART_RECORDS;
 /// How many records before the wanted ones are read for the beginning of a line.
 const LOOK_BACK: usize = 256;
 
@@ -50,7 +53,8 @@ impl LineJoiner {
             None => (record, 1),
             Some(Unfinished { line, records }) => (line.joined(record), records + 1),
         };
-        if line.ends() || (records >= PART_RECORDS && line.seq.is_multiple_of(PART_RECORDS)) {
+        let is_part = records >= PART_RECORDS && line.seq.is_multiple_of(PART_RECORDS);
+        if line.ends() || is_part || records >= MAX_PART_RECORDS {
             return Some(line);
         }
         *slot = Some(Unfinished { line, records });
