@@ -63,7 +63,7 @@ impl InstanceLeftovers {
         let mut dirs = Vec::new();
         let mut kept_data = None;
         let mut ids = BTreeSet::new();
-        if is_own(&of_run) || (of_run.is_none() && is_own(&of_data) && options.run_dir.exists()) {
+        if is_own(&of_run) || (of_run.is_none() && is_own(&of_data) && options.run_dir.join("server.lock").exists()) {
             refuse_running(&options.run_dir)?;
             ids.extend(containers_in(&options.run_dir));
             dirs.push(options.run_dir.clone());
