@@ -51,9 +51,15 @@ impl Values {
 fn without_definitions(instruction: &str) -> String {
     const NO_OPERATION: &str = "#(nop)";
     const SHELL: &str = " /bin/sh -c ";
+    // Only directly behind the shell: a command or a value may contain it too.
+    let is_marker = |at: &usize| {
+        let before = &instruction[..*at];
+        !before.contains(['=', '|']) && (before.is_empty() || before.trim_end().ends_with("-c"))
+    };
     let begin = instruction
         .find(NO_OPERATION)
-        .map_or(0, |place| place + NO_OPERATION.len());
+        .filter(is_marker)
+        .map_or(0, |at| at + NO_OPERATION.len());
     let (front, rest) = instruction.split_at(begin);
     let lead = rest.len() - rest.trim_start().len();
     let (blank, rest) = rest.split_at(lead);

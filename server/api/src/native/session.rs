@@ -14,7 +14,6 @@ use shared::list::List;
 use shared::session::{Me, PasswordChange, Session, Setup, SetupRequest, SignIn};
 
 const LONGEST_USER_AGENT: usize = 300;
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 type WithCookie = ([(HeaderName, HeaderValue); 1], axum::Json<Me>);
 
@@ -71,15 +70,13 @@ async fn begin(
         user_agent: user_agent.map(|text| text.chars().take(LONGEST_USER_AGENT).collect()),
     };
     let signed_in = front.access.sign_in(username, password, origin, crate::now()).await?;
-    let cookie = cookie(&signed_in, headers);
+    let cookie = cookie(&signed_in, client.is_https);
     Ok(([(SET_COOKIE, cookie)], axum::Json(me(front, &signed_in.identity))))
 }
 
-fn cookie(signed_in: &SignedIn, headers: &HeaderMap) -> HeaderValue {
-    // Only a proxy in front speaks TLS; without it a `Secure` cookie would be lost.
-    let secure = headers
-        .get(FORWARDED_PROTO)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"https"));
+/// `secure`: the browser's connection is HTTPS, as a trusted proxy reports. Over plain HTTP a
+/// browser would drop a `Secure` cookie.
+fn cookie(signed_in: &SignedIn, secure: bool) -> HeaderValue {
     let text = format!(
         "{COOKIE_NAME}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict{}",
         signed_in.secret.reveal(),

@@ -14,6 +14,8 @@ use model::Signal;
 use shared::container::{Bulk, BulkAction as Action, Status};
 use shared::task::Task;
 
+const MAX_IDS: usize = 10_000;
+
 /// Starts, stops, restarts, kills, pauses, unpauses or removes many containers, as a task.
 ///
 /// The server works on sixteen at a time, and goes on when the client leaves. The task has a
@@ -27,6 +29,17 @@ pub(super) async fn bulk(
 ) -> Answer<(StatusCode, Json<Task>)> {
     let action = action(&asked)?;
     let mut targets = targets(asked)?;
+    if let BulkTargets::Names(names) = &mut targets {
+        if names.len() > MAX_IDS {
+            return Err(Failure::mistake("ids", "one task takes at most 10,000 containers"));
+        }
+        // Names become ids once, so that rights are checked for the containers that are changed.
+        for name in names {
+            if let Ok(id) = front.engine.find(name) {
+                *name = id.to_string();
+            }
+        }
+    }
     if matches!(action, BulkAction::Start | BulkAction::Restart { .. }) {
         let found = front.engine.bulk_containers(&targets);
         for container in &found {

@@ -173,6 +173,11 @@ pub(super) fn new_container(mut new: NewContainer, cpus: u32) -> Result<Asked, V
 
 /// Containers that open the host are an administrator's to create.
 pub(super) fn require_rights(caller: &Caller, asked: &Asked) -> Answer<()> {
+    // Below 0 the kernel spares the container and kills processes of the host instead.
+    let is_spared = asked.oom_score_adj.is_some_and(|adjustment| adjustment < 0);
+    if is_spared && !caller.identity.may(Permission::Administer) {
+        return Err(caller.lacks("a negative `oom_score_adj`", Permission::Administer));
+    }
     match host_access(&asked.security, &asked.network.mode, &asked.mounts, &asked.devices) {
         Some(opened) if !caller.identity.may(Permission::Administer) => {
             Err(caller.lacks(&opened.to_string(), Permission::Administer))

@@ -72,7 +72,11 @@ pub(super) async fn run(front: &Front, caller: &Caller, mut channel: Channel, to
                 container::require_owner(front, caller, &id)?;
                 return terminal(front, caller, channel, id, (rows, cols)).await;
             }
-            let attached = engine.exec_start(&id, false, None).await?;
+            let attached = to_end(engine, {
+                let (engine, id) = (engine.clone(), id.clone());
+                async move { engine.exec_start(&id, false, None).await }
+            })
+            .await?;
             channel.opened().await?;
             let process = Process::Exec(id);
             match attached {
@@ -88,6 +92,15 @@ pub(super) async fn run(front: &Front, caller: &Caller, mut channel: Channel, to
     Ok(process.ending(engine).await)
 }
 
+/// Runs `work` to its end even when the client leaves meanwhile: a process that was started
+/// halfway would have no client and no timer that ends it.
+async fn to_end<T: Send + 'static>(
+    engine: &Engine,
+    work: impl Future<Output = Result<T, EngineError>> + Send + 'static,
+) -> Result<T, EngineError> {
+    engine.run_to_end(work).await.map_err(|_| EngineError::Ending)?
+}
+
 /// Joins the console of an exec, until it ends. A client that leaves leaves it running.
 async fn terminal(
     front: &Front,
@@ -97,7 +110,11 @@ async fn terminal(
     size: (u16, u16),
 ) -> Result<String, Stop> {
     let engine = &front.engine;
-    let mut client = engine.join_console(&id, &caller.owner(), size).await?;
+    let mut client = to_end(engine, {
+        let (engine, id, owner) = (engine.clone(), id.clone(), caller.owner());
+        async move { engine.join_console(&id, &owner, size).await }
+    })
+    .await?;
     channel.opened().await?;
     let (_, nothing) = mpsc::channel(1);
     let mut given = std::mem::replace(&mut channel.input, nothing);
