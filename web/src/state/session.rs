@@ -81,6 +81,8 @@ impl SessionState {
     }
 
     pub async fn sign_out(self) {
+        // The draft can hold values that only this user may see.
+        crate::state::preferences::forget("draft.container");
         let _ = http::act("DELETE", "/session").await;
         self.enter(Session::SignedOut);
     }

@@ -138,6 +138,7 @@ pub fn TerminalView(
     on_failure: Callback<String>,
 ) -> impl IntoView {
     let node = NodeRef::<leptos::html::Div>::new();
+    let view = StoredValue::new(());
     node.on_load(move |host| {
         let data = Closure::<dyn Fn(Uint8Array)>::new(move |bytes: Uint8Array| on_data(bytes.to_vec()));
         let resize = Closure::<dyn Fn(u16, u16)>::new(move |rows, cols| on_resize(rows, cols));
@@ -152,13 +153,14 @@ pub fn TerminalView(
                         _on_data: data,
                         _on_resize: resize,
                     };
-                    if handle.open.is_disposed() {
+                    if handle.open.is_disposed() || view.is_disposed() {
                         return;
                     }
                     handle.open.set_value(Some(open));
                     on_open.run(size);
                 }
-                Err(error) => on_failure.run(format!("{error:?}")),
+                Err(error) if !view.is_disposed() => on_failure.run(format!("{error:?}")),
+                Err(_) => {}
             }
         });
     });

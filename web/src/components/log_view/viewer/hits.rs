@@ -252,8 +252,11 @@ impl Viewer {
                     let mut inner = viewer.inner.borrow_mut();
                     match answer {
                         Ok(hits) => inner.hits.fill(block, hits.seqs),
+                        // Requested again when something else redraws, so that a failing server
+                        // is not asked without a pause.
                         Err(_) => {
                             inner.hits.asked.remove(&block);
+                            return;
                         }
                     }
                     let go = inner.hits.wanted.and_then(|rank| Some((rank, inner.hits.seq(rank)?)));

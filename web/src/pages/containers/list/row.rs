@@ -219,7 +219,13 @@ fn quick(row: Row) -> AnyView {
             Some(if is_up(action) { Action::Stop } else { Action::Start })
         })
     });
+    // Rows are places: the container in one can change while a button of it has the focus.
+    let reached = StoredValue::new(String::new());
+    let reach = move || reached.set_value(untrack(|| row.id()));
     let act = move |action: Action| {
+        if reached.get_value() != untrack(|| row.id()) {
+            return reach();
+        }
         if let Some(item) = row.item.get_untracked() {
             take(app, action, &item, || ());
         }
@@ -246,6 +252,8 @@ fn quick(row: Row) -> AnyView {
                             title=move || app.connection.refusal().unwrap_or(action.label())
                             data-testid=["containers.row.", action.word()].concat()
                             prop:disabled=move || row.is_pending() || app.connection.is_cut()
+                            on:focus=move |_| reach()
+                            on:pointerdown=move |_| reach()
                             on:click=move |event| {
                                 event.stop_propagation();
                                 act(action);

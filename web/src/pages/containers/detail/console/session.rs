@@ -154,13 +154,21 @@ impl Session {
             Target::New => {
                 let request = self.request();
                 let path = ["/containers/", &self.container(), "/execs"].concat();
+                let number = self.number.get_untracked();
                 spawn_local(async move {
-                    match http::send::<_, ExecCreated>("POST", &path, &request).await {
-                        Ok(created) if !self.phase.is_disposed() => {
+                    let answer = http::send::<_, ExecCreated>("POST", &path, &request).await;
+                    // The user left meanwhile; the shell is listed among the open ones.
+                    if self.phase.is_disposed()
+                        || self.phase.get_untracked() != Phase::Opening
+                        || self.number.get_untracked() != number
+                    {
+                        return;
+                    }
+                    match answer {
+                        Ok(created) => {
                             self.target.set(Target::Join(created.id.clone()));
                             self.join(created.id, rows, cols);
                         }
-                        Ok(_) => {}
                         Err(failure) => self.ended(&failure.to_string()),
                     }
                 });
