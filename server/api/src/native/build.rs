@@ -50,7 +50,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(follow))
 }
 
-/// Builds under way and those that are over; the newest first.
+/// Lists running and finished builds, newest first.
 #[utoipa::path(get, path = "/builds", tag = "builds", responses((status = 200, body = List<Build>)))]
 async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<Build>>> {
     let builds = front.engine.builds(MOST_BUILDS).await?;
@@ -63,15 +63,16 @@ async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) 
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    /// A `NewBuild` as JSON, where the body is the context.
+    /// A `NewBuild` as JSON; required when the body is the build context.
     options: Option<String>,
 }
 
-/// Begins a build.
+/// Starts a build.
 ///
-/// The body is a `NewBuild` as JSON with the Dockerfile's text; or the context as a tar
-/// with the `NewBuild` in `options`; or a form with the parts `options` and `context`, in
-/// this order, which keeps secrets out of addresses. Answers when the context has arrived.
+/// The body is one of: a `NewBuild` as JSON with the text of the Dockerfile; the build context as a
+/// tar, with the `NewBuild` in the query parameter `options`; a multipart form with the parts
+/// `options` and `context`, in this order, which keeps secrets out of the URL. The response is sent
+/// once the context is received.
 #[utoipa::path(post, path = "/builds", tag = "builds", params(Options), request_body = NewBuild, responses((status = 202, body = Build)))]
 async fn begin(
     State(front): State<Front>,
@@ -280,7 +281,9 @@ fn new_build(asked: NewBuild, caller: &Caller) -> Answer<engine::NewBuild> {
     })
 }
 
-/// One build, with every step. Needs an operator: steps and log hold build arguments.
+/// Returns a build with all its steps.
+///
+/// Requires the role `operator`: steps and log contain build arguments.
 #[utoipa::path(get, path = "/builds/{id}", tag = "builds", params(("id" = String, Path)), responses((status = 200, body = Details)))]
 async fn inspect(
     State(front): State<Front>,
@@ -291,14 +294,14 @@ async fn inspect(
     Ok(Json(details(&front.engine.find_build(&find(&id)?).await?)))
 }
 
-/// Forgets a build that is over, and its log. The image stays.
+/// Removes a finished build and its log. Keeps the image.
 #[utoipa::path(delete, path = "/builds/{id}", tag = "builds", params(("id" = String, Path)), responses((status = 204)))]
 async fn remove(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
     front.engine.remove_build(&find(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Ends a build; what runs is killed. What is over stays as it is.
+/// Cancels a build and kills its running steps. No effect if it has finished.
 #[utoipa::path(post, path = "/builds/{id}/cancel", tag = "builds", params(("id" = String, Path)), responses((status = 202)))]
 async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
     let id = find(&id)?;
@@ -312,15 +315,15 @@ async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<St
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Range {
-    /// The first number wanted; 1 unless given.
+    /// Number of the first line. Default: 1.
     from: Option<u64>,
-    /// At most so many lines, 1 to 5,000; 1,000 unless given.
+    /// Maximum number of lines, 1 to 5,000. Default: 1,000.
     max: Option<usize>,
-    /// Of one step only; 0 is what the builder itself said.
+    /// Returns only the lines of this step; 0 is the builder itself.
     step: Option<u32>,
 }
 
-/// Lines from a number on. Needs an operator.
+/// Returns build log lines from `from`. Requires the role `operator`.
 #[utoipa::path(get, path = "/builds/{id}/log", tag = "builds", params(("id" = String, Path), Range), responses((status = 200, body = LinePage)))]
 async fn log(
     State(front): State<Front>,
@@ -356,7 +359,7 @@ async fn log(
     }
 }
 
-/// Lines as they come, an object a line, until the build is over. Needs an operator.
+/// Streams build log lines as NDJSON until the build finishes. Requires the role `operator`.
 #[utoipa::path(get, path = "/builds/{id}/log/follow", tag = "builds", params(("id" = String, Path), Range), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,
@@ -408,7 +411,7 @@ pub(super) async fn read(mut log: engine::BuildLog, max: usize) -> Answer<(engin
         .map_err(|error| failed(&error))
 }
 
-/// What is remembered of steps, the least recently used first.
+/// Lists the build cache entries, least recently used first.
 #[utoipa::path(get, path = "/builds/cache", tag = "builds", responses((status = 200, body = List<CacheEntry>)))]
 async fn cache(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<CacheEntry>>> {
     let sees_values = mask::sees_values(&caller);
@@ -427,7 +430,7 @@ async fn cache(State(front): State<Front>, Extension(caller): Extension<Caller>)
     Ok(Json(words::whole_list(entries.collect(), front.engine.last_seq())))
 }
 
-/// Forgets what is remembered, and removes what only that needed.
+/// Removes build cache entries and the layers that only they reference.
 #[utoipa::path(post, path = "/builds/cache/prune", tag = "builds", request_body = CachePrune, responses((status = 200, body = CachePruned)))]
 async fn prune(
     State(front): State<Front>,

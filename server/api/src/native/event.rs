@@ -44,15 +44,15 @@ pub(super) fn shown(event: &Engines) -> Event {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Past {
-    /// The number of the first event wanted; without it, the newest are answered.
+    /// Number of the first event. Default: the newest events are returned.
     from: Option<u64>,
-    /// 1 to 5,000; 100 unless given.
+    /// Maximum number of events, 1 to 5,000. Default: 100.
     limit: Option<u32>,
-    /// Only of this container, image, network or volume.
+    /// Returns only events of this container, image, network or volume.
     subject: Option<String>,
 }
 
-/// Events that are kept, oldest first: from a number on, or the newest.
+/// Lists stored events, oldest first: from `from`, or the newest.
 #[utoipa::path(get, path = "/events", tag = "events", params(Past), responses((status = 200, body = List<Event>)))]
 async fn list(State(front): State<Front>, Query(asked): Query<Past>) -> Answer<Json<List<Event>>> {
     let limit = within("limit", asked.limit, USUAL, 1..=MOST)?;
@@ -76,11 +76,11 @@ async fn list(State(front): State<Front>, Query(asked): Query<Past>) -> Answer<J
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Follow {
-    /// The number of the first event wanted; what happens from now on unless given.
+    /// Number of the first event. Default: the next event.
     from: Option<u64>,
 }
 
-/// Events as they happen, an object a line.
+/// Streams events as NDJSON.
 #[utoipa::path(get, path = "/events/follow", tag = "events", params(Follow), responses((status = 200, body = Event, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,

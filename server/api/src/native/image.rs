@@ -62,7 +62,7 @@ fn shown(front: &Front, image: &Engines, size: &ImageSize) -> Image {
     }
 }
 
-/// All images, the newest on this host first.
+/// Lists images, most recently added first.
 #[utoipa::path(get, path = "/images", tag = "images", responses((status = 200, body = List<Image>)))]
 async fn list(State(front): State<Front>) -> Answer<Json<List<Image>>> {
     let images = front.engine.images().await?;
@@ -77,8 +77,9 @@ async fn list(State(front): State<Front>) -> Answer<Json<List<Image>>> {
     Ok(Json(words::whole_list(items, images.seq)))
 }
 
-/// One image, by id, a beginning of it, or name. A viewer is shown no values of variables
-/// and build arguments.
+/// Returns an image by its id, a prefix of the id, or a reference.
+///
+/// Values of environment variables and build arguments are hidden from the role `viewer`.
 #[utoipa::path(get, path = "/images/{id}", tag = "images", params(("id" = String, Path)), responses((status = 200, body = Details)))]
 async fn inspect(
     State(front): State<Front>,
@@ -178,7 +179,7 @@ fn reference(text: &str) -> Answer<Reference> {
     Reference::parse(text.trim()).map_err(|error| Failure::mistake("reference", error.to_string()))
 }
 
-/// Pulls in the background. A pull of the same image that is under way is joined.
+/// Pulls an image as a task. Joins a pull of the same image that is already running.
 #[utoipa::path(post, path = "/images/pull", tag = "images", request_body = Pull, responses((status = 202, body = Task)))]
 async fn pull(
     State(front): State<Front>,
@@ -201,7 +202,7 @@ fn login(username: Option<String>, password: Option<String>) -> Answer<Option<Re
     }
 }
 
-/// Sends an image to a registry in the background. The image needs no such name before.
+/// Pushes an image to a registry as a task. The image does not need to have that tag.
 #[utoipa::path(post, path = "/images/{id}/push", tag = "images", params(("id" = String, Path)), request_body = Push, responses((status = 202, body = Task)))]
 async fn push(
     State(front): State<Front>,
@@ -223,9 +224,9 @@ fn accepted(front: &Front, id: &TaskId) -> Answer<(StatusCode, Json<Task>)> {
     Ok((StatusCode::ACCEPTED, Json(task::shown(&task))))
 }
 
-/// Reads an archive of images: as `docker save` writes it, or an OCI layout as tar.
+/// Loads images from a `docker save` archive or from an OCI image layout as a tar.
 ///
-/// Answers when the archive has arrived, or at once when it cannot be used.
+/// The response is sent once the archive is received, or immediately if it is invalid.
 #[utoipa::path(post, path = "/images/load", tag = "images", request_body(content = Vec<u8>, content_type = "application/x-tar"), responses((status = 202, body = Task)))]
 async fn load(
     State(front): State<Front>,
@@ -241,13 +242,13 @@ async fn load(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Import {
-    /// The name it gets.
+    /// Tag of the new image.
     reference: Option<String>,
-    /// What it runs: an argument list as JSON.
+    /// Default command: an argument list as JSON.
     command: Option<String>,
 }
 
-/// Makes an image of a root file system in a tar.
+/// Creates an image from a root filesystem in a tar.
 #[utoipa::path(post, path = "/images/import", tag = "images", params(Import), request_body(content = Vec<u8>, content_type = "application/x-tar"), responses((status = 202, body = Task)))]
 async fn import(
     State(front): State<Front>,
@@ -337,7 +338,7 @@ impl Drop for CancelOnDrop<'_> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Save {
-    /// `docker`, which every tool reads, or `oci` for an OCI layout alone.
+    /// `docker`, which every tool can read, or `oci` for a plain OCI image layout.
     #[serde(default)]
     #[param(inline)]
     format: SaveFormat,
@@ -351,7 +352,9 @@ enum SaveFormat {
     Oci,
 }
 
-/// The image as an archive; asked for by a name, it has that name in it.
+/// Downloads an image as an archive.
+///
+/// If the image is requested by a tag, the archive contains that tag.
 #[utoipa::path(get, path = "/images/{id}/save", tag = "images", params(("id" = String, Path), Save), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
 async fn save(
     State(front): State<Front>,
@@ -369,7 +372,7 @@ async fn save(
     Ok(archive(&id, download))
 }
 
-/// Gives the image a further name; one that named another image moves.
+/// Adds a tag to the image. A tag of another image is moved.
 #[utoipa::path(post, path = "/images/{id}/tag", tag = "images", params(("id" = String, Path)), request_body = NewTag, responses((status = 204)))]
 async fn tag(State(front): State<Front>, Path(id): Path<String>, Body(new): Body<NewTag>) -> Answer<StatusCode> {
     front.engine.tag(&id, reference(&new.reference)?).await?;
@@ -380,12 +383,12 @@ async fn tag(State(front): State<Front>, Path(id): Path<String>, Body(new): Body
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Force {
-    /// Removes an image with several names, by its id.
+    /// Allows the removal of an image with several tags by its id.
     #[serde(default)]
     force: bool,
 }
 
-/// Removes a name, and the image with its last one.
+/// Removes a tag, and the image with its last tag.
 #[utoipa::path(delete, path = "/images/{id}", tag = "images", params(("id" = String, Path), Force), responses((status = 200, body = Removed)))]
 async fn remove(
     State(front): State<Front>,

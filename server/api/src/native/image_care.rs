@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(template))
 }
 
-/// All layers of all images, each once, parents before children.
+/// Lists the layers of all images, each once, parents before children.
 #[utoipa::path(get, path = "/images/tree", tag = "images", responses((status = 200, body = Tree)))]
 async fn tree(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<Tree>> {
     let hidden = if mask::sees_values(&caller) {
@@ -59,8 +59,10 @@ async fn tree(State(front): State<Front>, Extension(caller): Extension<Caller>) 
     Ok(Json(Tree { nodes: nodes.collect() }))
 }
 
-/// Removes images that nobody needs; with `preview` only tells which, and what would be
-/// free. What a preview promises is what is freed, as long as nothing else changes.
+/// Removes unused images.
+///
+/// With `preview`, nothing is removed: the response lists the images and the bytes that would be
+/// freed. These are exact unless something changes before the removal.
 #[utoipa::path(post, path = "/images/prune", tag = "images", request_body = Prune, responses((status = 200, body = Pruned)))]
 async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<Json<Pruned>> {
     let only = asked
@@ -99,8 +101,10 @@ async fn prune(State(front): State<Front>, Body(asked): Body<Prune>) -> Answer<J
     }))
 }
 
-/// Hashes everything that is kept, and mends what is damaged: by unpacking it again, or
-/// by pulling it again. The task fails with a list of what could not be mended.
+/// Verifies the digests of all stored content and repairs what is damaged, as a task.
+///
+/// Damaged content is unpacked or pulled again. The task fails with a list of what it could not
+/// repair.
 #[utoipa::path(post, path = "/images/verify", tag = "images", responses((status = 202, body = Task)))]
 async fn verify(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<(StatusCode, Json<Task>)> {
     let id = front.engine.verify_images(Some(caller.owner()));
@@ -108,8 +112,9 @@ async fn verify(State(front): State<Front>, Extension(caller): Extension<Caller>
     Ok((StatusCode::ACCEPTED, Json(task::shown(&task))))
 }
 
-/// Makes an image of a distribution's packages, by `mmdebstrap` or `debootstrap`; the
-/// task's log is what that says.
+/// Creates an image from a distribution's packages with `mmdebstrap` or `debootstrap`, as a task.
+///
+/// The task's log contains the output of that program.
 #[utoipa::path(post, path = "/images/templates", tag = "images", request_body = AskedTemplate, responses((status = 202, body = Task)))]
 async fn template(
     State(front): State<Front>,

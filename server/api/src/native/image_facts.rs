@@ -26,17 +26,17 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Files {
-    /// A directory; the root unless given.
+    /// Directory. Default: the root.
     #[serde(default)]
     path: String,
-    /// Not what the layer brings, but what all layers up to it show.
+    /// Returns the result of all layers up to this one instead of the layer alone.
     #[serde(default)]
     whole: bool,
 }
 
-/// One directory of a layer, and what the layer adds, changes and takes away in it.
+/// Lists one directory of a layer: the files that the layer adds, changes and deletes.
 ///
-/// Layers are counted from the lowest, which is 0.
+/// Layers are numbered from the lowest, starting at 0.
 #[utoipa::path(get, path = "/images/{id}/layers/{position}/files", tag = "images", params(("id" = String, Path), ("position" = usize, Path), Files), responses((status = 200, body = List<File>)))]
 async fn files(
     State(front): State<Front>,
@@ -51,7 +51,7 @@ async fn files(
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-/// Bytes that the image carries and nobody sees.
+/// Reports the files of an image that a later layer replaces or deletes.
 #[utoipa::path(get, path = "/images/{id}/waste", tag = "images", params(("id" = String, Path)), responses((status = 200, body = Waste)))]
 async fn waste(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Waste>> {
     let waste = front.engine.image_waste(&id).await?;
@@ -87,7 +87,7 @@ enum Format {
     CycloneDx,
 }
 
-/// The packages found in the image: of Debian and Alpine, of Python, npm, Cargo and Go.
+/// Returns an SBOM of the packages found in the image: Debian, Alpine, Python, npm, Cargo and Go.
 #[utoipa::path(get, path = "/images/{id}/sbom", tag = "images", params(("id" = String, Path), Sbom), responses((status = 200, body = serde_json::Value)))]
 async fn sbom(
     State(front): State<Front>,
@@ -101,8 +101,7 @@ async fn sbom(
     Ok(Json(front.engine.image_sbom(&id, format).await?))
 }
 
-/// Signatures, lists of packages and other artifacts that came with the image, since they
-/// refer to it.
+/// Lists the referrers stored with the image: signatures, SBOMs and other artifacts.
 #[utoipa::path(get, path = "/images/{id}/referrers", tag = "images", params(("id" = String, Path)), responses((status = 200, body = List<Referrer>)))]
 async fn referrers(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<List<Referrer>>> {
     let found = front.engine.image_referrers(&id).await?;

@@ -31,8 +31,8 @@ pub(super) fn routes() -> Router<Front> {
     Router::new().route("/metrics", get(metrics))
 }
 
-/// Figures of containers and of the host, as Prometheus reads them.
-#[utoipa::path(get, path = "/metrics", tag = "system", responses((status = 200, description = "The figures, read now.", body = String, content_type = "application/openmetrics-text")))]
+/// Returns metrics of the containers and the host in the OpenMetrics format.
+#[utoipa::path(get, path = "/metrics", tag = "system", responses((status = 200, description = "The current metrics.", body = String, content_type = "application/openmetrics-text")))]
 pub(super) async fn metrics(State(front): State<Front>) -> Answer<([(HeaderName, HeaderValue); 1], String)> {
     let registry = registry(&front);
     let mut text = String::new();

@@ -140,8 +140,8 @@ fn routes(front: &Front) -> OpenApiRouter<Front> {
         .merge(known)
 }
 
-/// Whether the server answers.
-#[utoipa::path(get, path = "/healthz", tag = "system", responses((status = 200, description = "It does.", body = String, content_type = "text/plain")))]
+/// Returns 200 if the server is up.
+#[utoipa::path(get, path = "/healthz", tag = "system", responses((status = 200, description = "The server is up.", body = String, content_type = "text/plain")))]
 async fn healthz() -> &'static str {
     "ok\n"
 }

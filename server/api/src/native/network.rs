@@ -15,7 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// All networks, with the containers in them.
+/// Lists networks with their containers.
 #[utoipa::path(get, path = "/networks", tag = "networks", responses((status = 200, body = List<Network>)))]
 async fn list(State(front): State<Front>) -> Answer<Json<List<Network>>> {
     let host = front.engine.host_info();

@@ -1,4 +1,4 @@
-//! The description of this API for programs, and a page of it for people.
+//! The OpenAPI document of the native API and its HTML page.
 
 mod answers;
 mod page;
@@ -15,9 +15,9 @@ use utoipa::openapi::{OpenApi, Server};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    info(title = "Gantry", description = "Containers, images, limits and live logs of one host. \
-        Sizes are bytes and times RFC 3339 in UTC. Errors are RFC 9457 problem documents. \
-        Live data is also on the WebSocket `/api/v1/socket`."),
+    info(title = "Gantry", description = "Manages the containers, images, volumes and networks of one host. \
+        Sizes are in bytes, times are RFC 3339 in UTC. Errors are RFC 9457 problem documents. \
+        The WebSocket `/api/v1/socket` carries all live data."),
     servers((url = "/api/v1")),
     paths(super::socket::open, super::metrics::metrics, super::healthz),
     components(schemas(
@@ -29,7 +29,7 @@ use utoipa::openapi::{OpenApi, Server};
 )]
 struct Described;
 
-/// What does not belong to one route.
+/// The document without the operations of the routers.
 pub(super) fn document() -> OpenApi {
     let mut document = Described::openapi();
     let cookie = ApiKey::Cookie(ApiKeyValue::new(super::guard::COOKIE_NAME));
@@ -47,7 +47,7 @@ pub(super) fn document() -> OpenApi {
     document
 }
 
-/// What machines ask, and the WebSocket: no routes of the document's own.
+/// Completes `/healthz`, `/metrics` and `/socket`, which are not part of a documented router.
 fn beside_the_routes(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let (statuses, is_open): (&[u16], bool) = match path.as_str() {
@@ -70,7 +70,7 @@ fn beside_the_routes(document: &mut OpenApi) {
     }
 }
 
-/// `/openapi.json`, open to all: it says nothing about this host.
+/// `/openapi.json` and `/docs`, without sign-in: they contain no data of this host.
 pub(super) fn routes(document: OpenApi) -> Router<Front> {
     let text: &'static str = document.to_json().unwrap_or_default().leak();
     let page: &'static str = page::render(&serde_json::from_str(text).unwrap_or_default()).leak();

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const DAY_S: u64 = 86_400;
 
-/// Everyone who may sign in.
+/// Lists users.
 #[utoipa::path(get, path = "/users", tag = "users", responses((status = 200, body = List<User>)))]
 pub(super) async fn users(
     State(front): State<Front>,
@@ -40,7 +40,7 @@ async fn shown(front: &Front, user: access::User) -> Answer<User> {
     })
 }
 
-/// Adds a user.
+/// Creates a user.
 #[utoipa::path(post, path = "/users", tag = "users", request_body = NewUser, responses((status = 201, body = User)))]
 pub(super) async fn create_user(
     State(front): State<Front>,
@@ -55,7 +55,7 @@ pub(super) async fn create_user(
     Ok((StatusCode::CREATED, axum::Json(shown(&front, user).await?)))
 }
 
-/// Gives a user another role or password; the latter revokes their sessions and tokens.
+/// Changes the role or password of a user. A new password revokes their sessions and tokens.
 #[utoipa::path(patch, path = "/users/{id}", tag = "users", params(("id" = String, Path)), request_body = UserChange, responses((status = 200, body = User)))]
 pub(super) async fn change_user(
     State(front): State<Front>,
@@ -69,7 +69,7 @@ pub(super) async fn change_user(
     Ok(axum::Json(shown(&front, user).await?))
 }
 
-/// Removes a user with their sessions and tokens.
+/// Removes a user and their sessions and tokens.
 #[utoipa::path(delete, path = "/users/{id}", tag = "users", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_user(
     State(front): State<Front>,
@@ -81,7 +81,7 @@ pub(super) async fn remove_user(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The tokens of a user. Needs an administrator.
+/// Lists the tokens of a user. Requires the role `admin`.
 #[utoipa::path(get, path = "/users/{id}/tokens", tag = "users", params(("id" = String, Path)), responses((status = 200, body = List<Token>)))]
 pub(super) async fn user_tokens(
     State(front): State<Front>,
@@ -95,7 +95,7 @@ pub(super) async fn user_tokens(
     Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-/// Revokes a token of a user at once. Needs an administrator.
+/// Revokes a token of a user immediately. Requires the role `admin`.
 #[utoipa::path(delete, path = "/users/{id}/tokens/{token}", tag = "users", params(("id" = String, Path), ("token" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_user_token(
     State(front): State<Front>,
@@ -107,7 +107,7 @@ pub(super) async fn remove_user_token(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The browsers where a user is signed in. Needs an administrator.
+/// Lists the browser sessions of a user. Requires the role `admin`.
 #[utoipa::path(get, path = "/users/{id}/sessions", tag = "users", params(("id" = String, Path)), responses((status = 200, body = List<Session>)))]
 pub(super) async fn user_sessions(
     State(front): State<Front>,
@@ -124,7 +124,7 @@ pub(super) async fn user_sessions(
     Ok(axum::Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-/// Ends a session of a user at once. Needs an administrator.
+/// Ends a session of a user immediately. Requires the role `admin`.
 #[utoipa::path(delete, path = "/users/{id}/sessions/{session}", tag = "users", params(("id" = String, Path), ("session" = String, Path)), responses((status = 204)))]
 pub(super) async fn end_user_session(
     State(front): State<Front>,
@@ -136,7 +136,7 @@ pub(super) async fn end_user_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The tokens of whoever asks.
+/// Lists the tokens of the current user.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, body = List<Token>)))]
 pub(super) async fn tokens(
     State(front): State<Front>,
@@ -160,7 +160,7 @@ fn shown_token(owner: &str, token: access::Token) -> Token {
     }
 }
 
-/// Makes a token. Its secret is in this answer only.
+/// Creates a token. Only this response contains its secret.
 #[utoipa::path(post, path = "/tokens", tag = "tokens", request_body = NewToken, responses((status = 201, body = FreshToken)))]
 pub(super) async fn create_token(
     State(front): State<Front>,
@@ -194,7 +194,7 @@ pub(super) async fn create_token(
     Ok((StatusCode::CREATED, axum::Json(fresh)))
 }
 
-/// Ends a token at once.
+/// Revokes a token immediately.
 #[utoipa::path(delete, path = "/tokens/{id}", tag = "tokens", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_token(
     State(front): State<Front>,

@@ -41,7 +41,7 @@ fn shown(registry: KnownRegistry) -> Registry {
     }
 }
 
-/// All registries that were set up, by host. Others are reached as nobody.
+/// Lists the configured registries, sorted by host. Others are accessed anonymously.
 #[utoipa::path(get, path = "/registries", tag = "registries", responses((status = 200, body = List<Registry>)))]
 async fn list(State(front): State<Front>) -> Answer<Json<List<Registry>>> {
     let seq = front.engine.last_seq();
@@ -52,7 +52,7 @@ async fn list(State(front): State<Front>) -> Answer<Json<List<Registry>>> {
     )))
 }
 
-/// Sets how a registry is reached from now on, and as whom. Needs an admin.
+/// Configures the transport and the login of a registry. Requires the role `admin`.
 #[utoipa::path(put, path = "/registries/{host}", tag = "registries", params(("host" = String, Path)), request_body = RegistrySetup, responses((status = 200, body = Registry)))]
 async fn set(
     State(front): State<Front>,
@@ -75,7 +75,7 @@ async fn set(
     Ok(Json(shown(front.engine.set_registry(&host, setup).await?)))
 }
 
-/// Forgets a registry and what signs in there. Needs an admin.
+/// Removes a registry and its login. Requires the role `admin`.
 #[utoipa::path(delete, path = "/registries/{host}", tag = "registries", params(("host" = String, Path)), responses((status = 204)))]
 async fn remove(
     State(front): State<Front>,
@@ -87,7 +87,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Signs in to a registry that was set up, and tells what it said.
+/// Tests the login of a configured registry and returns the result.
 #[utoipa::path(post, path = "/registries/{host}/check", tag = "registries", params(("host" = String, Path)), responses((status = 200, body = Verdict)))]
 async fn check(State(front): State<Front>, Path(host): Path<String>) -> Answer<Json<Verdict>> {
     let verdict = front.engine.check_registry(&host).await?;
@@ -98,7 +98,7 @@ async fn check(State(front): State<Front>, Path(host): Path<String>) -> Answer<J
     }))
 }
 
-/// Takes over the logins of a Docker `config.json`, and answers those. Needs an admin.
+/// Imports the logins of a Docker `config.json` and lists them. Requires the role `admin`.
 #[utoipa::path(post, path = "/registries/import", tag = "registries", request_body(content = Vec<u8>, content_type = "application/json"), responses((status = 200, body = List<Registry>)))]
 async fn import(
     State(front): State<Front>,

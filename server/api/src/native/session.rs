@@ -17,7 +17,7 @@ const LONGEST_USER_AGENT: usize = 300;
 
 type WithCookie = ([(HeaderName, HeaderValue); 1], axum::Json<Me>);
 
-/// Whether a first user has to be made.
+/// Reports whether the first user must be created.
 #[utoipa::path(get, path = "/setup", tag = "session", security(()), responses((status = 200, body = Setup)))]
 pub(super) async fn setup(State(front): State<Front>) -> Answer<axum::Json<Setup>> {
     Ok(axum::Json(Setup {
@@ -25,7 +25,7 @@ pub(super) async fn setup(State(front): State<Front>) -> Answer<axum::Json<Setup
     }))
 }
 
-/// Makes the first user and signs them in.
+/// Creates the first user and signs them in.
 #[utoipa::path(post, path = "/setup", tag = "session", security(()), request_body = SetupRequest, responses((status = 200, body = Me)))]
 pub(super) async fn set_up(
     State(front): State<Front>,
@@ -46,7 +46,7 @@ pub(super) async fn set_up(
     begin(&front, &request.username, &request.password, client, &headers).await
 }
 
-/// Signs in: the answer sets the cookie of a session.
+/// Signs in. The response sets a session cookie.
 #[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = SignIn, responses((status = 200, body = Me)))]
 pub(super) async fn sign_in(
     State(front): State<Front>,
@@ -97,13 +97,13 @@ fn me(front: &Front, identity: &Identity) -> Me {
     }
 }
 
-/// Who is signed in.
+/// Returns the current user.
 #[utoipa::path(get, path = "/session", tag = "session", responses((status = 200, body = Me)))]
 pub(super) async fn who(State(front): State<Front>, Extension(caller): Extension<Caller>) -> axum::Json<Me> {
     axum::Json(me(&front, &caller.identity))
 }
 
-/// Ends this session.
+/// Signs out and ends the current session.
 #[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204)))]
 pub(super) async fn sign_out(
     State(front): State<Front>,
@@ -116,7 +116,7 @@ pub(super) async fn sign_out(
     Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, gone)]))
 }
 
-/// The browsers where this user is signed in.
+/// Lists the browser sessions of the current user.
 #[utoipa::path(get, path = "/sessions", tag = "session", responses((status = 200, body = List<Session>)))]
 pub(super) async fn list(
     State(front): State<Front>,
@@ -141,7 +141,7 @@ pub(super) fn shown(session: SessionInfo) -> Session {
     }
 }
 
-/// Signs one of them out.
+/// Ends a browser session of the current user.
 #[utoipa::path(delete, path = "/sessions/{id}", tag = "session", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn end(
     State(front): State<Front>,
@@ -155,8 +155,10 @@ pub(super) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes the password. Revokes every session and token of the user, and begins a new session
-/// for the browser that asks.
+/// Changes the password of the current user.
+///
+/// Revokes all sessions and tokens of the user, and starts a new session for the browser that sent
+/// the request.
 #[utoipa::path(post, path = "/account/password", tag = "session", request_body = PasswordChange, responses((status = 200, body = Me)))]
 pub(super) async fn change_password(
     State(front): State<Front>,

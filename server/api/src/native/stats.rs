@@ -121,7 +121,7 @@ pub(super) fn shown_host(host: &EnginesHost) -> HostStats {
     }
 }
 
-/// The newest sample of a running container.
+/// Returns the latest sample of a running container.
 #[utoipa::path(get, path = "/containers/{id}/stats", tag = "stats", params(("id" = String, Path)), responses((status = 200, body = Stats)))]
 async fn of_container(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Stats>> {
     let found = front.engine.find(&id)?;
@@ -140,7 +140,7 @@ async fn of_container(State(front): State<Front>, Path(id): Path<String>) -> Ans
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Past {
-    /// How far back; all fifteen minutes unless given.
+    /// Seconds back from now. Default: all fifteen minutes.
     seconds: Option<usize>,
 }
 
@@ -152,7 +152,7 @@ impl Past {
     }
 }
 
-/// The samples of the last minutes, oldest first.
+/// Returns the recent samples of a container, oldest first.
 #[utoipa::path(get, path = "/containers/{id}/stats/history", tag = "stats", params(("id" = String, Path), Past), responses((status = 200, body = History)))]
 async fn history(
     State(front): State<Front>,
@@ -166,7 +166,9 @@ async fn history(
     Ok(Json(History { samples }))
 }
 
-/// A sample a second while it runs, an object a line, until it is removed.
+/// Streams one sample per second as NDJSON until the container is removed.
+///
+/// Samples are sent only while the container runs.
 #[utoipa::path(get, path = "/containers/{id}/stats/follow", tag = "stats", params(("id" = String, Path)), responses((status = 200, body = Stats, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,
@@ -187,13 +189,13 @@ async fn follow(
     }))
 }
 
-/// The newest sample of the host.
+/// Returns the latest sample of the host.
 #[utoipa::path(get, path = "/system/stats", tag = "stats", responses((status = 200, body = HostStats)))]
 async fn of_host(State(front): State<Front>) -> Json<HostStats> {
     Json(shown_host(&front.engine.host_stats()))
 }
 
-/// The host's samples of the last minutes, oldest first.
+/// Returns the recent samples of the host, oldest first.
 #[utoipa::path(get, path = "/system/stats/history", tag = "stats", params(Past), responses((status = 200, body = HostHistory)))]
 async fn host_history(State(front): State<Front>, Query(past): Query<Past>) -> Json<HostHistory> {
     let samples = past.newest(front.engine.host_history());

@@ -16,7 +16,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(usage))
 }
 
-/// What this host is.
+/// Returns information about the host and the server.
 #[utoipa::path(get, path = "/system", tag = "system", responses((status = 200, body = System)))]
 async fn system(State(front): State<Front>) -> Json<System> {
     let host = front.engine.host_info();
@@ -48,7 +48,7 @@ async fn system(State(front): State<Front>) -> Json<System> {
     })
 }
 
-/// Whether containers can run here, and what is missing.
+/// Checks whether the host can run containers and reports missing requirements.
 #[utoipa::path(get, path = "/system/check", tag = "system", responses((status = 200, body = Check)))]
 async fn check(State(front): State<Front>) -> Answer<Json<Check>> {
     let check = front.check.clone();
@@ -62,7 +62,9 @@ async fn check(State(front): State<Front>) -> Answer<Json<Check>> {
     })
 }
 
-/// What takes disk space; takes as long as counting takes.
+/// Returns the disk usage.
+///
+/// The files are counted on each request, which can take long.
 #[utoipa::path(get, path = "/system/usage", tag = "system", responses((status = 200, body = Usage)))]
 async fn usage(State(front): State<Front>) -> Answer<Json<Usage>> {
     let usage = front.engine.disk_usage().await?;

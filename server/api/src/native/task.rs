@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<Front> {
         .routes(routes!(follow))
 }
 
-/// Tasks that run, and the newest that are over; the newest first.
+/// Lists running and recently finished tasks, newest first.
 #[utoipa::path(get, path = "/tasks", tag = "tasks", responses((status = 200, body = List<Task>)))]
 async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) -> Answer<Json<List<Task>>> {
     let sees_values = mask::sees_values(&caller);
@@ -34,7 +34,7 @@ async fn list(State(front): State<Front>, Extension(caller): Extension<Caller>) 
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-/// One task.
+/// Returns a task.
 #[utoipa::path(get, path = "/tasks/{id}", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task)))]
 async fn inspect(
     State(front): State<Front>,
@@ -45,14 +45,14 @@ async fn inspect(
     Ok(Json(shown_to(&task, mask::sees_values(&caller))))
 }
 
-/// Asks it to stop. What is over stays as it is.
+/// Cancels a task. No effect if it has finished.
 #[utoipa::path(post, path = "/tasks/{id}/cancel", tag = "tasks", params(("id" = String, Path)), responses((status = 202)))]
 async fn cancel(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
     front.engine.cancel_task(&find(&id)?)?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// The task whenever it changed, an object a line, until it is over.
+/// Streams the task as NDJSON after each change until it finishes.
 #[utoipa::path(get, path = "/tasks/{id}/follow", tag = "tasks", params(("id" = String, Path)), responses((status = 200, body = Task, content_type = "application/x-ndjson")))]
 async fn follow(
     State(front): State<Front>,

@@ -34,12 +34,12 @@ fn shown(front: &Front, volume: engine::Volume, size_bytes: Option<u64>) -> Volu
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Listing {
-    /// Counts what each takes on the disk, which takes as long as it has files.
+    /// Computes the disk usage of each volume, which reads all its files.
     #[serde(default)]
     sizes: bool,
 }
 
-/// All volumes, by name.
+/// Lists volumes, sorted by name.
 #[utoipa::path(get, path = "/volumes", tag = "volumes", params(Listing), responses((status = 200, body = List<Volume>)))]
 async fn list(State(front): State<Front>, Query(asked): Query<Listing>) -> Answer<Json<List<Volume>>> {
     let seq = front.engine.last_seq();
@@ -54,7 +54,7 @@ async fn list(State(front): State<Front>, Query(asked): Query<Listing>) -> Answe
     Ok(Json(words::whole_list(items.collect(), seq)))
 }
 
-/// One volume, and what it takes on the disk.
+/// Returns a volume and its disk usage.
 #[utoipa::path(get, path = "/volumes/{name}", tag = "volumes", params(("name" = String, Path)), responses((status = 200, body = Volume)))]
 async fn inspect(State(front): State<Front>, Path(name): Path<String>) -> Answer<Json<Volume>> {
     let volume = front.engine.volume(&name).await?;
@@ -62,7 +62,7 @@ async fn inspect(State(front): State<Front>, Path(name): Path<String>) -> Answer
     Ok(Json(shown(&front, volume, bytes.first().copied())))
 }
 
-/// Makes a volume; one of that name that is there already is a conflict.
+/// Creates a volume. Returns 409 if the name is in use.
 #[utoipa::path(post, path = "/volumes", tag = "volumes", request_body = NewVolume, responses((status = 201, body = Volume)))]
 async fn create(State(front): State<Front>, Body(new): Body<NewVolume>) -> Answer<(StatusCode, Json<Volume>)> {
     let name = Some(new.name).filter(|name| !name.is_empty());
@@ -82,7 +82,7 @@ async fn create(State(front): State<Front>, Body(new): Body<NewVolume>) -> Answe
     Ok((StatusCode::CREATED, Json(shown(&front, volume, None))))
 }
 
-/// Removes a volume with everything in it; refused while a container uses it.
+/// Removes a volume and its contents. Refused while a container uses it.
 #[utoipa::path(delete, path = "/volumes/{name}", tag = "volumes", params(("name" = String, Path)), responses((status = 204)))]
 async fn remove(State(front): State<Front>, Path(name): Path<String>) -> Answer<StatusCode> {
     front.engine.remove_volume(&name).await?;

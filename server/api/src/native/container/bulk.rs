@@ -16,11 +16,11 @@ use shared::task::Task;
 
 const MAX_IDS: usize = 10_000;
 
-/// Starts, stops, restarts, kills, pauses, unpauses or removes many containers, as a task.
+/// Starts, stops, restarts, kills, pauses, unpauses or removes many containers as one task.
 ///
-/// The server works on sixteen at a time, and goes on when the client leaves. The task has a
-/// result for each container, and fails when one of them did; cancelled, it finishes those
-/// that it has begun.
+/// The server processes up to sixteen containers at a time and continues when the client
+/// disconnects. The task has a result for each container and fails if any of them fails. A
+/// cancelled task finishes the containers that are in progress.
 #[utoipa::path(post, path = "/containers/bulk", tag = "containers", request_body = Bulk, responses((status = 202, body = Task)))]
 pub(super) async fn bulk(
     State(front): State<Front>,

@@ -11,7 +11,7 @@ use model::container::ContainerName;
 use shared::container::{Change, Details};
 use shared::limits::Limits;
 
-/// Renames it, or changes its restart policy.
+/// Renames a container or changes its restart policy.
 #[utoipa::path(patch, path = "/containers/{id}", tag = "containers", params(("id" = String, Path)), request_body = Change, responses((status = 200, body = Details)))]
 pub(super) async fn change(
     State(front): State<Front>,
@@ -29,15 +29,18 @@ pub(super) async fn change(
     Ok(Json(show::details(&container, &front.engine.host_info())))
 }
 
-/// The limits in force; `null` where there is none.
+/// Returns the limits in force; `null` means no limit.
 #[utoipa::path(get, path = "/containers/{id}/limits", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Limits)))]
 pub(super) async fn limits(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Limits>> {
     let container = front.engine.inspect(&front.engine.find(&id)?)?;
     Ok(Json(show::limits(&container.spec.limits)))
 }
 
-/// Changes limits, at once where it runs. Absent fields stay, `null` takes a limit
-/// away. All are changed or none; the answer is what the kernel holds then.
+/// Updates the limits of a container.
+///
+/// The change applies immediately if the container is running. Absent fields stay unchanged; `null`
+/// removes a limit. Either all limits change or none. The response contains the values read back
+/// from the kernel.
 #[utoipa::path(patch, path = "/containers/{id}/limits", tag = "containers", params(("id" = String, Path)), request_body = Limits, responses((status = 200, body = Limits)))]
 pub(super) async fn change_limits(
     State(front): State<Front>,

@@ -12,11 +12,10 @@ use model::network::PortMapping;
 use shared::create::{Created, NetworkMode, NewContainer};
 use shared::problem::{Mistake, Mistakes};
 
-/// Makes a container, and starts it where `start` asks for that.
+/// Creates a container, and starts it if `start` is true.
 ///
-/// One that cannot be started is removed again: the request then changed nothing.
-/// Sent twice with the same `Idempotency-Key`, it creates once; with another body, the
-/// key is refused.
+/// If the start fails, the container is removed and nothing is changed. A request repeated with the
+/// same `Idempotency-Key` creates one container; the same key with a different body is refused.
 #[utoipa::path(post, path = "/containers", tag = "containers", request_body = NewContainer, responses((status = 201, body = Created)))]
 pub(super) async fn create(
     State(front): State<Front>,
@@ -57,7 +56,7 @@ async fn make(front: &Front, caller: &Caller, new: NewContainer) -> Answer<Creat
     })
 }
 
-/// What would be refused, without making anything.
+/// Validates a create request without creating a container.
 #[utoipa::path(post, path = "/containers/check", tag = "containers", request_body = NewContainer, responses((status = 200, body = Mistakes)))]
 pub(super) async fn check(
     State(front): State<Front>,
@@ -103,8 +102,8 @@ fn published(new: &NewContainer) -> Vec<String> {
     }
 }
 
-/// The ports of the request that cannot be published now, each at its field. What is no
-/// port is told by who reads the request.
+/// The ports of the request that cannot be published now, each at its field. Invalid ports
+/// are reported by the validation of the request.
 async fn port_mistakes(front: &Front, ports: &[String]) -> Vec<Mistake> {
     let parsed = ports.iter().enumerate().filter_map(|(at, text)| {
         let mappings = PortMapping::parse(text).ok()?;

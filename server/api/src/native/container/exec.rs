@@ -13,7 +13,7 @@ use engine::{ExecId, ExecSpec, ExecState};
 use shared::exec::{Console, Exec, ExecCreated, NewExec};
 use shared::list::List;
 
-/// Makes an exec; the console channel with its id starts it.
+/// Creates an exec. It starts when a console channel with its id is opened.
 #[utoipa::path(post, path = "/containers/{id}/execs", tag = "containers", params(("id" = String, Path)), request_body = NewExec, responses((status = 201, body = ExecCreated)))]
 pub(super) async fn create(
     State(front): State<Front>,
@@ -51,7 +51,7 @@ pub(super) async fn consoles(State(front): State<Front>, Path(id): Path<String>)
     Ok(Json(words::whole_list(consoles.collect(), front.engine.last_seq())))
 }
 
-/// Ends an exec with every process of its session, such as the children of a shell.
+/// Kills an exec and all processes of its session, such as the children of a shell.
 #[utoipa::path(delete, path = "/execs/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn end(
     State(front): State<Front>,
@@ -73,7 +73,7 @@ pub(in crate::native) fn require_owner(front: &Front, caller: &Caller, id: &Exec
     }
 }
 
-/// How an exec is doing.
+/// Returns the state of an exec.
 #[utoipa::path(get, path = "/execs/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Exec)))]
 pub(super) async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Exec>> {
     let id = ExecId::parse(&id).ok_or_else(|| Failure::not_found("exec", &id))?;

@@ -25,14 +25,14 @@ pub(in crate::native) type Archive = ([(HeaderName, HeaderValue); 2], axum::body
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct At {
-    /// Absolute, in the container.
+    /// Absolute path in the container.
     path: String,
 }
 
-/// What a path is, and what is in it when it is a directory.
+/// Returns the file at a path, and the entries of a directory.
 ///
-/// A link at the end of the path is followed only when a slash stands behind it, and
-/// never out of the container.
+/// A symbolic link at the end of the path is followed only if a slash follows it, and is always
+/// resolved inside the container's root.
 #[utoipa::path(get, path = "/containers/{id}/files", tag = "containers", params(("id" = String, Path), At), responses((status = 200, body = List<File>)))]
 pub(super) async fn list(
     State(front): State<Front>,
@@ -44,7 +44,7 @@ pub(super) async fn list(
     Ok(Json(words::whole_list(items, front.engine.last_seq())))
 }
 
-/// A path as a tar: a directory with all below it, or the one thing that is there.
+/// Downloads a file or a directory tree of the container as a tar.
 #[utoipa::path(get, path = "/containers/{id}/archive", tag = "containers", params(("id" = String, Path), At), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
 pub(super) async fn copy_out(
     State(front): State<Front>,
@@ -59,18 +59,19 @@ pub(super) async fn copy_out(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Into {
-    /// A directory of the container.
+    /// Directory in the container.
     path: String,
-    /// Everything belongs to the container's user.
+    /// Sets the owner of all extracted files to the container's user.
     #[serde(default)]
     own_user: bool,
-    /// Refuses to put something else in the place of a directory.
+    /// Refuses to replace a directory with a file of another type.
     #[serde(default)]
     keep_directories: bool,
 }
 
-/// Unpacks a tar in a directory of the container: plain, or packed with gzip, zstd, xz
-/// or bzip2.
+/// Extracts a tar into a directory of the container.
+///
+/// The tar may be compressed with gzip, zstd, xz or bzip2.
 #[utoipa::path(put, path = "/containers/{id}/archive", tag = "containers", params(("id" = String, Path), Into), request_body(content = Vec<u8>, content_type = "application/x-tar"), responses((status = 204)))]
 pub(super) async fn copy_in(
     State(front): State<Front>,
@@ -87,14 +88,14 @@ pub(super) async fn copy_in(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The container's files as a tar, without what is mounted in it.
+/// Exports the container's root filesystem as a tar, without the contents of its mounts.
 #[utoipa::path(get, path = "/containers/{id}/export", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Vec<u8>, content_type = "application/x-tar")))]
 pub(super) async fn export(State(front): State<Front>, OperableContainer(id): OperableContainer) -> Answer<Archive> {
     let name = front.engine.inspect(&id)?.spec.name.as_str().to_owned();
     Ok(archive(&name, front.engine.export(&id).await?))
 }
 
-/// What the container has changed of its image, in order of the paths.
+/// Lists the files that the container changed relative to its image, sorted by path.
 #[utoipa::path(get, path = "/containers/{id}/changes", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = List<ChangedFile>)))]
 pub(super) async fn changes(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<List<ChangedFile>>> {
     let id = front.engine.find(&id)?;
@@ -110,7 +111,7 @@ pub(super) async fn changes(State(front): State<Front>, Path(id): Path<String>) 
     Ok(Json(words::whole_list(items.collect(), front.engine.last_seq())))
 }
 
-/// Makes an image of the container.
+/// Creates an image from the container.
 #[utoipa::path(post, path = "/containers/{id}/commit", tag = "containers", params(("id" = String, Path)), request_body = Asked, responses((status = 201, body = Committed)))]
 pub(super) async fn commit(
     State(front): State<Front>,

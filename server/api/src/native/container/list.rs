@@ -18,20 +18,21 @@ use std::sync::Arc;
 const USUAL: usize = 1_000;
 const MOST: usize = 5_000;
 
-/// Which containers, and how many at once.
+/// Filters and pages the list of containers.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Filter {
-    /// 1 to 5,000; 1,000 unless given.
+    /// Maximum number of containers, 1 to 5,000. Default: 1,000.
     limit: Option<usize>,
-    /// `next` of the part before.
+    /// `next` of the previous page.
     cursor: Option<String>,
-    /// `created`, `running`, `paused`, `exited`, `failed`, `lost` or `restarting`; several with commas.
+    /// Comma-separated list of `created`, `running`, `paused`, `exited`, `failed`, `lost`,
+    /// `restarting`.
     state: Option<String>,
-    /// Contained in name, image or id.
+    /// Substring of the name, image or id.
     q: Option<String>,
-    /// `name` or `name=value`.
+    /// Label filter: `name` or `name=value`.
     label: Option<String>,
 }
 
@@ -69,7 +70,7 @@ impl Filter {
     }
 }
 
-/// All containers, the newest first.
+/// Lists containers, newest first.
 #[utoipa::path(get, path = "/containers", tag = "containers", params(Filter), responses((status = 200, body = List<Container>)))]
 pub(super) async fn list(State(front): State<Front>, Query(filter): Query<Filter>) -> Answer<Json<List<Container>>> {
     let limit = within("limit", filter.limit, USUAL, 1..=MOST)?;
@@ -110,9 +111,9 @@ fn read_cursor(text: &str) -> Answer<(i64, String)> {
     read().ok_or_else(|| Failure::mistake("cursor", "it is not the `next` of a list"))
 }
 
-/// Everything about one container.
+/// Returns a container.
 ///
-/// It is named by its id, its name, or a beginning of the id that no other has.
+/// `{id}` is its id, its name or a unique prefix of the id.
 #[utoipa::path(get, path = "/containers/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = Details)))]
 pub(super) async fn inspect(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<Details>> {
     let id = front.engine.find(&id)?;
@@ -120,9 +121,10 @@ pub(super) async fn inspect(State(front): State<Front>, Path(id): Path<String>) 
     Ok(Json(show::details(&container, &front.engine.host_info())))
 }
 
-/// The environment variables of a container with their values.
+/// Lists the environment variables of a container with their values.
 ///
-/// Needs an operator. The event `reveal_environment` records who asked.
+/// Requires the role `operator`. Each request is recorded as an event `reveal_environment` with the
+/// name of the user.
 #[utoipa::path(get, path = "/containers/{id}/environment", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = List<Variable>)))]
 pub(super) async fn environment(
     State(front): State<Front>,

@@ -51,25 +51,27 @@ fn dropped_words(count: u64) -> String {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Read {
-    /// The number of the first line wanted.
+    /// Number of the first line.
     from: Option<u64>,
-    /// Only lines below this number.
+    /// Returns only lines with a lower number.
     before: Option<u64>,
-    /// 1 to 10,000; 1,000 unless given.
+    /// Maximum number of lines, 1 to 10,000. Default: 1,000.
     max: Option<usize>,
-    /// The newest so many lines instead, 10,000 at most.
+    /// Returns the newest lines instead: how many, at most 10,000.
     tail: Option<usize>,
-    /// Lines of this time and later. RFC 3339.
+    /// Returns lines written at or after this time. RFC 3339.
     since: Option<String>,
-    /// Lines up to this time. RFC 3339.
+    /// Returns lines written at or before this time. RFC 3339.
     until: Option<String>,
-    /// `stdout` or `stderr`.
+    /// `stdout` or `stderr`. Default: both.
     stream: Option<String>,
 }
 
-/// Lines from number `from` on, or the newest. The lines of other streams are left
-/// out after reading: a page can hold fewer than asked for, and more follow. A line of more
-/// than 16 KiB is stored in pieces and given as one, up to about a MiB.
+/// Returns log lines from `from`, or the newest lines.
+///
+/// Lines of other streams are filtered out after reading: a page may have fewer lines than
+/// requested while more lines follow. A line longer than 16 KiB is stored in several records and
+/// returned as one line, up to about 1 MiB.
 #[utoipa::path(get, path = "/containers/{id}/logs", tag = "logs", params(("id" = String, Path), Read), responses((status = 200, body = Page)))]
 pub(super) async fn read(
     State(front): State<Front>,
@@ -161,28 +163,30 @@ fn stream_asked(word: Option<&str>) -> Answer<Option<LogStream>> {
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Search {
     q: String,
-    /// `q` is a regular expression, else plain text.
+    /// Interprets `q` as a regular expression instead of plain text.
     #[serde(default)]
     regex: bool,
-    /// Capital letters matter.
+    /// Matches case-sensitively.
     #[serde(default)]
     case: bool,
-    /// `stdout` or `stderr`.
+    /// `stdout` or `stderr`. Default: both.
     stream: Option<String>,
-    /// Line numbers in the answer at most, up to 10,000; 1,000 unless given.
+    /// Maximum number of line numbers in the response, up to 10,000. Default: 1,000.
     max: Option<usize>,
-    /// Gives the first matching lines after so many.
+    /// Skips this number of matching lines.
     skip: Option<u64>,
-    /// Gives the first matching lines from this number on.
+    /// Returns the first matching lines with this number or a higher one.
     from: Option<u64>,
-    /// Gives the last matching lines below this number.
+    /// Returns the last matching lines with a lower number.
     before: Option<u64>,
-    /// `false` ends with the last line given, without counting all others.
+    /// `false` ends the search at the last returned line, without counting the remaining matches.
     count: Option<bool>,
 }
 
-/// The numbers of the lines that match, in the whole log that is kept. What is searched is
-/// the text as a terminal shows it: without escape sequences and what was overwritten.
+/// Searches the whole stored log and returns the numbers of matching lines.
+///
+/// The search matches the text as a terminal displays it: without escape sequences and overwritten
+/// characters.
 #[utoipa::path(get, path = "/containers/{id}/logs/search", tag = "logs", params(("id" = String, Path), Search), responses((status = 200, body = Hits)))]
 pub(super) async fn search(
     State(front): State<Front>,
@@ -229,7 +233,7 @@ pub(in crate::native) struct At {
     time: String,
 }
 
-/// The number of the first line written at a time or later.
+/// Returns the number of the first line written at or after a given time.
 #[utoipa::path(get, path = "/containers/{id}/logs/at", tag = "logs", params(("id" = String, Path), At), responses((status = 200, body = Position)))]
 pub(super) async fn at(
     State(front): State<Front>,
@@ -247,20 +251,20 @@ pub(super) async fn at(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Download {
-    /// `text` (unless given) or `json`: an object a line.
+    /// `text` or `json` (NDJSON). Default: `text`.
     format: Option<String>,
-    /// Begins each line of text with its time.
+    /// Prefixes each line of text with its timestamp.
     #[serde(default)]
     timestamps: bool,
-    /// The number of the first line wanted; the oldest one unless given.
+    /// Number of the first line. Default: the oldest line.
     from: Option<u64>,
-    /// The number of the last line wanted; the newest one unless given.
+    /// Number of the last line. Default: the newest line.
     to: Option<u64>,
-    /// `stdout` or `stderr`; both unless given.
+    /// `stdout` or `stderr`. Default: both.
     stream: Option<String>,
 }
 
-/// The log as a file, as it is at this moment: all of it, or from one line to another.
+/// Downloads the current log, or a range of its lines, as a file.
 #[utoipa::path(get, path = "/containers/{id}/logs/download", tag = "logs", params(("id" = String, Path), Download), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(super) async fn download(
     State(front): State<Front>,
@@ -371,11 +375,11 @@ fn write_json(log_line: &LogLine, out: &mut Vec<u8>) {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Follow {
-    /// The number of the first line wanted; what comes next unless given.
+    /// Number of the first line. Default: the next line written.
     from: Option<u64>,
 }
 
-/// Lines as they come, an object a line, until the container is removed.
+/// Streams log lines as NDJSON until the container is removed.
 #[utoipa::path(get, path = "/containers/{id}/logs/follow", tag = "logs", params(("id" = String, Path), Follow), responses((status = 200, body = Line, content_type = "application/x-ndjson")))]
 pub(super) async fn follow(
     State(front): State<Front>,

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 const DONE: StatusCode = StatusCode::NO_CONTENT;
 
-/// Done when the command runs. Of one that runs, nothing changes.
+/// Starts the container. No effect if it is already running.
+///
+/// The response is sent once the command is running.
 #[utoipa::path(post, path = "/containers/{id}/start", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn start(State(front): State<Front>, OperableContainer(id): OperableContainer) -> Answer<StatusCode> {
     front.engine.start(&id).await?;
@@ -28,9 +30,9 @@ pub(super) async fn start(State(front): State<Front>, OperableContainer(id): Ope
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Stop {
-    /// Seconds until it is killed; the container's own unless given, and −1 without end.
+    /// Seconds until SIGKILL; −1 waits without a limit. Default: the container's stop timeout.
     timeout: Option<i64>,
-    /// The container's own unless given.
+    /// Stop signal. Default: the container's stop signal.
     signal: Option<String>,
 }
 
@@ -59,7 +61,7 @@ pub(super) fn read_signal(text: &str) -> Answer<Signal> {
     Signal::parse(text).map_err(|error| Failure::mistake("signal", error.to_string()))
 }
 
-/// Asks it to end, and kills it when it takes too long.
+/// Stops the container: sends the stop signal, and SIGKILL after the timeout.
 #[utoipa::path(post, path = "/containers/{id}/stop", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
 pub(super) async fn stop(
     State(front): State<Front>,
@@ -73,7 +75,7 @@ pub(super) async fn stop(
     Ok(DONE)
 }
 
-/// Stops it and starts it again.
+/// Restarts the container.
 #[utoipa::path(post, path = "/containers/{id}/restart", tag = "containers", params(("id" = String, Path), Stop), responses((status = 204)))]
 pub(super) async fn restart(
     State(front): State<Front>,
@@ -90,11 +92,11 @@ pub(super) async fn restart(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Kill {
-    /// `SIGKILL` unless given.
+    /// Signal to send. Default: `SIGKILL`.
     signal: Option<String>,
 }
 
-/// Sends a signal to the main process.
+/// Sends a signal to the container's init process.
 #[utoipa::path(post, path = "/containers/{id}/kill", tag = "containers", params(("id" = String, Path), Kill), responses((status = 204)))]
 pub(super) async fn kill(
     State(front): State<Front>,
@@ -108,14 +110,14 @@ pub(super) async fn kill(
     Ok(DONE)
 }
 
-/// Stops every process where it is, until it is unpaused.
+/// Pauses all processes of the container.
 #[utoipa::path(post, path = "/containers/{id}/pause", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn pause(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
     front.engine.pause(&front.engine.find(&id)?).await?;
     Ok(DONE)
 }
 
-/// Lets a paused container go on.
+/// Resumes a paused container.
 #[utoipa::path(post, path = "/containers/{id}/unpause", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn unpause(State(front): State<Front>, Path(id): Path<String>) -> Answer<StatusCode> {
     front.engine.unpause(&front.engine.find(&id)?).await?;
@@ -126,15 +128,15 @@ pub(super) async fn unpause(State(front): State<Front>, Path(id): Path<String>) 
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Remove {
-    /// Kills it first.
+    /// Kills a running container first.
     #[serde(default)]
     force: bool,
-    /// Removes its volumes without a name, too.
+    /// Also removes its anonymous volumes.
     #[serde(default)]
     volumes: bool,
 }
 
-/// Removes it with its log and what it wrote.
+/// Removes the container, its log and its writable layer.
 #[utoipa::path(delete, path = "/containers/{id}", tag = "containers", params(("id" = String, Path), Remove), responses((status = 204)))]
 pub(super) async fn remove(
     State(front): State<Front>,
@@ -150,11 +152,11 @@ pub(super) async fn remove(
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(in crate::native) struct Wait {
-    /// `not_running` (unless given), `next_exit` or `removed`.
+    /// `not_running`, `next_exit` or `removed`. Default: `not_running`.
     until: Option<String>,
 }
 
-/// Answers when it has ended.
+/// Waits until the container exits and returns its exit status.
 #[utoipa::path(get, path = "/containers/{id}/wait", tag = "containers", params(("id" = String, Path), Wait), responses((status = 200, body = Ended)))]
 pub(super) async fn wait(
     State(front): State<Front>,

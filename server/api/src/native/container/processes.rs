@@ -7,7 +7,7 @@ use axum::extract::State;
 use shared::container::Process;
 use shared::list::List;
 
-/// The processes of a running container, as the kernel has them now.
+/// Lists the processes of a running container.
 #[utoipa::path(get, path = "/containers/{id}/processes", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = List<Process>)))]
 pub(super) async fn list(State(front): State<Front>, Path(id): Path<String>) -> Answer<Json<List<Process>>> {
     let id = front.engine.find(&id)?;

@@ -21,10 +21,10 @@ use shared::create::{
 };
 use shared::limits::Limits;
 
-/// The request that creates the container again, without a name.
+/// Returns a create request that reproduces the container, without its name.
 ///
-/// It has every value of the environment, so it needs the role `operator`, and the event
-/// `reveal_environment` records who asked.
+/// Requires the role `operator`, because it contains the values of all environment variables. Each
+/// request is recorded as an event `reveal_environment` with the name of the user.
 #[utoipa::path(get, path = "/containers/{id}/spec", tag = "containers", params(("id" = String, Path)), responses((status = 200, body = NewContainer)))]
 pub(super) async fn spec(
     State(front): State<Front>,

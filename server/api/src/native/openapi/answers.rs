@@ -1,68 +1,76 @@
-//! What operations have in common: names that are unique, what an answer means, and every
-//! problem that can be told instead of it.
+//! Completes the operations of the OpenAPI document: unique operation ids, descriptions of
+//! responses, and the problem responses of each operation.
 
 use utoipa::openapi::content::Content;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::{OpenApi, Ref, RefOr};
 
-/// What stands before the operations of a router.
+/// Which access check runs before the operations of a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::native) enum Before {
-    /// Anybody may ask.
+    /// No sign-in required.
     Nothing,
-    /// Whoever is known may ask, for what is their own.
+    /// Any signed-in user, for their own account.
     Account,
-    /// The caller's role is looked at.
+    /// The role of the user is checked.
     Role,
 }
 
 /// Problems by status, as components.
 const PROBLEMS: [(u16, &str, &str); 15] = [
-    (400, "Unreadable", "The address, a header or the body cannot be read."),
+    (400, "Unreadable", "The URL, a header or the body is malformed."),
     (
         401,
         "Unknown",
-        "It needs a signed-in session or a token, or what was given is wrong.",
+        "A session or a token is required, or the given credentials are invalid.",
     ),
     (
         403,
         "Forbidden",
-        "The caller's role does not suffice, or a page of another site asks.",
+        "The role of the user is not sufficient, or the request comes from another site.",
     ),
-    (404, "Missing", "What the address or the body names is not there."),
-    (408, "Late", "The request did not come in time."),
+    (404, "Missing", "An object named in the URL or the body does not exist."),
+    (408, "Late", "The request was not received in time."),
     (
         409,
         "Conflict",
-        "What is named is in a state that does not allow it, or a name is taken.",
+        "The state of the object does not allow the operation, or a name is already in use.",
     ),
-    (413, "TooLarge", "The body is larger than is read."),
-    (415, "OtherMedia", "The body is of a kind that is not read here."),
+    (413, "TooLarge", "The body exceeds the size limit."),
+    (
+        415,
+        "OtherMedia",
+        "The media type of the body is not supported by this operation.",
+    ),
     (
         421,
         "OtherHost",
-        "The server is not known under the name it was asked by.",
+        "The host name of the request is not an allowed name of this server.",
     ),
     (
         422,
         "Invalid",
-        "Fields have mistakes: each is named in `mistakes`. Or what was asked for failed.",
+        "Fields are invalid, each listed in `mistakes`; or the requested operation failed.",
+    ),
+    (429, "TooOften", "Too many attempts. `Retry-After` says when to retry."),
+    (
+        500,
+        "Failed",
+        "The request is valid, but the operation failed on this host.",
     ),
     (
-        429,
-        "TooOften",
-        "Too many attempts: `Retry-After` tells when the next is looked at.",
+        502,
+        "Unreachable",
+        "A registry does not respond or refuses the request.",
     ),
-    (500, "Failed", "It was asked for rightly, and failed on this host."),
-    (502, "Unreachable", "A registry does not answer, or refuses."),
-    (503, "Ending", "The server ends."),
-    (504, "TimedOut", "It took too long."),
+    (503, "Ending", "The server is shutting down."),
+    (504, "TimedOut", "The operation timed out."),
 ];
-/// Whose operations may ask a registry.
+/// Tags whose operations may access a registry.
 const WITH_REGISTRY: [&str; 3] = ["images", "registries", "builds"];
 
-/// The answers that operations refer to.
+/// The responses that operations refer to.
 pub(super) fn components() -> impl Iterator<Item = (&'static str, Response)> {
     PROBLEMS
         .map(|(_, name, description)| (name, problem(description)))
@@ -77,7 +85,7 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// Adds to every operation what all operations of its kind have in common.
+/// Adds the operation id, descriptions and problem responses to every operation.
 pub(in crate::native) fn complete(document: &mut OpenApi, before: Before) {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
@@ -125,8 +133,8 @@ fn describe(operation: &mut Operation) {
         if answer.description.is_empty() {
             let description = match status.as_str() {
                 "201" => "Created.",
-                "202" => "Accepted; a task does the work.",
-                "204" => "Done; the answer has no content.",
+                "202" => "Accepted. The operation continues as a task.",
+                "204" => "Done. The response has no content.",
                 _ => "The requested document.",
             };
             description.clone_into(&mut answer.description);
@@ -182,7 +190,7 @@ fn problems(method: &str, operation: &Operation, before: Before) -> Vec<u16> {
         }
     }
     if !reads {
-        // Anything may be named in a body, too.
+        // A body may name any object, too.
         statuses.extend([403, 404, 409, 422]);
     }
     match before {

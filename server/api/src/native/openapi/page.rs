@@ -1,4 +1,5 @@
-//! The description as one page: no script, so that the policy need not allow one.
+//! The OpenAPI document as one HTML page, without scripts because the content security
+//! policy allows none.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ table{border-collapse:collapse;margin:.5rem 0;width:100%}td{border-top:1px solid
 a{color:var(--accent)}nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:1rem 0}";
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// Operations by tag, then the shapes.
+/// Operations by tag, then the schemas.
 pub(super) fn render(document: &Value) -> String {
     let mut tags: BTreeMap<&str, String> = BTreeMap::new();
     for (path, methods) in entries(&document["paths"]) {
@@ -32,17 +33,17 @@ pub(super) fn render(document: &Value) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Gantry API</title><style>{STYLE}</style><h1>Gantry API</h1><p>{}</p>\
-         <p>For programs: <a href=\"/api/v1/openapi.json\">openapi.json</a></p><nav>",
+         <p>Machine-readable: <a href=\"/api/v1/openapi.json\">openapi.json</a></p><nav>",
         escape(document["info"]["description"].as_str().unwrap_or_default())
     );
     for tag in tags.keys() {
         let _ = write!(page, "<a href=\"#{tag}\">{tag}</a>");
     }
-    page.push_str("<a href=\"#shapes\">shapes</a></nav>");
+    page.push_str("<a href=\"#shapes\">schemas</a></nav>");
     for (tag, operations) in &tags {
         let _ = write!(page, "<h2 id=\"{tag}\">{tag}</h2>{operations}");
     }
-    page.push_str("<h2 id=\"shapes\">shapes</h2>");
+    page.push_str("<h2 id=\"shapes\">schemas</h2>");
     for (name, schema) in entries(&document["components"]["schemas"]) {
         page.push_str(&render_shape(name, schema));
     }
@@ -76,14 +77,14 @@ fn render_operation(path: &str, method: &str, operation: &Value) -> String {
         );
     }
     for (status, answer) in entries(&operation["responses"]) {
-        // Problems are the same everywhere: their names say enough.
+        // Problem responses are shared by all operations: only their names are shown.
         let shapes: Vec<String> = match answer["$ref"].as_str() {
             Some(problem) => vec![escape(problem.rsplit('/').next().unwrap_or_default())],
             None => entries(&answer["content"])
                 .map(|(_, body)| kind_of(&body["schema"]))
                 .collect(),
         };
-        let _ = write!(part, "<tr><td>answer<td>{}<td>{}", escape(status), shapes.join(", "));
+        let _ = write!(part, "<tr><td>response<td>{}<td>{}", escape(status), shapes.join(", "));
     }
     part.push_str("</table></details>");
     part
@@ -121,7 +122,7 @@ fn render_shape(name: &str, schema: &Value) -> String {
     part
 }
 
-/// The kind of a value, with links to the shapes it is made of.
+/// The type of a value, with links to the schemas it refers to.
 fn kind_of(schema: &Value) -> String {
     if let Some(reference) = schema["$ref"].as_str() {
         return link(reference);

@@ -24,10 +24,10 @@ pub(super) fn routes() -> Router<Front> {
     Router::new().route("/socket", any(open))
 }
 
-/// Everything live, over one connection: `ClientFrame` one way, `ServerFrame` the other.
+/// Opens a WebSocket for all live data: receives `ClientFrame`, sends `ServerFrame`.
 #[utoipa::path(get, path = "/socket", tag = "live", responses(
-    (status = 101, description = "A WebSocket of JSON frames, and of binary ones for consoles."),
-    (status = 426, description = "The connection cannot become a WebSocket.", body = String, content_type = "text/plain"),
+    (status = 101, description = "A WebSocket with JSON frames, and binary frames for consoles."),
+    (status = 426, description = "The connection cannot be upgraded to a WebSocket.", body = String, content_type = "text/plain"),
 ))]
 pub(super) async fn open(
     State(front): State<Front>,
