@@ -4,49 +4,48 @@ use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What is to be built. The context is the request's body, a tar; without one,
-/// `dockerfile` has the text and the context is empty.
+/// A build request. The build context is the request body as a tar; without it, `dockerfile`
+/// contains the Dockerfile and the context is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NewBuild {
-    /// The text itself.
+    /// Text of the Dockerfile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dockerfile: Option<String>,
-    /// Where it lies in the context; absent is `Dockerfile`.
+    /// Path of the Dockerfile in the context. Default: `Dockerfile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Names of the image.
+    /// Tags of the image.
     pub tags: Vec<String>,
-    /// The stage to build; absent is the last.
+    /// Target stage. Default: the last stage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     pub args: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
-    /// By id, for `RUN --mount=type=secret`.
+    /// Secrets by id, for `RUN --mount=type=secret`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, String>,
-    /// Sockets of ssh agents on the host, by id, for `RUN --mount=type=ssh`; needs the
-    /// role `admin`.
+    /// SSH agent sockets on the host by id, for `RUN --mount=type=ssh`. Requires the role `admin`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ssh: BTreeMap<String, String>,
-    /// Runs every step.
+    /// Ignores the build cache.
     pub no_cache: bool,
-    /// Asks the registry for base images even when they are here.
+    /// Checks the registry for newer base images even if they exist locally.
     pub pull: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
-    /// `default`, `none` or `host`.
+    /// Network of `RUN` steps: `default`, `none` or `host`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
 }
 
-/// A build, in lists.
+/// A build, as in lists.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Build {
     pub id: String,
-    /// For people: its first tag, or the first line of its Dockerfile.
+    /// Display name: the first tag, or the first line of the Dockerfile.
     pub title: String,
     pub tags: Vec<String>,
     pub owner: String,
@@ -57,7 +56,7 @@ pub struct Build {
     pub steps: u32,
     pub steps_done: u32,
     pub steps_cached: u32,
-    /// The image's id, once it is made.
+    /// Id of the image, once it is created.
     #[serde(default)]
     pub image: Option<String>,
     #[serde(default)]
@@ -74,11 +73,11 @@ pub enum BuildState {
     Done,
     Failed,
     Cancelled,
-    /// The server ended meanwhile.
+    /// The server stopped during the build.
     Lost,
 }
 
-/// A build with its Dockerfile and every step.
+/// A build with its Dockerfile and all steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = BuildDetails))]
@@ -90,7 +89,7 @@ pub struct Details {
     pub warnings: Vec<Warning>,
 }
 
-/// Something that works and is perhaps not meant so.
+/// A warning about a line of the Dockerfile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Warning {
@@ -98,18 +97,19 @@ pub struct Warning {
     pub message: String,
 }
 
-/// A step, or what is known of it so far.
+/// A build step and its current state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = BuildStep))]
 pub struct Step {
-    /// From 1, in the order of the Dockerfile; stages that are not needed have none.
+    /// Step number from 1, in the order of the Dockerfile. Steps of unused stages are not numbered.
     pub number: u32,
-    /// The stage's name, or its number from 0.
+    /// Name of the stage, or its number from 0.
     pub stage: String,
-    /// As it stands in the Dockerfile, with its variables filled in.
+    /// Instruction of the Dockerfile with expanded variables.
     pub instruction: String,
-    /// Lines of the Dockerfile, from 1, both included; 0 for what an ONBUILD adds.
+    /// First and last line in the Dockerfile, from 1, inclusive; 0 for ONBUILD instructions of the
+    /// base image.
     pub first_line: u32,
     pub last_line: u32,
     pub state: StepState,
@@ -117,7 +117,7 @@ pub struct Step {
     pub started: Option<String>,
     #[serde(default)]
     pub duration_ms: Option<u64>,
-    /// The layer it made.
+    /// The layer that the step created.
     #[serde(default)]
     pub layer: Option<String>,
     #[serde(default)]
@@ -138,19 +138,19 @@ pub enum StepState {
     Cancelled,
 }
 
-/// A line that a step wrote. Numbers grow by one over the whole build.
+/// A log line of a step. Numbers increase by one over the whole build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = BuildLine))]
 pub struct Line {
     pub seq: u64,
-    /// 0 is the builder itself.
+    /// Step number; 0 is the builder itself.
     pub step: u32,
     pub time: String,
     pub text: String,
 }
 
-/// Some lines, and the number the next one will get.
+/// A page of log lines, and the number of the next line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LinePage {
@@ -158,29 +158,29 @@ pub struct LinePage {
     pub next: u64,
 }
 
-/// What a step made, remembered under the key of all it depends on.
+/// A build cache entry: the result of a step, keyed by its inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CacheEntry {
     pub key: String,
-    /// The step.
+    /// Instruction of the step.
     pub title: String,
     pub created: String,
     pub used: String,
     pub uses: u64,
-    /// Of its own layer, unpacked; also where an image has it, too.
+    /// Size of its unpacked layer, including layers that an image also uses.
     pub size_bytes: u64,
 }
 
-/// What of the cache is to go; without limits, all of it.
+/// Selects the build cache entries to remove; without fields, all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CachePrune {
-    /// Only what was not used for so long.
+    /// Removes only entries not used for this number of seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unused_for_s: Option<u64>,
-    /// Until what is left takes no more than this.
+    /// Removes entries until the rest takes no more than this number of bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_bytes: Option<u64>,
 }

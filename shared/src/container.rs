@@ -1,45 +1,45 @@
-//! Containers, as they are shown.
+//! Containers, as the API returns them.
 
 use crate::create::{Device, HealthCheck, LogOptions, Mount, NetworkMode, Restart, Rlimit, UserNamespace};
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A container in a list.
+/// A container, as in lists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Container {
     /// 64 hexadecimal digits.
     pub id: String,
     pub name: String,
-    /// The reference in short form: `nginx:1.27`.
+    /// Image reference in short form: `nginx:1.27`.
     pub image: String,
-    /// `sha256:…` of the image's config.
+    /// Digest of the image's config: `sha256:…`.
     pub image_id: String,
-    /// The argument list as one line.
+    /// Entrypoint and arguments as one line.
     pub command: String,
     pub created: String,
     pub state: State,
     pub ports: Vec<Port>,
-    /// Address on the default network, while it has one.
+    /// IP address on the default network, while it has one.
     #[serde(default)]
     pub address: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub restart_count: u32,
-    /// The memory limit in bytes, for the bar in lists.
+    /// Memory limit in bytes.
     #[serde(default)]
     pub memory_limit_bytes: Option<u64>,
-    /// The CPU limit in billionths of a processor.
+    /// CPU limit in billionths of a CPU.
     #[serde(default)]
     pub nano_cpus: Option<u64>,
 }
 
-/// What a container is doing.
+/// State of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct State {
     pub status: Status,
-    /// When it came to be so.
+    /// When the container entered this state.
     pub since: String,
     #[serde(default)]
     pub pid: Option<i32>,
@@ -49,29 +49,29 @@ pub struct State {
     pub signal: Option<String>,
     #[serde(default)]
     pub oom_killed: bool,
-    /// Why a start failed, or why nobody knows how it ended.
+    /// Why the start failed, or why the exit status is unknown.
     #[serde(default)]
     pub reason: Option<String>,
-    /// When the run that ended had begun.
+    /// When the last, finished run started.
     #[serde(default)]
     pub started: Option<String>,
-    /// Who asked for the end of the last run; absent where it ended by itself. What
-    /// somebody stopped has not failed, whatever its exit code is.
+    /// What requested the end of the last run; absent if the container exited by itself. A
+    /// container that was stopped on request is not counted as failed, whatever its exit code is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<StoppedBy>,
-    /// A restart waits for its moment.
+    /// A restart is scheduled.
     #[serde(default)]
     pub restarting: bool,
     #[serde(default)]
     pub health: Option<Health>,
 }
 
-/// Who asked for the end of a run.
+/// What requested the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct StoppedBy {
     pub kind: StoppedByKind,
-    /// Of a user.
+    /// Name of the user; only for the kind `user`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -81,11 +81,11 @@ pub struct StoppedBy {
 #[serde(rename_all = "snake_case")]
 pub enum StoppedByKind {
     User,
-    /// A client of the Docker socket, which has no users.
+    /// A client of the Docker socket, which does not authenticate users.
     DockerClient,
-    /// The server, at its own end.
+    /// The server, at its shutdown.
     Server,
-    /// It was not recorded.
+    /// Not recorded.
     Unknown,
 }
 
@@ -99,7 +99,7 @@ pub enum Status {
     Exited,
     /// The start failed before the command ran.
     Failed,
-    /// Nobody knows how it ended.
+    /// The exit status is unknown.
     Lost,
 }
 
@@ -112,28 +112,28 @@ pub enum Health {
     Unhealthy,
 }
 
-/// An action on many containers, as a task. Either `ids` or `filter` is given.
+/// An action on many containers, run as a task. Requires exactly one of `ids` and `filter`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bulk {
     pub action: BulkAction,
-    /// Ids, names or the beginnings of ids; at most 10,000.
+    /// Ids, names or unique prefixes of ids; at most 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<BulkFilter>,
-    /// Of `stop` and `restart`: seconds until a container is killed; its own unless given, and
-    /// −1 without end.
+    /// `stop` and `restart` only: seconds until SIGKILL; −1 waits without a limit. Default: each
+    /// container's stop timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
-    /// Of `stop`, `restart` and `kill`.
+    /// `stop`, `restart` and `kill` only: the signal to send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
-    /// Of `remove`: kills first.
+    /// `remove` only: kills running containers first.
     #[serde(default)]
     pub force: bool,
-    /// Of `remove`: their volumes without a name go too.
+    /// `remove` only: also removes anonymous volumes.
     #[serde(default)]
     pub volumes: bool,
 }
@@ -151,37 +151,37 @@ pub enum BulkAction {
     Remove,
 }
 
-/// Containers that fit every field that is given; `{}` fits all.
+/// Selects containers that match all given fields; `{}` matches all containers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BulkFilter {
-    /// None given fits any.
+    /// Matches any of these; an empty list matches all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<Status>,
-    /// Part of the name.
+    /// Substring of the name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// `null` for a label that only has to be there.
+    /// Labels and their values; `null` matches any value.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, Option<String>>,
 }
 
-/// A port of the host that leads into the container.
+/// A published port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Port {
-    /// `null` is every address of the host.
+    /// Host address; `null` means all addresses.
     #[serde(default)]
     pub host_address: Option<String>,
-    /// 0 until a free one was chosen at a start.
+    /// Host port; 0 until a free port is allocated at the start.
     pub host_port: u16,
     pub container_port: u16,
     /// `tcp` or `udp`.
     pub protocol: String,
 }
 
-/// Everything about one container.
+/// A container with its specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ContainerDetails))]
@@ -197,21 +197,21 @@ pub struct Details {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Variable {
     pub name: String,
-    /// `None` where it is hidden.
+    /// Absent if hidden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
 
-/// What a container was made with.
+/// Specification of a container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ContainerSpec))]
 pub struct Spec {
-    /// How many times it was started.
+    /// Number of starts.
     pub run: u64,
     pub entrypoint: Vec<String>,
     pub arguments: Vec<String>,
-    /// Without values: `GET /containers/{id}/environment` has them.
+    /// Environment variables without values; `GET /containers/{id}/environment` returns the values.
     pub env: Vec<Variable>,
     pub working_dir: String,
     pub user: String,
@@ -219,7 +219,7 @@ pub struct Spec {
     pub terminal: bool,
     pub stdin_open: bool,
     pub init: bool,
-    /// Its command is the init of a whole system.
+    /// The command is the init of a system.
     #[serde(default)]
     pub system: bool,
     pub network: NetworkMode,
@@ -234,14 +234,14 @@ pub struct Spec {
     pub restart: Restart,
     pub auto_remove: bool,
     pub stop_signal: String,
-    /// Seconds; `null` waits without end.
+    /// Seconds; `null` waits without a limit.
     pub stop_timeout: Option<u64>,
     pub read_only_root: bool,
     pub privileged: bool,
-    /// As it was asked for.
+    /// As requested.
     #[serde(default)]
     pub user_namespace: UserNamespace,
-    /// What its ids mean on the host; `null` where they are the host's.
+    /// Mapping of its ids to host ids; `null` if they are the host's.
     #[serde(default)]
     pub host_ids: Option<HostIds>,
     pub cap_add: Vec<String>,
@@ -257,19 +257,19 @@ pub struct Spec {
     pub log: LogOptions,
 }
 
-/// The host's ids that a container has: its own from 0 on mean those from the first on.
+/// The host ids that a container uses: its id 0 maps to the first one, and so on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HostIds {
     pub first_user: u32,
     pub first_group: u32,
-    /// How many, of each.
+    /// Number of user ids, and of group ids.
     pub count: u32,
-    /// Other containers have the same.
+    /// Other containers use the same range.
     pub shared: bool,
 }
 
-/// Changes that need no new container.
+/// Changes that do not require a new container.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ContainerUpdate))]
@@ -281,12 +281,12 @@ pub struct Change {
     pub restart: Option<Restart>,
 }
 
-/// How a container ended, in a shell's words.
+/// Exit status of a container, with codes as in a shell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Ended {
-    /// The program's code, 128 and the signal, 126 to 128 when it never ran, 255
-    /// when nobody knows.
+    /// Exit code of the command; 128 plus the signal number; 126 to 128 if the command was never
+    /// run; 255 if unknown.
     pub exit_code: i32,
     pub oom_killed: bool,
     #[serde(default)]
@@ -294,14 +294,14 @@ pub struct Ended {
     pub at: String,
 }
 
-/// What the probes of the present run said, or those of the last one.
+/// Health check results of the current or last run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HealthReport {
     pub status: Health,
-    /// Failures in a row that count.
+    /// Number of consecutive failures, excluding those in the start period.
     pub failing_streak: u32,
-    /// The newest five, oldest first.
+    /// The latest five results, oldest first.
     pub probes: Vec<ProbeResult>,
 }
 
@@ -310,9 +310,9 @@ pub struct HealthReport {
 pub struct ProbeResult {
     pub started: String,
     pub ended: String,
-    /// −1 when it took too long or could not run.
+    /// Exit code; −1 if the probe timed out or could not run.
     pub exit_code: i32,
-    /// The first 4,096 bytes of what it printed.
+    /// The first 4,096 bytes of the output.
     pub output: String,
 }
 
@@ -320,14 +320,14 @@ pub struct ProbeResult {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Process {
-    /// As the host numbers it.
+    /// PID on the host.
     pub pid: i32,
-    /// As the container numbers it.
+    /// PID in the container.
     pub container_pid: i32,
-    /// The parent, as the host numbers it.
+    /// PID of the parent on the host.
     pub parent: i32,
     pub user: String,
-    /// One letter, proc(5).
+    /// Process state: one letter, as in proc(5).
     pub state: String,
     pub threads: u32,
     pub cpu_percent: f64,

@@ -1,15 +1,16 @@
-//! What is asked for when a container is created.
+//! The request to create a container.
 
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A container to make. What is absent comes from the image, else from Docker's defaults.
+/// A request to create a container. Absent fields are taken from the image, or else from Docker's
+/// defaults.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NewContainer {
-    /// A reference; the one field that has to be there.
+    /// Image reference; the only required field.
     pub image: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -32,14 +33,14 @@ pub struct NewContainer {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     pub network: NetworkMode,
-    /// `8080:80`, `127.0.0.1:8080:80/tcp`, `8000-8010:80-90`.
+    /// Published ports: `8080:80`, `127.0.0.1:8080:80/tcp`, `8000-8010:80-90`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dns_search: Vec<String>,
-    /// `name:address`.
+    /// Additional `/etc/hosts` entries as `name:address`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub extra_hosts: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -50,13 +51,14 @@ pub struct NewContainer {
     pub auto_remove: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    /// Seconds.
+    /// Timeout before SIGKILL, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<u64>,
-    /// Left out where the command is the init of a whole system itself.
+    /// Runs an init process as PID 1 that reaps zombies. Ignored if the command is itself the init
+    /// of a system.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub init: bool,
-    /// Whether the command is the init of a whole system, such as systemd.
+    /// Whether the command is the init of a system, such as systemd.
     #[serde(skip_serializing_if = "is_default")]
     pub system: SystemChoice,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -65,7 +67,7 @@ pub struct NewContainer {
     pub shm_bytes: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
-    /// Whose ids the container's users are on the host.
+    /// User namespace: how user and group ids of the container map to the host.
     #[serde(skip_serializing_if = "is_default")]
     pub user_namespace: UserNamespace,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -74,7 +76,7 @@ pub struct NewContainer {
     pub cap_drop: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_new_privileges: bool,
-    /// `default`, `unconfined`, or a profile as JSON text.
+    /// Seccomp profile: `default`, `unconfined`, or a profile as a JSON string.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,7 +89,7 @@ pub struct NewContainer {
     pub health: Option<HealthCheck>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<LogOptions>,
-    /// Started as soon as it is made.
+    /// Starts the container after creating it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub start: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,24 +97,25 @@ pub struct NewContainer {
     /// Supplementary groups of the user.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Standard input is closed when the first client that attached leaves.
+    /// Closes standard input when the first attached client detaches.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stdin_once: bool,
-    /// Names of the image's variables that the container does not get.
+    /// Names of environment variables of the image to remove.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unset_env: Vec<String>,
-    /// Ports that are named without being published: `80/tcp`.
+    /// Ports that are exposed but not published: `80/tcp`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exposed: Vec<String>,
-    /// Publishes every exposed port at a free port of the host.
+    /// Publishes every exposed port on a free host port.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub publish_all: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dns_options: Vec<String>,
-    /// Waits for the end without a limit at a stop, instead of `stop_timeout`.
+    /// Waits without a limit on stop, instead of `stop_timeout`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub no_stop_timeout: bool,
-    /// -1000 to 1000; a process with a higher one is killed first when memory runs out.
+    /// `oom_score_adj` (proc(5)), -1000 to 1000. The OOM killer kills processes with a higher score
+    /// first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
     #[serde(skip_serializing_if = "is_default")]
@@ -123,60 +126,61 @@ pub struct NewContainer {
     pub uts: NamespaceMode,
     #[serde(skip_serializing_if = "is_default")]
     pub cgroup_namespace: NamespaceMode,
-    /// Paths that cannot be read in the container; absent takes the default list.
+    /// Paths that are hidden in the container (`maskedPaths`). Default: the list of the engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked_paths: Option<Vec<String>>,
-    /// Paths that cannot be written in the container; absent takes the default list.
+    /// Paths that are read-only in the container (`readonlyPaths`). Default: the list of the
+    /// engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub readonly_paths: Option<Vec<String>>,
     #[serde(skip_serializing_if = "is_default")]
     pub more_limits: MoreLimits,
 }
 
-/// Whose namespace the container is in.
+/// The namespace that the container uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NamespaceMode {
-    /// Its own.
+    /// A new namespace for the container.
     #[default]
     Private,
     Host,
 }
 
-/// Limits that only creation takes.
+/// Limits that can be set only at creation.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MoreLimits {
-    /// Microseconds of processor time in each period, -1 for no limit; instead of `nano_cpus`.
+    /// CPU time per period in microseconds; -1 means no limit. An alternative to `nano_cpus`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_quota_us: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_period_us: Option<u64>,
-    /// Memory nodes, as `0-1`.
+    /// Memory nodes (`cpuset.mems`), such as `0-1`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mems: Option<String>,
-    /// 0 to 100; cgroup v1 only.
+    /// `memory.swappiness`, 0 to 100; cgroup v1 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_swappiness: Option<u8>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub oom_kill_disabled: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_weight_device: Vec<DeviceAmount>,
-    /// Bytes per second.
+    /// Read limit in bytes per second.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_read_bps: Vec<DeviceAmount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_write_bps: Vec<DeviceAmount>,
-    /// Operations per second.
+    /// Read limit in operations per second.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_read_iops: Vec<DeviceAmount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub io_write_iops: Vec<DeviceAmount>,
 }
 
-/// An amount for one block device.
+/// A limit or weight for one block device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -194,7 +198,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SystemChoice {
-    /// By the command: systemd, or `init` where systems have theirs.
+    /// Detected from the command: systemd, or an `init` at one of the usual paths.
     #[default]
     Auto,
     Always,
@@ -205,16 +209,16 @@ pub enum SystemChoice {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UserNamespace {
-    /// As the server has it for containers that say nothing.
+    /// The server's default (`--userns`).
     #[default]
     Server,
-    /// Root inside is root of the host.
+    /// The host's user namespace: root in the container is root on the host.
     Host,
-    /// A range of the host's ids that no other container has.
+    /// A user namespace with a range of host ids that no other container uses.
     Own,
 }
 
-/// A container was made.
+/// The created container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Created {
@@ -242,54 +246,53 @@ pub enum NetworkMode {
     Host,
 }
 
-/// Something mounted in the container.
+/// A mount in the container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mount {
     pub kind: MountKind,
-    /// A path of the host or the name of a volume; empty for tmpfs, and for a new volume that
-    /// is the container's alone.
+    /// Host path or volume name; empty for tmpfs, and for a new anonymous volume.
     #[serde(default)]
     pub source: String,
     pub target: String,
     #[serde(default)]
     pub read_only: bool,
-    /// Of a tmpfs.
+    /// tmpfs only: size limit in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// Of a bind: `rprivate`, `rslave`, `rshared` …
+    /// Bind only: mount propagation, such as `rprivate`, `rslave` or `rshared`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagation: Option<String>,
-    /// Of a bind: what becomes of mounts below the source; absent is `enabled`.
+    /// Bind only: how submounts of the source are handled. Default: `enabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bind_recursive: Option<BindRecursive>,
-    /// Of a bind: the host's directory is created when it does not exist.
+    /// Bind only: creates the host directory if it does not exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create: bool,
-    /// Of a volume: it is not filled with what the image has there.
+    /// Volume only: does not copy the image's files at the target into an empty volume.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_copy: bool,
-    /// Of a tmpfs: permission bits of its root.
+    /// tmpfs only: permission bits of its root directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
-    /// Of a tmpfs: further mount options.
+    /// tmpfs only: additional mount options.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
 
-/// What becomes of mounts below the source of a bind.
+/// How submounts of a bind mount's source are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum BindRecursive {
-    /// They are bound too, read-only where the bind is.
+    /// Submounts are included, and are read-only if the bind mount is.
     Enabled,
-    /// They are left out.
+    /// Submounts are excluded.
     Disabled,
-    /// They are bound too, and stay writable where the bind is read-only.
+    /// Submounts are included, and stay writable if the bind mount is read-only.
     Writable,
-    /// As `enabled`; the bind must be read-only and private.
+    /// Like `enabled`, and requires a read-only bind mount with private propagation.
     ReadOnly,
 }
 
@@ -308,7 +311,7 @@ pub enum MountKind {
 #[serde(deny_unknown_fields)]
 pub struct Restart {
     pub policy: RestartPolicy,
-    /// Of `on_failure`; absent is without end.
+    /// `on_failure` only: maximum number of restarts. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_retries: Option<u32>,
 }
@@ -328,7 +331,7 @@ pub enum RestartPolicy {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rlimit {
-    /// `nofile`, `nproc` …
+    /// Name without the prefix `RLIMIT_`: `nofile`, `nproc` …
     pub name: String,
     pub soft: u64,
     pub hard: u64,
@@ -340,19 +343,19 @@ pub struct Rlimit {
 pub struct Device {
     pub host_path: String,
     pub container_path: String,
-    /// Some of `r`, `w`, `m`.
+    /// Allowed access, any of `r`, `w`, `m` (read, write, mknod).
     pub access: String,
 }
 
-/// How health is probed. Durations are seconds; absent takes the default.
+/// Health check configuration. Durations are in seconds; absent fields use the defaults.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct HealthCheck {
-    /// No probe, also where the image has one.
+    /// Disables the health check, including the one of the image.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disabled: bool,
-    /// An argument list, or one entry that a shell reads when `shell` is set.
+    /// Argument list, or a single shell command if `shell` is true.
     pub command: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub shell: bool,
@@ -364,40 +367,39 @@ pub struct HealthCheck {
     pub retries: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_period: Option<f64>,
-    /// Between probes in the start period.
+    /// Interval between probes during the start period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_interval: Option<f64>,
 }
 
-/// How much of the log is kept, and what happens when the disk is slow.
+/// Log retention, and behavior when the disk is slow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogOptions {
-    /// Everything kept, in bytes before compression.
+    /// Maximum size of the stored log, in bytes before compression.
     pub keep_bytes: u64,
-    /// Files it is divided into, of which the oldest goes when a new one begins; 16
-    /// unless given.
+    /// Number of log files; the oldest is removed when a new one is started. Default: 16.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub segments: Option<u32>,
-    /// Compress the files that are not written to any more.
+    /// Compresses closed log files.
     #[serde(default)]
     pub compress: bool,
-    /// Drop and count lines rather than let the container wait.
+    /// Drops and counts lines instead of blocking the container.
     #[serde(default)]
     pub non_blocking: bool,
-    /// What waits for a slow disk before lines are dropped; a mebibyte unless given.
+    /// Bytes buffered for a slow disk before lines are dropped. Default: 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer_bytes: Option<u64>,
-    /// Keep nothing at all.
+    /// Stores no log.
     #[serde(default)]
     pub off: bool,
-    /// As a client of Docker chose it; logs are kept in the same way whatever its name is.
+    /// The log driver a Docker client requested. It does not change how logs are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<LogDriver>,
 }
 
-/// A log driver and its options, as they were given.
+/// A log driver and its options, as requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -1,4 +1,4 @@
-//! What happened.
+//! Events.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ pub struct Event {
     pub kind: SubjectKind,
     /// The id of the container, image or network; the name of the volume.
     pub subject: String,
-    /// `start`, `die`, `oom`, `pull` … the words of both APIs.
+    /// Action, as in Docker: `start`, `die`, `oom`, `pull` …
     pub action: String,
-    /// Facts at that moment: `name`, `image`, `exit_code` …
+    /// Attributes at the time of the event: `name`, `image`, `exit_code` …
     pub attributes: BTreeMap<String, String>,
 }
 

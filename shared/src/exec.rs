@@ -1,4 +1,4 @@
-//! Further processes in a running container.
+//! Execs: additional processes in a running container.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct NewExec {
     pub command: Vec<String>,
-    /// `NAME=value`.
+    /// Environment variables as `NAME=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -18,27 +18,27 @@ pub struct NewExec {
     pub stdin: bool,
 }
 
-/// An exec was made; the console channel starts it.
+/// The created exec. It starts when a console channel with its id is opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExecCreated {
     pub id: String,
 }
 
-/// An exec with a terminal that a console channel opened. It goes on when its clients
-/// leave, and ends half an hour after the last one.
+/// An exec with a terminal that a console channel opened. It keeps running when its clients detach,
+/// and is killed half an hour after the last one detached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Console {
-    /// Of the exec: a console channel with it joins.
+    /// Id of the exec; a console channel with this id attaches to it.
     pub id: String,
     pub command: Vec<String>,
     #[serde(default)]
     pub user: Option<String>,
-    /// Who opened it; empty where that is not known any more.
+    /// Name of the user who opened it; empty if unknown.
     pub owner: String,
     pub started: String,
-    /// How many clients are joined now.
+    /// Number of attached clients.
     pub clients: u32,
 }
 

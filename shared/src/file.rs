@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One thing in a container's files.
+/// A file of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ContainerFile))]
@@ -11,23 +11,23 @@ pub struct File {
     pub kind: FileKind,
     /// Octal permission bits: `0755`.
     pub mode: String,
-    /// As the host counts.
+    /// Owner's user id as seen on the host.
     pub uid: u32,
     pub gid: u32,
     pub size_bytes: u64,
     pub modified: String,
-    /// Where a symbolic link points.
+    /// Target of a symbolic link.
     #[serde(default)]
     pub target: Option<String>,
 }
 
 pub use crate::layer::FileKind;
 
-/// A path that is not as the image has it.
+/// A path that differs from the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ChangedFile {
-    /// Absolute, in the container.
+    /// Absolute path in the container.
     pub path: String,
     pub change: Change,
 }
@@ -42,21 +42,21 @@ pub enum Change {
     Deleted,
 }
 
-/// An image to make of a container.
+/// A request to create an image from a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct NewCommit {
-    /// The name it gets.
+    /// Tag of the new image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Told in the history.
+    /// Comment in the image history.
     pub message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Lines of a Dockerfile that change what containers begin with: `CMD ["sh"]`.
+    /// Dockerfile instructions that change the image config: `CMD ["sh"]`.
     pub changes: Vec<String>,
-    /// Pauses the container meanwhile, so that its files fit together.
+    /// Pauses the container during the commit, so that its files are consistent.
     pub pause: bool,
 }
 
@@ -75,6 +75,6 @@ impl Default for NewCommit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Committed {
-    /// Of the image.
+    /// Id of the image.
     pub id: String,
 }

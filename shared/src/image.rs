@@ -6,27 +6,27 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Image {
-    /// `sha256:…` of the config.
+    /// Digest of the image config: `sha256:…`.
     pub id: String,
-    /// References in short form: `nginx:1.27`.
+    /// Image references in short form: `nginx:1.27`.
     pub tags: Vec<String>,
     #[serde(default)]
     pub created: Option<String>,
-    /// When it came to this host.
+    /// When the image was added to this host.
     #[serde(default)]
     pub pulled: Option<String>,
-    /// On the disk, packed and unpacked, all layers together.
+    /// Disk usage of all layers, compressed and unpacked.
     pub size_bytes: u64,
-    /// Of that, what stays when this image alone is removed: others need it too.
+    /// The part of `size_bytes` that other images share and that removing this image does not free.
     #[serde(default)]
     pub shared_bytes: u64,
     pub layer_count: u32,
-    /// `linux/amd64`.
+    /// Platform, such as `linux/amd64`.
     pub platform: String,
     pub used_by: Vec<UsedBy>,
 }
 
-/// A container made from an image.
+/// A container created from an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UsedBy {
@@ -35,7 +35,7 @@ pub struct UsedBy {
     pub running: bool,
 }
 
-/// Everything about one image.
+/// An image with its configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ImageDetails))]
@@ -46,25 +46,25 @@ pub struct Details {
     pub spec: Spec,
 }
 
-/// An artifact that refers to an image and is kept with it: a signature, a list of packages.
+/// An artifact that refers to an image and is stored with it, such as a signature or an SBOM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Referrer {
-    /// `sha256:…` of its manifest.
+    /// Digest of its manifest: `sha256:…`.
     pub manifest: String,
-    /// What it refers to: the image's manifest, or the index it was named by.
+    /// Digest of its subject: the image's manifest, or the index the image was pulled by.
     pub subject: String,
-    /// A media type.
+    /// Artifact type: a media type.
     pub artifact_type: String,
     pub annotations: BTreeMap<String, String>,
-    /// Of its manifest and its parts.
+    /// Size of its manifest and blobs.
     pub size_bytes: u64,
-    /// In the registry, where only that tells what it refers to.
+    /// Tag in the registry, for artifacts that name their subject only by their tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 }
 
-/// What an image says, and what it is made of.
+/// Configuration, layers and history of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = ImageSpec))]
@@ -88,14 +88,14 @@ pub struct Spec {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Layer {
     pub digest: String,
-    /// On the disk, packed and unpacked.
+    /// Disk usage, compressed and unpacked.
     pub size_bytes: u64,
-    /// Other images that have it too.
+    /// Number of other images that contain this layer.
     #[serde(default)]
     pub shared_with: u32,
 }
 
-/// A step of the image's making.
+/// An entry of the image history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = HistoryStep))]
@@ -103,7 +103,7 @@ pub struct Step {
     #[serde(default)]
     pub created: Option<String>,
     pub instruction: String,
-    /// It made no layer.
+    /// The step created no layer.
     pub empty: bool,
     #[serde(default)]
     pub size_bytes: u64,
@@ -114,7 +114,7 @@ pub struct Step {
 #[serde(deny_unknown_fields, default)]
 pub struct Pull {
     pub reference: String,
-    /// `linux/arm64`; absent is the host's own.
+    /// Platform, such as `linux/arm64`. Default: the host's platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +130,7 @@ pub struct NewTag {
     pub reference: String,
 }
 
-/// What removing did.
+/// Result of a removal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Removed {

@@ -1,5 +1,5 @@
-//! What images are made of: the tree of their layers, the files of each layer,
-//! what could go, and what was found in them.
+//! Contents of images: the layer tree, the files of each layer, removable data
+//! and wasted space.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,24 +10,24 @@ pub struct Tree {
     pub nodes: Vec<Node>,
 }
 
-/// A layer on those below it.
+/// A layer with its position in the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Node {
-    /// Its chain id.
+    /// Chain ID of the layer (image-spec).
     pub id: String,
-    /// Of the layer below; absent at the bottom.
+    /// Chain ID of the parent layer; absent for the lowest.
     #[serde(default)]
     pub parent: Option<String>,
-    /// What made it, in a line.
+    /// The instruction that created the layer, in one line.
     pub instruction: String,
-    /// Of this layer alone, on disk.
+    /// Disk usage of this layer alone.
     pub size_bytes: u64,
-    /// Images that have it.
+    /// Number of images that contain this layer.
     pub image_count: u32,
-    /// What removing every image above would free.
+    /// Bytes freed if all images that contain this layer are removed.
     pub freed_bytes: u64,
-    /// Images that end here.
+    /// Images of which this is the top layer.
     #[serde(default)]
     pub images: Vec<Leaf>,
 }
@@ -38,30 +38,30 @@ pub struct Leaf {
     pub id: String,
     pub tags: Vec<String>,
     pub containers: u32,
-    /// What removing this image alone would free.
+    /// Bytes freed if only this image is removed.
     pub freed_bytes: u64,
 }
 
-/// A file or directory as one layer has it, or takes away.
+/// A file or directory that a layer contains or deletes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = LayerFile))]
 pub struct File {
-    /// Its name in the directory asked for.
+    /// Name within the requested directory.
     pub name: String,
     pub kind: FileKind,
     pub change: Change,
-    /// Of a directory: of all below that the layer brings.
+    /// Size; for a directory, the total size of the layer's files in it.
     pub size_bytes: u64,
     /// Octal permission bits: `0755`.
     #[serde(default)]
     pub mode: String,
     #[serde(default)]
     pub owner: String,
-    /// Where a symbolic link points.
+    /// Target of a symbolic link.
     #[serde(default)]
     pub target: Option<String>,
-    /// How many entries below a directory the layer has.
+    /// Number of the layer's entries below a directory.
     #[serde(default)]
     pub entries: u64,
 }
@@ -84,18 +84,17 @@ pub enum Change {
     Added,
     Changed,
     Removed,
-    /// From a layer below, when the result so far is asked for.
+    /// From a lower layer; only in the merged view (`whole`).
     Unchanged,
 }
 
-/// Bytes that an image carries and nobody sees: files that a later layer replaces or
-/// takes away.
+/// Space in an image taken by files that a later layer replaces or deletes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Waste {
     pub total_bytes: u64,
     pub wasted_bytes: u64,
-    /// The greatest first.
+    /// Largest first.
     pub worst: Vec<WastedFile>,
 }
 
@@ -104,51 +103,51 @@ pub struct Waste {
 pub struct WastedFile {
     pub path: String,
     pub wasted_bytes: u64,
-    /// In how many layers it stands.
+    /// Number of layers that contain the path.
     pub layers: u32,
 }
 
-/// What is to be cleaned up. With nothing set, images that have no name and no
-/// container.
+/// Selects the images to remove. Default: images without a tag and without a container.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Prune {
-    /// Only tells what would go.
+    /// Returns what would be removed, without removing it.
     pub preview: bool,
-    /// Also images that have names, if no container uses them.
+    /// Includes tagged images that no container uses.
     pub unused: bool,
-    /// Only what was not used for so long.
+    /// Removes only images not used for this number of seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than_seconds: Option<u64>,
-    /// Only as many, the longest unused first, as bring images below this size.
+    /// Removes images, least recently used first, until the rest takes no more than this number of
+    /// bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_bytes: Option<u64>,
-    /// Only these of a preview, by their ids.
+    /// Removes only these images of a preview, by id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<Vec<String>>,
-    /// Also what builds remember: layers are kept for that, too.
+    /// Also removes the build cache, which keeps layers in use.
     pub build_cache: bool,
 }
 
-/// What goes, or went.
+/// The images that are, or would be, removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Pruned {
     pub items: Vec<PrunedItem>,
-    /// On the disk, of all together: what they share counts once, what others need not at
-    /// all. With the build cache only where that goes too.
+    /// Total disk space freed. Layers shared between the removed images count once; layers that
+    /// other images use do not count. Includes the build cache only if it is removed too.
     pub freed_bytes: u64,
     #[serde(default)]
     pub build_cache: PrunedCache,
 }
 
-/// What builds remember: what goes of it, or, where it was not asked for, could go too.
+/// The part of the build cache that is removed, or that could also be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PrunedCache {
     pub steps: u64,
-    /// Freed beyond what the images free alone.
+    /// Bytes freed in addition to those of the images.
     pub freed_bytes: u64,
 }
 
@@ -156,29 +155,29 @@ pub struct PrunedCache {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PrunedItem {
     pub id: String,
-    /// For people: its first tag, or a short id.
+    /// Display name: the first tag, or a short id.
     pub name: String,
-    /// On the disk, whatever else needs it too.
+    /// Disk usage, including layers that other images share.
     pub size_bytes: u64,
-    /// When a container last used it; absent is never.
+    /// When a container last used it; absent if never.
     #[serde(default)]
     pub used: Option<String>,
 }
 
-/// An image made from a distribution's packages.
+/// A request to create an image from a distribution's packages.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Template {
-    /// `debian`, `ubuntu`.
+    /// Distribution: `debian` or `ubuntu`.
     pub distribution: String,
-    /// `bookworm`, `noble`.
+    /// Suite, such as `bookworm` or `noble`.
     pub suite: String,
-    /// Beyond the smallest set.
+    /// Packages in addition to the minimal set.
     pub packages: Vec<String>,
-    /// Where packages come from; absent is the distribution's own.
+    /// Package mirror. Default: the distribution's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
-    /// The image's name.
+    /// Tag of the image.
     pub reference: String,
 }

@@ -1,12 +1,12 @@
-//! The JSON of the native API, as both sides compile it.
+//! The JSON types of the native API, shared by the server and the panel.
 //!
 //! Sizes are bytes, times RFC 3339 in UTC, names snake_case. In requests an
 //! absent field means unchanged or default, `null` clears, and an unknown field
-//! is refused; answers may grow fields, so readers ignore what they do not know.
+//! is refused. Responses may gain fields; clients ignore unknown fields.
 //!
 //! # Routes under `/api/v1`
 //!
-//! | method and path | request | answer |
+//! | method and path | request | response |
 //! | --- | --- | --- |
 //! | `GET /setup` | | [`session::Setup`] |
 //! | `POST /setup` | [`session::SetupRequest`] | [`session::Me`] and the cookie |
@@ -46,7 +46,7 @@
 //! | `GET /images`, `GET /images/{id}` | | [`list::List`] of [`image::Image`], [`image::Details`] |
 //! | `POST /images/pull` | [`image::Pull`] | 202 [`task::Task`] |
 //! | `POST /images/load` | an archive as body | 202 [`task::Task`] |
-//! | `POST /images/import?reference&command` | a root file system as tar | 202 [`task::Task`] |
+//! | `POST /images/import?reference&command` | a root filesystem as tar | 202 [`task::Task`] |
 //! | `POST /images/{id}/tag` | [`image::NewTag`] | 204 |
 //! | `DELETE /images/{id-or-reference}?force` | | [`image::Removed`] |
 //! | `GET /images/tree` | | [`layer::Tree`] |
@@ -79,7 +79,7 @@
 //! | `GET /system/usage` | | [`system::Usage`] |
 //! | `GET /socket` | | WebSocket, see [`socket`] |
 //!
-//! `{id}` of a container is its id, its name or a unique beginning of the id.
+//! `{id}` of a container is its id, its name or a unique prefix of the id.
 //! Errors are [`problem::Problem`] documents.
 #![forbid(unsafe_code)]
 

@@ -1,29 +1,29 @@
-//! Ceilings, in answers and in live changes.
+//! Resource limits, in responses and live updates.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// In answers: what is in force, `null` meaning none. In a change: an absent
-/// field stays, `null` takes the limit away.
+/// Resource limits. In responses: the limits in force; `null` means no limit. In requests: an
+/// absent field is unchanged, `null` removes the limit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Billionths of a processor: 1,500,000,000 is one and a half.
+    /// CPU limit in billionths of a CPU: 1,500,000,000 is one and a half CPUs.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
     pub nano_cpus: Option<Option<u64>>,
-    /// Relative weight, 2 to 262144, 1024 being ordinary.
+    /// Relative CPU weight, 2 to 262144. Default: 1024.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
     pub cpu_shares: Option<Option<u64>>,
-    /// Processors, as `0-3,6`.
+    /// Allowed CPUs (`cpuset.cpus`), such as `0-3,6`.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<String>))]
     pub cpus: Option<Option<String>>,
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
     pub memory_bytes: Option<Option<u64>>,
-    /// Memory and swap together.
+    /// Limit of memory and swap together.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
     pub memory_and_swap_bytes: Option<Option<u64>>,
@@ -33,13 +33,13 @@ pub struct Limits {
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u64>))]
     pub pids: Option<Option<u64>>,
-    /// 10 to 1000.
+    /// Block I/O weight, 10 to 1000.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<u16>))]
     pub io_weight: Option<Option<u16>>,
 }
 
-/// Tells `null` (taken away) from absent (unchanged).
+/// Distinguishes `null` (remove) from an absent field (unchanged).
 pub fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A part of a list, in the order asked for.
+/// A page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct List<T> {
     pub items: Vec<T>,
-    /// The cursor of the next part; `null` at the end.
+    /// Cursor of the next page; `null` on the last page.
     pub next: Option<String>,
-    /// The number of the last event this list already knows of.
+    /// Number of the last event that this list includes.
     pub seq: u64,
 }

@@ -2,22 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One line. Numbers only grow, over all runs of the container.
+/// A log line. Line numbers increase over all runs of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", schema(as = LogLine))]
 pub struct Line {
     pub seq: u64,
-    /// Where the line was stored in several records: the number of the first one. `seq` is
-    /// that of the last one, and no other line has the numbers between in this stream.
+    /// For a line stored in several records: the number of the first record. `seq` is the number of
+    /// the last one. No other line of this stream has a number in between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seq: Option<u64>,
     pub time: String,
     pub stream: Stream,
-    /// Invalid UTF-8 is replaced.
+    /// Text of the line; invalid UTF-8 is replaced.
     pub text: String,
-    /// No newline follows: the line has no end yet, got none, or is so long that it is given
-    /// in parts.
+    /// The text does not end with a newline: the line is incomplete, or is split because it is too
+    /// long.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
 }
@@ -28,33 +28,33 @@ pub struct Line {
 pub enum Stream {
     Stdout,
     Stderr,
-    /// A sentence of the engine about the log: lines dropped.
+    /// A message of the engine about the log, such as dropped lines.
     Marker,
 }
 
-/// Some lines, with the bounds of what is kept and the runs that wrote it.
+/// A page of log lines, with the bounds of the stored log and its runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Page {
     pub lines: Vec<Line>,
-    /// The number of the oldest line kept.
+    /// Number of the oldest stored line.
     pub first: u64,
-    /// The number the next line will get.
+    /// Number of the next line to be written.
     pub next: u64,
-    /// All lines from the first one asked for to the one before this number were looked at.
-    /// Fewer lines than asked for can come when they are long: read on from here.
+    /// All lines before this number were examined. A page of long lines may have fewer lines than
+    /// requested: continue reading from here.
     #[serde(default)]
     pub read_to: u64,
-    /// Oldest first; only where they began within what is kept.
+    /// Runs that started within the stored log, oldest first.
     #[serde(default)]
     pub runs: Vec<Run>,
 }
 
-/// One run of the container: where in the log it begins.
+/// One run of the container and where it starts in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Run {
-    /// 1 is the first start.
+    /// Run number; 1 is the first start.
     pub number: u64,
     pub first_seq: u64,
     pub started: String,
@@ -64,28 +64,28 @@ pub struct Run {
     pub exit_code: Option<i32>,
     #[serde(default)]
     pub oom_killed: bool,
-    /// Who asked for its end.
+    /// What requested the end of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<crate::container::StoppedBy>,
 }
 
-/// What a search found.
+/// Result of a log search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Hits {
-    /// Line numbers, ascending, at most `max` of them.
+    /// Numbers of matching lines, ascending, at most `max`.
     pub seqs: Vec<u64>,
-    /// Matching lines in the whole log; with `count=false` those in `seqs`.
+    /// Number of matching lines in the whole log; with `count=false`, in `seqs`.
     pub total: u64,
-    /// How many matching lines come before the first of `seqs`. Absent with `count=false`.
+    /// Number of matching lines before the first of `seqs`. Absent with `count=false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rank: Option<u64>,
-    /// The search stopped at a time limit before the end: there may be more.
+    /// The search reached its time limit; there may be more matches.
     #[serde(default)]
     pub incomplete: bool,
 }
 
-/// Where in the log a moment is.
+/// Position of a time in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Position {

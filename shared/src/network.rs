@@ -13,7 +13,7 @@ pub struct Network {
     pub subnet: Option<String>,
     #[serde(default)]
     pub gateway: Option<String>,
-    /// The bridge device on the host.
+    /// Name of the bridge device on the host.
     #[serde(default)]
     pub device: Option<String>,
     pub members: Vec<Member>,

@@ -1,8 +1,8 @@
-//! The order of names for people.
+//! Natural sort order of names.
 
 use std::cmp::Ordering;
 
-/// As people count: `web-2` comes before `web-10`. Only equal texts are equal.
+/// Natural sort order: `web-2` comes before `web-10`. Only identical strings compare as equal.
 pub fn natural(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {

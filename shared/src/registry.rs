@@ -1,24 +1,24 @@
-//! Registries that this server knows: how they are reached and as whom.
+//! Configured registries: transport and login.
 
 use serde::{Deserialize, Serialize};
 
-/// A registry. What signs in there is kept encrypted and never shown again.
+/// A configured registry. Credentials are stored encrypted and never returned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Registry {
     /// `registry.example.org` or `registry.example.org:5000`; Docker Hub is `docker.io`.
     pub host: String,
-    /// As whom; absent is as nobody.
+    /// User name; absent for anonymous access.
     #[serde(default)]
     pub username: Option<String>,
     pub transport: Transport,
-    /// Whether it has a certificate authority of its own.
+    /// Whether custom certificate authorities are configured.
     #[serde(default)]
     pub own_ca: bool,
-    /// Addresses that are asked first for its images.
+    /// Mirrors that are tried first for pulls.
     #[serde(default)]
     pub mirrors: Vec<String>,
-    /// When an image was last brought from or sent to it.
+    /// Time of the last pull or push.
     #[serde(default)]
     pub used: Option<String>,
 }
@@ -27,54 +27,55 @@ pub struct Registry {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Transport {
-    /// HTTPS whose certificate is checked; plain HTTP on this host's loopback.
+    /// HTTPS with certificate verification; plain HTTP for loopback addresses.
     #[default]
     Checked,
-    /// HTTPS with whatever certificate.
+    /// HTTPS without certificate verification.
     Unchecked,
     Plain,
 }
 
-/// How a registry is to be reached from now on.
+/// Transport and login of a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistrySetup {
-    /// Absent is as nobody.
+    /// User name; absent for anonymous access.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Absent keeps the one of the same user.
+    /// Password; absent keeps the stored password of the same user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
     pub transport: Transport,
-    /// Certificate authorities in PEM; absent keeps them, empty takes them away.
+    /// Certificate authorities in PEM; absent keeps them, an empty string removes them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
-    /// Asked first for its images, in this order: `https://mirror.example`. Absent keeps them.
+    /// Mirrors that are tried first for pulls, in this order: `https://mirror.example`. Absent
+    /// keeps them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mirrors: Option<Vec<String>>,
 }
 
-/// What a registry answered when it was tried.
+/// Result of a registry check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Verdict {
     pub works: bool,
-    /// In a sentence.
+    /// Explanation in one sentence.
     pub detail: String,
     pub milliseconds: u64,
 }
 
-/// Sends an image to a registry under this name.
+/// A request to push an image to a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
     pub reference: String,
-    /// Also the signatures and other artifacts that are kept with the image.
+    /// Also pushes the signatures and other artifacts stored with the image.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub referrers: bool,
-    /// Instead of what is kept for the registry.
+    /// Login for this push, instead of the stored one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,21 +1,21 @@
-//! Signing in.
+//! Sign-in and sessions.
 
 use serde::{Deserialize, Serialize};
 
-/// Whether a first user has to be made.
+/// Whether the first user must be created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Setup {
-    /// No user exists yet; `POST /setup` makes the first.
+    /// True if no user exists; `POST /setup` creates the first one.
     pub needed: bool,
 }
 
-/// Makes the first user, an administrator.
+/// Creates the first user with the role `admin`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetupRequest {
-    /// The one-time code the server printed.
+    /// The one-time code that the server printed.
     pub code: String,
     pub username: String,
     pub password: String,
@@ -29,36 +29,36 @@ pub struct SignIn {
     pub password: String,
 }
 
-/// Who is signed in.
+/// The current user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Me {
     pub id: String,
     pub username: String,
     pub role: Role,
-    /// The server's version.
+    /// Version of the server.
     pub version: String,
 }
 
-/// What someone may do. Each includes the ones before it.
+/// Permissions of a user or token. Each role includes the previous ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Sees everything.
+    /// Can read everything except secrets and values of variables.
     Viewer,
-    /// Also works with containers, images and volumes.
+    /// Can also manage containers, images and volumes.
     Operator,
-    /// Also manages people and tokens.
+    /// Can also manage users, their tokens, registries, and containers with access to the host.
     Admin,
 }
 
-/// A browser that is signed in.
+/// A signed-in browser.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Session {
     pub id: String,
-    /// The one this request came with.
+    /// The session of this request.
     pub current: bool,
     pub created: String,
     pub last_used: String,

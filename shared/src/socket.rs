@@ -2,9 +2,9 @@
 //!
 //! Text frames are JSON, one [`ClientFrame`] or [`ServerFrame`] each. Binary
 //! frames carry console bytes: a 4-byte big-endian channel number, then the
-//! bytes. The client chooses channel numbers and never uses one twice on a
-//! connection. A channel gets at most as many `data` frames as it was granted
-//! credit for; consoles grant in frames as well.
+//! bytes. The client chooses channel numbers and does not reuse them on a
+//! connection. A channel receives at most as many `data` frames as it has
+//! credit for; for consoles, credit counts frames as well.
 
 use crate::build::{Build, Line as BuildLine, Step};
 use crate::event::Event;
@@ -13,18 +13,18 @@ use crate::stats::{HostStats, Stats};
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
 
-/// What a client says.
+/// A frame sent by the client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientFrame {
-    /// Opens a channel. `from` is the first sequence number wanted.
+    /// Opens a channel. `from` is the first sequence number to send.
     Open {
         ch: u32,
         topic: Topic,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<u64>,
-        /// The first credit.
+        /// Initial credit.
         credit: u32,
     },
     /// Allows `n` more data frames.
@@ -32,7 +32,7 @@ pub enum ClientFrame {
         ch: u32,
         n: u32,
     },
-    /// Something for the channel's source.
+    /// Sends a message to the channel's source.
     Send {
         ch: u32,
         message: Message,
@@ -44,49 +44,49 @@ pub enum ClientFrame {
     Ping,
 }
 
-/// What a channel is about.
+/// The source that a channel follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Topic {
-    /// Every event; resumes by `from`.
+    /// All events; `from` resumes.
     Events,
-    /// A sample a second of the given containers; of all when absent.
+    /// One sample per second of the given containers, or of all.
     Stats {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         container: Option<String>,
     },
     HostStats,
-    /// Lines from number `from` on.
+    /// Log lines from `from`.
     Logs {
         container: String,
-        /// Where more lines than these wait to be sent, only the newest ones are, after a
-        /// `gap`. For readers that show the end of a log.
+        /// If more lines than this are pending, sends a `gap` and then only the newest ones. For
+        /// clients that show the end of a log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         newest: Option<u32>,
     },
-    /// One task, or all of them when absent: each change as a whole.
+    /// One task, or all tasks; the whole task is sent on each change.
     Tasks {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         task: Option<String>,
     },
-    /// One build, or all of them when absent: each change of the build and of its steps.
+    /// One build, or all builds; sent on each change of the build or its steps.
     Builds {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         build: Option<String>,
     },
-    /// Lines of a build from number `from` on.
+    /// Build log lines from `from`.
     BuildLog {
         build: String,
     },
-    /// Joins the main process. Bytes travel in binary frames.
+    /// Attaches to the container's init process. Input and output are binary frames.
     Attach {
         container: String,
         rows: u16,
         cols: u16,
     },
-    /// Joins an exec, which is started by the first to join. One with a terminal goes on
-    /// when its clients leave, and sends its screen again to who joins it later.
+    /// Attaches to an exec. The first attach starts it. An exec with a terminal keeps running when
+    /// its clients detach, and sends its screen to clients that attach later.
     Exec {
         exec: String,
         rows: u16,
@@ -94,18 +94,18 @@ pub enum Topic {
     },
 }
 
-/// What can be sent to a channel.
+/// A message to a channel's source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Message {
-    /// The terminal has another size.
+    /// Resizes the terminal.
     Resize { rows: u16, cols: u16 },
-    /// No more input will come.
+    /// Closes standard input.
     EndOfInput,
 }
 
-/// What the server says.
+/// A frame sent by the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(tag = "op", rename_all = "snake_case")]
@@ -113,18 +113,18 @@ pub enum ServerFrame {
     Opened {
         ch: u32,
     },
-    /// `seq` is where to resume: the number after the last thing in `data`.
+    /// `seq` is the number to resume from: one after the last item in `data`.
     Data {
         ch: u32,
         seq: u64,
         data: Data,
     },
-    /// This many things were skipped, since the reader was too slow.
+    /// This number of items was skipped because the client was too slow.
     Gap {
         ch: u32,
         count: u64,
     },
-    /// Resuming is not possible: read a snapshot anew.
+    /// Cannot resume; the client must fetch the current state again.
     Reset {
         ch: u32,
     },
@@ -140,7 +140,7 @@ pub enum ServerFrame {
     Pong,
 }
 
-/// What a channel brings.
+/// Data of a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -149,19 +149,19 @@ pub enum Data {
     Stats(Vec<Stats>),
     HostStats(HostStats),
     Lines(Vec<Line>),
-    /// The runs of the container whose log is followed, when another one began.
+    /// The runs of the container whose log is followed, sent when a new run starts.
     Runs(Vec<Run>),
     Tasks(Vec<Task>),
     Builds(Vec<BuildNews>),
     BuildLines(Vec<BuildLine>),
 }
 
-/// A build as it is now, with the steps that changed.
+/// The current state of a build, with the steps that changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BuildNews {
     pub build: Build,
-    /// Empty where all builds are followed.
+    /// Empty if the channel follows all builds.
     #[serde(default)]
     pub steps: Vec<Step>,
 }

@@ -1,20 +1,20 @@
-//! What containers and the host use.
+//! Resource usage of containers and the host.
 
 use serde::{Deserialize, Serialize};
 
-/// One sample of one container. Rates are per second since the sample before.
+/// One sample of one container. Rates are per second since the previous sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Stats {
     pub id: String,
     pub time: String,
-    /// In processors: 1.5 is one and a half.
+    /// CPU usage in cores: 1.5 is one and a half cores.
     pub cpu_cores: f64,
     pub cpu_user_cores: f64,
     pub cpu_system_cores: f64,
-    /// The share of periods in which the CPU limit held it back, 0 to 1.
+    /// Share of CPU periods in which the container was throttled, 0 to 1.
     pub throttled_share: f64,
-    /// Without page cache that can be dropped at once.
+    /// Memory usage without reclaimable page cache.
     pub memory_bytes: u64,
     pub memory_cache_bytes: u64,
     #[serde(default)]
@@ -25,7 +25,7 @@ pub struct Stats {
     pub pids: u64,
     #[serde(default)]
     pub pids_limit: Option<u64>,
-    /// Processes and threads that were not made, for the limit on them.
+    /// Number of forks that the pids limit refused (`pids.events`).
     #[serde(default)]
     pub forks_refused: u64,
     pub io_read_rate: f64,
@@ -51,13 +51,13 @@ pub struct History {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HostStats {
     pub time: String,
-    /// Of all processors together, 0 to 100.
+    /// Usage of all CPUs together, 0 to 100.
     pub cpu_percent: f64,
     pub memory_used_bytes: u64,
     pub memory_total_bytes: u64,
     pub swap_used_bytes: u64,
     pub swap_total_bytes: u64,
-    /// Of the file system the data directory is on.
+    /// Disk space used on the filesystem of the data directory.
     pub disk_used_bytes: u64,
     pub disk_total_bytes: u64,
     pub load: [f64; 3],

@@ -14,23 +14,22 @@ pub struct System {
     pub architecture: String,
     pub cpus: u32,
     pub memory_bytes: u64,
-    /// `v1`, `v2` or `hybrid`.
+    /// Cgroup version: `v1`, `v2` or `hybrid`.
     pub cgroups: String,
     pub data_dir: String,
-    /// Whose ids containers have that do not say it: `off`, `auto`, the name of a user,
-    /// or a range.
+    /// Default user namespace mode (`--userns`): `off`, `auto`, a user name, or a range.
     #[serde(default)]
     pub userns: String,
-    /// Whether the server is an ordinary user's.
+    /// Whether the server runs without root.
     #[serde(default)]
     pub rootless: bool,
-    /// Whether files below the data directory can be shown with mapped ids.
+    /// Whether the filesystem of the data directory supports ID-mapped mounts.
     #[serde(default)]
     pub mapped_mounts: bool,
-    /// How containers get files of their own: `overlay`, `btrfs` or `copy`.
+    /// Snapshotter in use: `overlay`, `btrfs` or `copy`.
     #[serde(default)]
     pub snapshotter: String,
-    /// Why it was chosen, for people.
+    /// Why this snapshotter was chosen.
     #[serde(default)]
     pub snapshotter_reason: String,
     pub subnet: String,
@@ -47,23 +46,23 @@ pub struct System {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Check {
     pub items: Vec<CheckItem>,
-    /// Containers can run here.
+    /// The host can run containers.
     pub usable: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CheckItem {
-    /// The heading it stands under.
+    /// Heading of the group.
     pub group: String,
     pub name: String,
     pub required: bool,
     pub outcome: Outcome,
-    /// What was found.
+    /// What the check found.
     pub found: String,
-    /// What it is for.
+    /// What the requirement is used for.
     pub purpose: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(default)]
     pub remedy: Option<String>,
 }
@@ -77,7 +76,7 @@ pub enum Outcome {
     Fail,
 }
 
-/// What takes disk space.
+/// Disk usage by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Usage {

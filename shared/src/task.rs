@@ -1,4 +1,4 @@
-//! Long work, which belongs to the server.
+//! Tasks: long-running operations of the server.
 
 use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Task {
     pub id: String,
     pub kind: TaskKind,
-    /// For people: `Pull nginx:1.27`.
+    /// Display title: `Pull nginx:1.27`.
     pub title: String,
     pub owner: String,
     pub state: TaskState,
@@ -17,21 +17,21 @@ pub struct Task {
     pub ended: Option<String>,
     #[serde(default)]
     pub progress: Option<Progress>,
-    /// What it made: image ids.
+    /// Ids of the created images.
     #[serde(default)]
     pub result: Vec<String>,
     #[serde(default)]
     pub problem: Option<Problem>,
-    /// What it works on one by one; empty for most kinds of task.
+    /// Results of single objects; empty for most kinds of task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<TaskItem>,
 }
 
-/// One of the containers of an action on many.
+/// The result of a bulk action for one container.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TaskItem {
-    /// The full id; where there is no such container, what was given.
+    /// Full container id, or the requested name if no such container exists.
     pub id: String,
     pub name: String,
     pub state: ItemState,
@@ -47,7 +47,7 @@ pub enum ItemState {
     Running,
     Done,
     Failed,
-    /// The task was cancelled before its turn.
+    /// The task was cancelled before this container was processed.
     Cancelled,
 }
 
@@ -62,7 +62,7 @@ pub enum TaskKind {
     Push,
     Build,
     Template,
-    /// The same action on many containers.
+    /// A bulk action on containers.
     Bulk,
     Other,
 }
@@ -80,16 +80,16 @@ pub enum TaskState {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Progress {
-    /// What is done now, in a word: `resolve`, `download`, `unpack`.
+    /// Current phase: `resolve`, `download`, `unpack` …
     pub phase: String,
     pub bytes_done: u64,
-    /// 0 while unknown.
+    /// Total bytes; 0 while unknown.
     pub bytes_total: u64,
-    /// Of the last moments.
+    /// Current transfer rate.
     #[serde(default)]
     pub bytes_per_s: u64,
     pub layers: Vec<LayerProgress>,
-    /// What a program says that does the work, the newest lines last.
+    /// Recent output lines of the external program, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
@@ -101,7 +101,7 @@ pub struct LayerProgress {
     pub state: LayerState,
     pub bytes_done: u64,
     pub bytes_total: u64,
-    /// Of the last moments; 0 while it does not move.
+    /// Current transfer rate; 0 while no data arrives.
     #[serde(default)]
     pub bytes_per_s: u64,
 }

@@ -1,4 +1,4 @@
-//! People and the tokens of programs.
+//! Users and API tokens.
 
 use crate::session::Role;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct NewUser {
 pub struct UserChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// Signs the user out everywhere.
+    /// New password; revokes all sessions and tokens of the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
 }
@@ -53,14 +53,14 @@ pub struct Token {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     pub name: String,
-    /// At most the role of who makes it.
+    /// Role of the token, at most the role of the user who creates it.
     pub role: Role,
-    /// Days until it ends; without it, never.
+    /// Days until it expires; absent for a token that does not expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
 }
 
-/// A token just made. The secret is never shown again.
+/// A created token. The secret is returned only here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FreshToken {

@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 pub struct Volume {
     pub name: String,
     pub created: String,
-    /// Where its files are on the host.
+    /// Path of its files on the host.
     pub path: String,
     pub labels: BTreeMap<String, String>,
     pub used_by: Vec<UsedBy>,
-    /// On the disk; `null` where it was not counted.
+    /// Disk usage; `null` if not computed.
     #[serde(default)]
     pub size_bytes: Option<u64>,
 }
