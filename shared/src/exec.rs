@@ -26,7 +26,7 @@ pub struct ExecCreated {
 }
 
 /// An exec with a terminal that a console channel opened. It keeps running when its clients detach,
-/// and is killed half an hour after the last one detached.
+/// and is terminated half an hour after the last one detached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Console {

@@ -1,4 +1,5 @@
-//! How the server is set up: switches, then variables, then the file, then defaults.
+//! Configuration of the server: options override environment variables, which override the
+//! file, which overrides the defaults.
 
 use crate::rootless;
 use anyhow::{Context as _, bail};
@@ -14,7 +15,8 @@ pub(crate) const DATA_DIR: &str = "/var/lib/gantry";
 const RUN_DIR: &str = "/run/gantry";
 const FILE: &str = "/etc/gantry/gantry.toml";
 
-/// What was given, by whatever way; the keys of the file are those of the switches.
+/// Settings from switches, variables or the file. The keys of the file are the names of the
+/// switches.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(crate) struct Given {
@@ -36,7 +38,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// The file named, which has to be there, or the usual one, which need not.
+    /// Reads the given file, which must exist, or else the default file if it exists.
     pub(crate) fn read(named: Option<&Path>) -> anyhow::Result<Self> {
         let usual = if sys::user::is_root() {
             Some(PathBuf::from(FILE))
@@ -53,7 +55,7 @@ impl Given {
         toml::from_str(&text).with_context(|| format!("{} is wrong", path.display()))
     }
 
-    /// What is not given here is taken from `other`.
+    /// Takes missing settings from `other`.
     pub(crate) fn or(self, other: Self) -> Self {
         Self {
             data_dir: self.data_dir.or(other.data_dir),
@@ -82,13 +84,13 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// `None` is off.
+    /// `None` means disabled.
     pub(crate) docker_socket: Option<PathBuf>,
     pub(crate) admin_password_file: Option<PathBuf>,
     pub(crate) cgroup_parent: String,
     pub(crate) subnet: Option<Subnet>,
     pub(crate) mirrors: Vec<String>,
-    /// Of containers that do not say it; `None` is no limit.
+    /// Default pids limit of containers; `None` means no limit.
     pub(crate) pids_limit: Option<u64>,
     pub(crate) userns: UserNamespaces,
     pub(crate) snapshotter: Wish,
@@ -158,7 +160,7 @@ impl Config {
     }
 }
 
-/// Podman's default as well: enough for most services, and a fork bomb stops there.
+/// Podman's default as well: sufficient for most services, and stops a fork bomb.
 const PIDS_LIMIT: i64 = 2048;
 
 fn pids_limit(given: Option<i64>) -> anyhow::Result<Option<u64>> {
@@ -169,7 +171,7 @@ fn pids_limit(given: Option<i64>) -> anyhow::Result<Option<u64>> {
     }
 }
 
-/// Networks such as `10.0.0.0/8`, and single addresses.
+/// Parses networks such as `10.0.0.0/8`, and single addresses.
 fn read_networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     let read = |text: &String| {
         let address = text.parse::<IpAddr>().map(IpNet::from);
@@ -180,7 +182,7 @@ fn read_networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
     texts.iter().map(read).collect()
 }
 
-/// For commands that only need the database.
+/// The data directory, for commands that only need the database.
 pub(crate) fn data_dir(config: Option<&Path>, given: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     match given {
         Some(dir) => Ok(dir),
@@ -191,7 +193,7 @@ pub(crate) fn data_dir(config: Option<&Path>, given: Option<PathBuf>) -> anyhow:
     }
 }
 
-/// Root's, or the user's own.
+/// The default data directory of root, or of the user.
 pub(crate) fn usual_data_dir() -> anyhow::Result<PathBuf> {
     if sys::user::is_root() {
         return Ok(DATA_DIR.into());

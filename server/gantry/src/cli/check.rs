@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// As JSON, for programs
+    /// Prints JSON
     #[arg(long)]
     json: bool,
-    /// Where the server would keep its data
+    /// Data directory to check
     #[arg(long, env = "GANTRY_DATA_DIR")]
     data_dir: Option<PathBuf>,
 }

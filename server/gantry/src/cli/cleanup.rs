@@ -14,16 +14,17 @@ pub(crate) struct Cleanup {
     data_dir: Option<PathBuf>,
     #[arg(long, value_name = "DIR", env = "GANTRY_RUN_DIR")]
     run_dir: Option<PathBuf>,
-    /// Every container below it is taken to be the instance's when it is given here
+    /// Cgroup parent of the instance; all containers below it are treated as the instance's
     #[arg(long, value_name = "PATH")]
     cgroup_parent: Option<String>,
-    /// The six digits of the bridge `gantry-XXXXXX`, when the directories are gone
+    /// Instance name if the directories no longer exist: the six digits of the bridge
+    /// `gantry-XXXXXX`
     #[arg(long, value_name = "NAME")]
     instance: Option<String>,
-    /// Removes the data directory too: images, containers, volumes and the database
+    /// Also removes the data directory: images, containers, volumes and the database
     #[arg(long)]
     data: bool,
-    /// Removes without asking
+    /// Removes without confirmation
     #[arg(long)]
     yes: bool,
 }

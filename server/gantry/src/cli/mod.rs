@@ -1,4 +1,4 @@
-//! The commands and their switches.
+//! The commands and their options.
 
 mod check;
 mod cleanup;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(
     name = "gantry",
-    about = "Runs containers, and shows them",
+    about = "Container engine with a web panel",
     version,
     subcommand_required = true
 )]
@@ -27,27 +27,27 @@ pub(crate) struct Cli {
 enum Command {
     /// Runs the server
     Serve(Box<serve::Serve>),
-    /// Says whether this host can run containers, and what it lacks
+    /// Checks whether this host can run containers and reports missing requirements
     Check(check::Check),
-    /// Shows what an instance has on this host, and removes it after a confirmation
+    /// Lists the resources of an instance on this host and removes them after confirmation
     ///
-    /// Processes, cgroups, mounts, the bridge with its veth pairs, the nftables table and the run
-    /// directory go; the data directory with --data. The instance is the one of the directories,
-    /// or, when they are gone, the one named with --instance. No server may run on them.
+    /// Removes processes, cgroups, mounts, the bridge with its veth pairs, the nftables table and
+    /// the run directory; with --data also the data directory. The directories select the instance;
+    /// if they no longer exist, use --instance. The server of the instance must be stopped.
     Cleanup(cleanup::Cleanup),
-    /// Makes the rows of a lost database again, of what lies beside the containers' files
+    /// Rebuilds a lost database from the metadata stored with the containers' files
     ///
-    /// Containers, the images they were made of, and volumes come back; running containers are
-    /// found again by the next start. Users, tokens, tags and registry logins are lost. No server
-    /// may run on the directories.
+    /// Restores containers, their images, and volumes; the next start of the server recovers
+    /// running containers. Users, tokens, tags and registry logins are lost. The server of these
+    /// directories must be stopped.
     Rebuild(rebuild::Rebuild),
-    /// Makes tokens for programs
+    /// Manages API tokens
     #[command(subcommand)]
     Token(token::Token),
-    /// Signs in to registries
+    /// Manages registry logins
     #[command(subcommand)]
     Registry(registry::Registry),
-    /// Shows the version
+    /// Prints the version
     Version(version::Version),
 }
 

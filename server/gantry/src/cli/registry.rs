@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Registry {
-    /// Takes over the logins of a Docker `config.json`; works while the server runs
+    /// Imports the logins of a Docker `config.json`; works while the server is running
     Import(Import),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// Usually `~/.docker/config.json`
+    /// Docker configuration file, usually `~/.docker/config.json`
     file: PathBuf,
     #[arg(long, env = "GANTRY_CONFIG")]
     config: Option<PathBuf>,

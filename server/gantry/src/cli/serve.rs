@@ -3,65 +3,65 @@ use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Every switch has a variable and a key of the configuration file.
+/// Each option has an environment variable and a configuration file key.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Configuration file, with the same keys
+    /// Configuration file; its keys are the option names
     #[arg(long, value_name = "FILE", env = "GANTRY_CONFIG")]
     config: Option<PathBuf>,
-    /// Images, containers, volumes, database; survives a reboot
+    /// Directory for images, containers, volumes and the database; must survive a reboot
     #[arg(long, value_name = "DIR", env = "GANTRY_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Sockets and state of running containers; may vanish at a reboot
+    /// Directory for sockets and the state of running containers; may be cleared at a reboot
     #[arg(long, value_name = "DIR", env = "GANTRY_RUN_DIR")]
     run_dir: Option<PathBuf>,
-    /// Panel and native API; port 0 picks a free one
+    /// Listen address of the panel and the native API; port 0 selects a free port
     #[arg(long, value_name = "ADDR", env = "GANTRY_LISTEN")]
     listen: Option<String>,
-    /// A name the server may be asked under, such as that of a proxy; repeatable
+    /// Additional allowed host name, such as the name of a proxy; repeatable
     #[arg(long, value_name = "NAME", env = "GANTRY_ALLOWED_HOST", value_delimiter = ',')]
     allowed_host: Option<Vec<String>>,
-    /// A proxy whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers are believed: an
-    /// address or a network; repeatable
+    /// Address or network of a proxy whose X-Forwarded-For, X-Forwarded-Proto and Forwarded headers
+    /// are trusted; repeatable
     #[arg(long, value_name = "CIDR", env = "GANTRY_TRUSTED_PROXY", value_delimiter = ',')]
     trusted_proxy: Option<Vec<String>>,
-    /// Docker Engine API; `none` turns it off
+    /// Unix socket of the Docker Engine API; `none` disables it
     #[arg(long, value_name = "PATH", env = "GANTRY_DOCKER_SOCKET")]
     docker_socket: Option<PathBuf>,
-    /// At the first start: makes the user `admin` with the password in FILE
+    /// At the first start: creates the user `admin` with the password in FILE
     #[arg(long, value_name = "FILE", env = "GANTRY_ADMIN_PASSWORD_FILE")]
     admin_password_file: Option<PathBuf>,
-    /// Every cgroup lies below it
+    /// Parent cgroup of all containers
     #[arg(long, value_name = "PATH", env = "GANTRY_CGROUP_PARENT")]
     cgroup_parent: Option<String>,
-    /// Of the default bridge; chosen at the first start and kept
+    /// Subnet of the default bridge; set at the first start
     #[arg(long, value_name = "CIDR", env = "GANTRY_SUBNET")]
     subnet: Option<String>,
-    /// Asked first for images of Docker Hub; repeatable
+    /// Docker Hub mirror, tried first; repeatable
     #[arg(long, value_name = "URL", env = "GANTRY_REGISTRY_MIRROR", value_delimiter = ',')]
     registry_mirror: Option<Vec<String>>,
-    /// Processes that a container may have unless it says how many; -1 is no limit
+    /// Default pids limit of containers; -1 means no limit
     #[arg(long, value_name = "N", env = "GANTRY_PIDS_LIMIT", allow_negative_numbers = true)]
     pids_limit: Option<i64>,
-    /// Whose ids containers have: `off` the host's, `auto` a range of its own for each, or
-    /// one range for all, that of a user in /etc/subuid or FIRST-LAST
+    /// Default user namespace: `off` uses the host's ids, `auto` allocates a separate range for
+    /// each container, a user in /etc/subuid or FIRST-LAST sets one range for all
     #[arg(long, value_name = "off|auto|USER|RANGE", env = "GANTRY_USERNS")]
     userns: Option<String>,
-    /// How containers get files of their own, chosen at the first start and kept: overlays of
-    /// the image's layers, btrfs snapshots, or plain copies; `auto` tries them in this order
+    /// Snapshotter, set at the first start: overlayfs, btrfs snapshots, or plain copies; `auto`
+    /// tries them in this order
     #[arg(long, value_name = "auto|overlay|btrfs|copy", env = "GANTRY_SNAPSHOTTER")]
     snapshotter: Option<String>,
-    /// `text` or `json`
+    /// Log format: `text` or `json`
     #[arg(long, env = "GANTRY_LOG_FORMAT")]
     log_format: Option<String>,
-    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter
+    /// Log level: `error`, `warn`, `info`, `debug`, `trace`, or a filter
     #[arg(long, env = "GANTRY_LOG_LEVEL")]
     log_level: Option<String>,
-    /// Stops every container when the server ends
+    /// Stops all containers when the server shuts down
     #[arg(long)]
     stop_containers_on_exit: bool,
-    /// Starts although the database has lost its containers: they are moved to DATA_DIR/orphans,
-    /// and images that nothing refers to any more are removed
+    /// Starts even if the database has lost its containers: moves them to DATA_DIR/orphans and
+    /// removes unreferenced images
     #[arg(long)]
     forget_everything: bool,
 }

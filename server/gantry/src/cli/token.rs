@@ -7,22 +7,22 @@ use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Makes a token and prints it as the last line
+    /// Creates a token and prints it as the last line
     Create(Create),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
-    /// Whose token it is
+    /// User who owns the token
     #[arg(long)]
     user: String,
-    /// `admin`, `operator` or `viewer`; the user's own role at most
+    /// Role: `admin`, `operator` or `viewer`; at most the role of the user
     #[arg(long, default_value = "admin")]
     role: String,
-    /// What it is for
+    /// Name of the token
     #[arg(long, default_value = "made on the host")]
     name: String,
-    /// Days until it ends; without it, never
+    /// Days until the token expires; without it, the token does not expire
     #[arg(long)]
     days: Option<u32>,
     #[arg(long, env = "GANTRY_CONFIG")]

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Version {
-    /// As JSON, for programs
+    /// Prints JSON
     #[arg(long)]
     json: bool,
 }

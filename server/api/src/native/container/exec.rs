@@ -51,7 +51,9 @@ pub(super) async fn consoles(State(front): State<Front>, Path(id): Path<String>)
     Ok(Json(words::whole_list(consoles.collect(), front.engine.last_seq())))
 }
 
-/// Kills an exec and all processes of its session, such as the children of a shell.
+/// Terminates an exec and all processes of its session.
+///
+/// Sends SIGHUP, and SIGKILL to processes that are still running after a grace period.
 #[utoipa::path(delete, path = "/execs/{id}", tag = "containers", params(("id" = String, Path)), responses((status = 204)))]
 pub(super) async fn end(
     State(front): State<Front>,
