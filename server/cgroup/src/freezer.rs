@@ -35,7 +35,12 @@ impl Group {
 
     /// Answers when the processes go on.
     pub fn thaw(&self) -> Result<(), CgroupError> {
-        self.freezer().ok_or_else(no_freezer)?.turn(false)
+        let thawed = self.freezer().ok_or_else(no_freezer)?.turn(false);
+        // Killed processes end and their group is removed meanwhile: nothing is frozen then.
+        if thawed.is_err() && self.freezer().is_none_or(|freezer| !freezer.dir().exists()) {
+            return Ok(());
+        }
+        thawed
     }
 
     pub fn is_frozen(&self) -> Result<bool, CgroupError> {

@@ -310,7 +310,10 @@ impl Host {
         for container in list["items"].as_array().into_iter().flatten() {
             if let Some(id) = container["id"].as_str() {
                 let path = format!("/api/v1/containers/{id}?force=true&volumes=true");
-                let _ = request(&self.address, "DELETE", &path, &headers);
+                let answer = request(&self.address, "DELETE", &path, &headers);
+                if answer.as_ref().is_none_or(|body| !body.is_empty()) {
+                    eprintln!("container {id} was not removed: {answer:?}\n{}", self.log());
+                }
             }
         }
     }
