@@ -205,14 +205,23 @@ impl Keeper {
         if ends {
             self.killed_at = Some(Instant::now());
         }
-        self.signal(signal)
-            .await
-            .doing(|| format!("send {signal} to container `{}`", self.name()))?;
+        match self.signal(signal).await {
+            // The process ended at the same time; its end is recorded next.
+            Err(_) if self.init_is_gone() => return Ok(()),
+            sent => sent.doing(|| format!("send {signal} to container `{}`", self.name()))?,
+        }
         // A frozen v1 group does not even die.
         if signal == Signal::KILL && matches!(self.record.state, State::Paused { .. }) {
             self.thaw().await?;
         }
         Ok(())
+    }
+
+    fn init_is_gone(&self) -> bool {
+        self.record
+            .state
+            .init()
+            .is_none_or(|init| matches!(sys::pidfd::open_if_same(init.pid, init.start_ticks), Ok(None)))
     }
 
     /// Whether a signal that ends was sent so lately that an end now is its work.
