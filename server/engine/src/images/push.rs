@@ -80,8 +80,15 @@ impl Engine {
         // It may have been removed meanwhile; it was pushed all the same.
         if store::images::find(change.db(), id).await?.is_some() {
             store::images::put(change.db(), &row_of(&pushed.image)).await?;
-            let named = reference.with_digest(pushed.manifest.clone());
-            store::image_digests::set(change.db(), &named, id).await?;
+            // A digest of a repository where the image has no tag would keep it after its last
+            // tag is removed, and nothing would show why.
+            let tags = store::tags::list_of_image(change.db(), id).await?;
+            let is_tagged =
+                |tag: &Reference| (tag.registry(), tag.repository()) == (reference.registry(), reference.repository());
+            if tags.iter().any(is_tagged) {
+                let named = reference.with_digest(pushed.manifest.clone());
+                store::image_digests::set(change.db(), &named, id).await?;
+            }
         }
         let facts = self.inner.image_facts(id, &reference.short()).await;
         change
