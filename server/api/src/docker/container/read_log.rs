@@ -41,10 +41,13 @@ pub(super) fn log(driver: &str, options: HashMap<String, String>) -> Result<LogO
     if log.mode != LogMode::Off {
         apply(&mut log, driver, &given)?;
     }
-    log.driver = Some(LogDriver {
-        name: driver.to_owned(),
-        options: given,
-    });
+    // The default is stored as absent, so that a copy made from inspect equals the original.
+    if driver != "json-file" || !given.is_empty() {
+        log.driver = Some(LogDriver {
+            name: driver.to_owned(),
+            options: given,
+        });
+    }
     Ok(log)
 }
 
