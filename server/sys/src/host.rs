@@ -11,8 +11,16 @@ pub struct Space {
     pub free_bytes: u64,
 }
 
+/// Space of the file system at `path`. One that reports no size, such as ramfs, is limited by
+/// memory alone: all of an unknown size counts as free.
 pub fn space(path: &Path) -> io::Result<Space> {
     let status = rustix::fs::statvfs(path)?;
+    if status.f_blocks == 0 {
+        return Ok(Space {
+            total_bytes: 0,
+            free_bytes: i64::MAX.unsigned_abs(),
+        });
+    }
     Ok(Space {
         total_bytes: status.f_blocks * status.f_frsize,
         free_bytes: status.f_bavail * status.f_frsize,
