@@ -13,6 +13,7 @@ mod params;
 mod parser;
 mod screen;
 mod style;
+mod tabs;
 mod width;
 
 pub use style::{Colour, Style, Underline};

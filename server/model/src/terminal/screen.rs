@@ -4,12 +4,12 @@ use super::Span;
 use super::charset::Charsets;
 use super::params::Params;
 use super::style::Style;
+use super::tabs::{self, TAB, TabStops};
 use super::width;
 
 /// How far a sequence moves the cursor or repeats a character; text may be longer.
 const MAX_COLUMNS: usize = 4096;
-const TAB: usize = 8;
-/// More styles, tab stops and combined characters than these are not told apart.
+/// More styles and combined characters than these are not told apart.
 const MAX_STYLES: usize = u16::MAX as usize;
 const MAX_MARKS: usize = u16::MAX as usize;
 /// Combining characters of one letter, in bytes.
@@ -17,7 +17,6 @@ const MAX_MARK_BYTES: usize = 128;
 /// Columns that the sequences of a line may visit in total; the rest of the line is left out.
 /// Without a bound one line could occupy the server for minutes.
 const MAX_WORK: usize = 16 << 20;
-const MAX_TAB_STOPS: usize = 64;
 
 /// One column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +89,7 @@ pub(super) struct Screen {
     pub(super) charsets: Charsets,
     saved: SavedCursor,
     inserting: bool,
-    /// Tab stops that differ from every eighth column.
-    set_tabs: Vec<usize>,
-    cleared_tabs: Vec<usize>,
-    no_tabs: bool,
+    tabs: TabStops,
     /// The width of the character just printed; `None` after anything else.
     preceding: Option<usize>,
     /// The other screen, while the alternate one is shown.
@@ -115,9 +111,7 @@ impl Default for Screen {
             charsets: Charsets::default(),
             saved: SavedCursor::default(),
             inserting: false,
-            set_tabs: Vec::new(),
-            cleared_tabs: Vec::new(),
-            no_tabs: false,
+            tabs: TabStops::default(),
             preceding: None,
             main: None,
             work: 0,
@@ -220,7 +214,7 @@ impl Screen {
             (b"", 'P') | (b"'", '~') => self.delete(self.x, count),
             (b" ", '@') => self.delete(0, count),
             (b"", 'b') => self.repeat(count),
-            (b"", 'g') => self.clear_tabs(params.value(0)),
+            (b"", 'g') => self.tabs.clear(params.value(0), self.x),
             (b"", 'h' | 'l') if (0..params.len()).any(|at| params.value(at) == 4) => self.inserting = last == 'h',
             (b"?", 'h' | 'l') => (0..params.len()).for_each(|at| self.set_mode(params.value(at), last == 'h')),
             (b"", 'm') => {
@@ -256,10 +250,7 @@ impl Screen {
     }
 
     pub(super) fn set_tab(&mut self) {
-        self.cleared_tabs.retain(|at| *at != self.x);
-        if self.set_tabs.len() < MAX_TAB_STOPS {
-            self.set_tabs.push(self.x);
-        }
+        self.tabs.set(self.x);
     }
 
     fn set_mode(&mut self, mode: i32, on: bool) {
@@ -453,8 +444,8 @@ impl Screen {
     }
 
     fn tab(&mut self) {
-        self.spend(if self.no_tabs { TAB * MAX_TAB_STOPS } else { TAB });
-        let stop = self.next_tab().min(MAX_COLUMNS.max(self.cells.len() + TAB));
+        self.spend(self.tabs.search_cost());
+        let stop = self.tabs.next(self.x).min(MAX_COLUMNS.max(self.cells.len() + TAB));
         if self.x >= self.cells.len() && stop > self.x && stop - self.x <= TAB && stop.is_multiple_of(TAB) {
             self.cells.resize(self.x, Cell::empty(0));
             for at in self.x..stop {
@@ -481,8 +472,8 @@ impl Screen {
     fn tabs_forward(&mut self, count: usize) {
         for _ in 0..count.min(MAX_COLUMNS) {
             let before = self.x;
-            self.spend(TAB * MAX_TAB_STOPS);
-            self.go_to(self.next_tab());
+            self.spend(tabs::MAX_SEARCH);
+            self.go_to(self.tabs.next(self.x));
             if self.x == before {
                 break;
             }
@@ -493,41 +484,10 @@ impl Screen {
         for _ in 0..count.min(MAX_COLUMNS) {
             let before = self.x;
             self.spend(before);
-            self.x = self.previous_tab();
+            self.x = self.tabs.previous(self.x);
             if self.x == 0 {
                 break;
             }
-        }
-    }
-
-    fn is_tab_stop(&self, at: usize) -> bool {
-        self.set_tabs.contains(&at) || (!self.no_tabs && at.is_multiple_of(TAB) && !self.cleared_tabs.contains(&at))
-    }
-
-    fn next_tab(&self) -> usize {
-        // Every set or cleared stop can lie before one of the usual ones.
-        let far = self.x + TAB * (MAX_TAB_STOPS + 2);
-        (self.x + 1..far).find(|at| self.is_tab_stop(*at)).unwrap_or(self.x)
-    }
-
-    fn previous_tab(&self) -> usize {
-        (0..self.x).rev().find(|at| self.is_tab_stop(*at)).unwrap_or(0)
-    }
-
-    fn clear_tabs(&mut self, what: i32) {
-        match what {
-            0 => {
-                self.set_tabs.retain(|at| *at != self.x);
-                if self.cleared_tabs.len() < MAX_TAB_STOPS {
-                    self.cleared_tabs.push(self.x);
-                }
-            }
-            3 => {
-                self.set_tabs.clear();
-                self.cleared_tabs.clear();
-                self.no_tabs = true;
-            }
-            _ => {}
         }
     }
 
