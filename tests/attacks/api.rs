@@ -40,8 +40,12 @@ pub(crate) async fn operations(api: &Api) -> Vec<(Method, String)> {
             filled += if path.matches('{').count() > place { "none" } else { "" };
         }
         let filled = filled.trim_start_matches("/api/v1").to_owned();
-        for method in methods.as_object().expect("methods").keys() {
-            if let Ok(method) = method.to_uppercase().parse() {
+        // Paths with servers of their own, such as /healthz, are not below /api/v1.
+        let keys = methods.as_object().expect("methods").keys();
+        for key in keys.filter(|_| methods.get("servers").is_none()) {
+            if ["get", "put", "post", "patch", "delete"].contains(&key.as_str())
+                && let Ok(method) = key.to_uppercase().parse()
+            {
                 all.push((method, filled.clone()));
             }
         }

@@ -32,7 +32,7 @@ async fn what_is_attached_to_an_image_is_on_its_page() {
     browser.find("image.attached.item").await;
     let page = browser.text().await;
     for words in [
-        "Attached to it",
+        "Attached artifacts",
         "List of packages",
         "Signature",
         "application/spdx+json",

@@ -183,7 +183,15 @@ async fn events_tell_a_life_in_order() {
             .unwrap();
         actions.push(event.action);
     }
-    assert_eq!(actions, [Action::Create, Action::Start, Action::Die, Action::Destroy]);
+    let expected = [
+        Action::Create,
+        Action::Connect,
+        Action::Start,
+        Action::Disconnect,
+        Action::Die,
+        Action::Destroy,
+    ];
+    assert_eq!(actions, expected);
     host.close().await;
 }
 
