@@ -104,7 +104,7 @@ fn show(found: &InstanceLeftovers) {
 fn confirmed() -> anyhow::Result<bool> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        eprintln!("gantry: standard input is no terminal to confirm at; give --yes");
+        eprintln!("gantry: standard input is not a terminal, so removal cannot be confirmed; use --yes");
         return Ok(false);
     }
     print!("Remove all of this? [y/N] ");
