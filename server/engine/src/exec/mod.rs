@@ -156,10 +156,14 @@ impl Engine {
                 &id.as_str()[..12]
             )));
         }
-        let attached = self.run_exec(&exec, detach, size).await?;
+        // Recorded first, as dockerd does: a short command can end before its start is answered.
         let facts = exec_facts(id, &exec.spec);
-        self.tell_of_exec(&exec.container, Action::ExecStart, facts).await?;
-        Ok(attached)
+        let told = self.tell_of_exec(&exec.container, Action::ExecStart, facts).await;
+        if let Err(error) = told {
+            self.inner.execs.change(id, |_| Some(ExecState::Created));
+            return Err(error);
+        }
+        self.run_exec(&exec, detach, size).await
     }
 
     pub fn exec_inspect(&self, id: &ExecId) -> Result<Exec, EngineError> {
