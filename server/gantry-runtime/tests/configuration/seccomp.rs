@@ -173,7 +173,7 @@ fn a_start_that_the_filter_kills_is_told() {
         let started = bundle.on_it("start", &[]);
         let said = String::from_utf8_lossy(&started.stderr);
         assert!(!started.status.success() && said.contains("seccomp filter"), "{said}");
-        assert_eq!(bundle.status(), "stopped");
+        bundle.until("it ends", |bundle| bundle.status() == "stopped");
         assert!(bundle.on_it("delete", &[]).status.success());
     }
 }
