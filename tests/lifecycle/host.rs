@@ -34,6 +34,9 @@ async fn a_subnet_that_the_host_has_is_refused_with_the_name_of_what_has_it() {
         assert_eq!(code, Some(1), "{why}");
         assert!(why.contains("overlaps") && why.contains("gantry-"), "{why}");
     }
+    let hierarchies = std::fs::read_dir("/sys/fs/cgroup").expect("cgroups are mounted");
+    let mut dirs = hierarchies.flatten().map(|entry| entry.path());
+    assert!(!dirs.any(|dir| dir.ends_with("gantry-test-overlap") || dir.join("gantry-test-overlap").exists()));
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ impl Engine {
         let journal = Journal::open(database.clone()).await?;
         let wanted = instance::subnet(&database, options.subnet).await?;
         let choice = snapshots::choose(&database, options.snapshotter, &layout.data).await?;
-        let (images, snapshots, program, hierarchies, ids) = blocking("open the stores", {
+        let (images, snapshots, program, hierarchies, made_cgroups, ids) = blocking("open the stores", {
             let (layout, options) = (layout.clone(), options.clone());
             move || {
                 let is_overlay = choice.snapshotter == Snapshotter::Overlay;
@@ -150,17 +150,25 @@ impl Engine {
                 let program = Program::load(&options.runtime)?;
                 let hierarchies = cgroup::Hierarchies::discover().doing(|| "find the host's cgroups".to_owned())?;
                 let (parent, shims) = (&options.cgroup_parent, shims_path(&options.cgroup_parent));
+                let made_cgroups = !hierarchies.group(parent).exists();
                 hierarchies
                     .group(parent)
                     .create_for_many()
                     .and_then(|()| hierarchies.group(&shims).create())
                     .doing(|| format!("make the cgroups `{parent}` and `{shims}`"))?;
                 let ids = Ids::settle(&options.userns, &layout.data, is_overlay)?;
-                Ok((images, snapshots, program, hierarchies, ids))
+                Ok((images, snapshots, program, hierarchies, made_cgroups, ids))
             }
         })
         .await?;
-        let network = instance::open_network(&instance, wanted, options.network.clone()).await?;
+        let opened = instance::open_network(&instance, wanted, options.network.clone()).await;
+        if opened.is_err() && made_cgroups {
+            // A refused start leaves the host as it was.
+            for path in [shims_path(&options.cgroup_parent), options.cgroup_parent.clone()] {
+                let _ = hierarchies.group(&path).remove_if_empty();
+            }
+        }
+        let network = opened?;
         instance::keep_subnet(&database, network.subnet()).await?;
         let ending = CancellationToken::new();
         let engine = Arc::new(Inner {
